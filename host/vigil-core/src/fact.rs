@@ -1,0 +1,213 @@
+//! What is known of one thing: found, absent, unknown, or not asked for. Ignorance has a name, so that every `match`
+//! has to say what it means.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use crate::time::Timestamp;
+
+/// One of the four answers to a question about the outside world.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact<T> {
+    /// Seen.
+    Found(T),
+    /// Looked for where it would have to be, and not there.
+    Absent(Sighting),
+    /// Could not be learned.
+    Unknown(Gap),
+    /// Nobody asked.
+    #[default]
+    NotAsked,
+}
+
+impl<T> Fact<T> {
+    /// The value, when it was found.
+    pub fn found(&self) -> Option<&T> {
+        match self {
+            Fact::Found(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The gap, when the fact is unknown.
+    pub fn gap(&self) -> Option<&Gap> {
+        match self {
+            Fact::Unknown(gap) => Some(gap),
+            _ => None,
+        }
+    }
+
+    /// True for `Absent` alone: neither unknown nor unasked is absent.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Fact::Absent(_))
+    }
+
+    /// True for `Unknown` alone.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Fact::Unknown(_))
+    }
+
+    /// An absence that was seen once, at `now`.
+    pub fn absent_at(now: Timestamp) -> Self {
+        Fact::Absent(Sighting {
+            first: now,
+            last: now,
+            detail: String::new(),
+        })
+    }
+
+    /// An unknown fact of `kind`; `detail` says what happened.
+    pub fn unknown(kind: GapKind, detail: impl Into<String>) -> Self {
+        Fact::Unknown(Gap::new(kind, detail))
+    }
+
+    /// The same fact with its value mapped.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Fact<U> {
+        match self {
+            Fact::Found(value) => Fact::Found(f(value)),
+            Fact::Absent(sighting) => Fact::Absent(sighting),
+            Fact::Unknown(gap) => Fact::Unknown(gap),
+            Fact::NotAsked => Fact::NotAsked,
+        }
+    }
+}
+
+/// When an absence was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Sighting {
+    /// First look in an unbroken row of looks that found nothing.
+    pub first: Timestamp,
+    /// Latest such look.
+    pub last: Timestamp,
+    /// Why it counts as absent, for example `earlier-run`; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// A fact that could not be learned, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Gap {
+    /// The registered kind.
+    pub kind: GapKind,
+    /// What happened, for people.
+    pub detail: String,
+    /// Since when it has been unknown; `None` on the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+}
+
+impl Gap {
+    /// A gap that nobody has counted yet.
+    pub fn new(kind: GapKind, detail: impl Into<String>) -> Self {
+        Gap {
+            kind,
+            detail: detail.into(),
+            since: None,
+        }
+    }
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.detail)
+    }
+}
+
+/// Why a fact could not be learned. A registry of strings on the wire, so that it can grow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum GapKind {
+    /// No connection, or the connection broke.
+    Unreachable,
+    /// The deadline passed.
+    TimedOut,
+    /// A limit was hit, primary or secondary.
+    RateLimited,
+    /// No token, or a rejected one.
+    Unauthenticated,
+    /// The answer was a refusal: no permission for this.
+    Denied,
+    /// The answer was "not found", which can also mean "no access".
+    NotFound,
+    /// The answer could not be read.
+    Malformed,
+    /// vigil has no way to ask for this.
+    Unsupported,
+    /// The record does not hold what would be needed to ask.
+    Unrecorded,
+    /// A time more than five minutes ahead.
+    InTheFuture,
+    /// A pid of another pid namespace or machine.
+    OtherNamespace,
+    /// An absence without anything that would show that looking works.
+    NoControl,
+    /// Another thing now bears the name.
+    IdentityChanged,
+    /// Larger than the bound for looking at it.
+    TooLarge,
+    /// A kind from a newer version.
+    Other(String),
+}
+
+impl GapKind {
+    /// The registered name.
+    pub fn as_str(&self) -> &str {
+        match self {
+            GapKind::Unreachable => "unreachable",
+            GapKind::TimedOut => "timed-out",
+            GapKind::RateLimited => "rate-limited",
+            GapKind::Unauthenticated => "unauthenticated",
+            GapKind::Denied => "denied",
+            GapKind::NotFound => "not-found",
+            GapKind::Malformed => "malformed",
+            GapKind::Unsupported => "unsupported",
+            GapKind::Unrecorded => "unrecorded",
+            GapKind::InTheFuture => "in-the-future",
+            GapKind::OtherNamespace => "other-namespace",
+            GapKind::NoControl => "no-control",
+            GapKind::IdentityChanged => "identity-changed",
+            GapKind::TooLarge => "too-large",
+            GapKind::Other(name) => name,
+        }
+    }
+}
+
+impl From<String> for GapKind {
+    fn from(name: String) -> Self {
+        match name.as_str() {
+            "unreachable" => GapKind::Unreachable,
+            "timed-out" => GapKind::TimedOut,
+            "rate-limited" => GapKind::RateLimited,
+            "unauthenticated" => GapKind::Unauthenticated,
+            "denied" => GapKind::Denied,
+            "not-found" => GapKind::NotFound,
+            "malformed" => GapKind::Malformed,
+            "unsupported" => GapKind::Unsupported,
+            "unrecorded" => GapKind::Unrecorded,
+            "in-the-future" => GapKind::InTheFuture,
+            "other-namespace" => GapKind::OtherNamespace,
+            "no-control" => GapKind::NoControl,
+            "identity-changed" => GapKind::IdentityChanged,
+            "too-large" => GapKind::TooLarge,
+            _ => GapKind::Other(name),
+        }
+    }
+}
+
+impl From<GapKind> for String {
+    fn from(kind: GapKind) -> String {
+        match kind {
+            GapKind::Other(name) => name,
+            known => known.as_str().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for GapKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

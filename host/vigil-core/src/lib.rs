@@ -1,0 +1,20 @@
+//! The pure kernel of vigil: what a session is, what is known about it, and which state follows.
+//!
+//! No async, no clock, no randomness, no I/O and no vendor's name in here: time comes in as an argument, and every
+//! function gives the same answer on any machine. To learn why a session moved, read [`decide`]; to change what may
+//! follow what, edit [`state`].
+
+pub mod evidence;
+pub mod fact;
+pub mod forge;
+pub mod session;
+pub mod state;
+pub mod time;
+pub mod verdict;
+
+pub use evidence::{Evidence, Sibling};
+pub use fact::{Fact, Gap, GapKind, Sighting};
+pub use session::{Session, SessionId};
+pub use state::State;
+pub use time::Timestamp;
+pub use verdict::{Decision, Intent, Verdict};

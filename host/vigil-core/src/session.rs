@@ -1,0 +1,231 @@
+//! A session as its owner recorded it, and what was seen of the work on the machine.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fact::{Fact, Gap};
+use crate::state::State;
+use crate::time::Timestamp;
+
+/// A session's name, unique over all sources of one vigil.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SessionId {
+    /// The source's name in the configuration.
+    pub source: String,
+    /// Unique within the source, for example `owner/repo#299`.
+    pub id: String,
+}
+
+impl SessionId {
+    /// `source` and `id` together.
+    pub fn new(source: impl Into<String>, id: impl Into<String>) -> Self {
+        SessionId {
+            source: source.into(),
+            id: id.into(),
+        }
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.source, self.id)
+    }
+}
+
+/// What a compare-and-swap is made against: a digest of the record without its owner's bookkeeping.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(pub String);
+
+/// One agent's run on one issue and branch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Session {
+    /// Its name.
+    pub id: SessionId,
+    /// The record as it was read; writes are refused when it has moved.
+    pub revision: Revision,
+    /// Where the issue lives. Whatever is not the forge's own tracker is never asked there.
+    pub tracker: String,
+    /// `owner/name`; `None`: the record names none.
+    pub repo: Option<String>,
+    /// `None`: the record names none.
+    pub issue: Option<u64>,
+    /// `None`: the record names none.
+    pub branch: Option<String>,
+    /// The pull request that the record names.
+    pub pull_request: Option<u64>,
+    /// In vigil's words.
+    pub state: State,
+    /// In the owner's words.
+    pub native_state: String,
+    /// What the record says about time.
+    pub times: Times,
+    /// What was seen on the machine.
+    pub liveness: Liveness,
+    /// Earlier tries.
+    pub attempts: Attempts,
+    /// Empty where the owner has no tasks.
+    pub tasks: Vec<Task>,
+    /// Fields that could not be read.
+    pub gaps: Vec<FieldGap>,
+    /// Facts that only some owners have, by registered name.
+    pub extra: Vec<(String, String)>,
+    /// A final state that the owner itself recorded or reported with authority. Never taken from a log.
+    pub owner_says: Option<State>,
+    /// Where the forge is asked about it.
+    pub lookup: Lookup,
+    /// What the owner does after a write. The kernel derives the unsaved-work guard from it.
+    pub owner_effects: OwnerEffects,
+}
+
+impl Session {
+    /// The value of the extra fact `name`.
+    pub fn extra(&self, name: &str) -> Option<&str> {
+        self.extra
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// Where the forge is asked about a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Lookup {
+    /// The issue, or why it cannot be asked for.
+    pub issue: Result<IssueRef, Gap>,
+    /// The pull request, or why it cannot be asked for.
+    pub pull_request: Result<PullRequestRef, Gap>,
+}
+
+/// An issue by repository and number.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct IssueRef {
+    /// `owner/name`.
+    pub repo: String,
+    /// Within the repository.
+    pub number: u64,
+}
+
+/// How a session's pull request is found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PullRequestRef {
+    /// The record names it.
+    Number {
+        /// The repository that it goes into, `owner/name`.
+        repo: String,
+        /// Within the repository.
+        number: u64,
+    },
+    /// By the branch at its head.
+    Branch {
+        /// The repository that it goes into, `owner/name`.
+        repo: String,
+        /// The branch's name at the head.
+        branch: String,
+        /// The owner of the repository that holds the branch; a pull request from anywhere else does not count.
+        head_owner: String,
+    },
+}
+
+/// The times that the record holds; `None`: it has none, or it is listed in [`Session::gaps`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Times {
+    /// The agent was started.
+    pub started: Option<Timestamp>,
+    /// The last sign of life that the owner wrote.
+    pub heartbeat: Option<Timestamp>,
+    /// The record was last written.
+    pub updated: Option<Timestamp>,
+    /// The run ended.
+    pub ended: Option<Timestamp>,
+}
+
+/// A process that was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Process {
+    /// In the host's pid namespace.
+    pub pid: u32,
+    /// `None`: could not be read.
+    pub started: Option<Timestamp>,
+}
+
+/// What was seen of the work on the machine where it runs. `NotAsked`: nobody looked, since it does not matter in
+/// the session's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Liveness {
+    /// An agent's own process at work in the worktree.
+    pub agent: Fact<Process>,
+    /// The manager that started it; no proof of an agent.
+    pub supervisor: Fact<Process>,
+    /// Last write to the session's log.
+    pub log_written: Fact<Timestamp>,
+    /// What the log says last about the outcome: a hint, since agents can forge it.
+    pub log_outcome: Option<String>,
+    /// Last write inside the worktree; absent: the worktree is missing while its repository can be read.
+    pub worktree_written: Fact<Timestamp>,
+    /// Uncommitted changes, untracked files included.
+    pub dirty: Fact<bool>,
+    /// Commits on the branch that no remote has.
+    pub unpushed: Fact<u32>,
+}
+
+/// Earlier tries; zero also where the owner does not count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Attempts {
+    /// Runs or restarts.
+    pub runs: u32,
+    /// Failed tries in an unbroken row.
+    pub failures: u32,
+}
+
+/// A task of a session whose owner splits a run into tasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Task {
+    /// Unique within the session.
+    pub id: String,
+    /// The owner's own word.
+    pub native_state: String,
+    /// `None`: this kind of task has none, or it could not be read.
+    pub heartbeat: Option<Timestamp>,
+}
+
+/// A field of the record that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FieldGap {
+    /// Its name, for example `times.heartbeat`.
+    pub field: String,
+    /// Why.
+    pub gap: Gap,
+}
+
+/// What a source's owner does when it next reads a record that vigil wrote, as measured on the real program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OwnerEffects {
+    /// The states that the source can write. Anything else is refused.
+    pub writable: Vec<State>,
+    /// After a write of one of these the owner may discard unsaved work, whatever the issue.
+    pub discards: Vec<State>,
+    /// The same, but only while the issue is not known to be closed.
+    pub discards_while_open: Vec<State>,
+}
+
+impl OwnerEffects {
+    /// Whether the owner may discard unsaved work after `target` was written. `issue_closed` is true only when the
+    /// forge was heard saying so.
+    pub fn discards_after(&self, target: State, issue_closed: bool) -> bool {
+        self.discards.contains(&target)
+            || (!issue_closed && self.discards_while_open.contains(&target))
+    }
+}

@@ -1,0 +1,1 @@
+//! A strict model of GitHub on loopback, for the demo and the tests.

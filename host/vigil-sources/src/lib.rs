@@ -1,0 +1,179 @@
+//! The systems that own session records: one module each, all behind [`Source`].
+//!
+//! A source reads its owner's records, looks at the machine for signs of life, and writes a transition back so that
+//! its owner neither destroys work nor starts an agent because of it. Foreign formats end at each module's `convert`.
+
+use std::time::Duration;
+
+use vigil_core::evidence::Evidence;
+use vigil_core::session::{Liveness, Revision, Session, SessionId};
+use vigil_core::{Fact, State, Timestamp};
+
+pub mod vigilante;
+
+/// A system that owns session records.
+///
+/// All calls may block on files and child processes: run them off the async threads.
+pub trait Source: Send + Sync {
+    /// The name in the configuration.
+    fn name(&self) -> &str;
+
+    /// The kind of system, for example `vigilante`.
+    fn kind(&self) -> &'static str;
+
+    /// Reads the records. Cheap: no processes, no walks, no git. `liveness` of every session is not-asked.
+    fn load(&self, world: &dyn World) -> Result<Vec<Session>, SourceError>;
+
+    /// What is to be seen of the work of `sessions`, one answer for each, in order. Cannot fail: what could not be
+    /// learned is a gap.
+    fn observe(&self, sessions: &[&Session], world: &dyn World) -> Vec<Liveness>;
+
+    /// How many commits the session's local branch has beyond `head_sha`, the head of its pull request.
+    fn beyond_head(&self, session: &Session, head_sha: &str) -> Fact<u32>;
+
+    /// What a write would make of the record, without writing: the native words, and both revisions for the journal.
+    /// Pure but for reading the record again. A change that cannot be made safely is refused, with the reason.
+    fn propose(&self, changes: &[Change<'_>], world: &dyn World) -> Vec<Result<Proposal, Refusal>>;
+
+    /// Writes all proposals at once, compare-and-swap on each one's `before`.
+    ///
+    /// Guarantees: every record is either as it was or as proposed, never a third; what others wrote in the meantime
+    /// survives; a crash at any point leaves a readable file. Assumes that the journal already holds the proposals.
+    fn commit(&self, proposals: &[Proposal], world: &dyn World) -> Vec<Committed>;
+
+    /// The present revision of a record, or `None` when there is no such record. Recovery compares it with what was
+    /// proposed.
+    fn revisions(
+        &self,
+        ids: &[SessionId],
+        world: &dyn World,
+    ) -> Result<Vec<Option<Revision>>, SourceError>;
+
+    /// Takes a written proposal back: a proposal whose `before` is the other's `after`, and the reverse. Fields that
+    /// are the owner's bookkeeping keep their present value.
+    fn propose_undo(&self, written: &Proposal, world: &dyn World) -> Result<Proposal, Refusal>;
+
+    /// Where this source reads and writes, for `doctor`: label and value, in a fixed order.
+    fn locations(&self) -> Vec<(&'static str, String)>;
+}
+
+/// What a source needs from the world besides files: time, waiting, and a place where tests may end the process.
+pub trait World: Send + Sync {
+    /// The wall clock.
+    fn now(&self) -> Timestamp;
+
+    /// Waits.
+    fn pause(&self, span: Duration);
+
+    /// When this machine was booted; `None`: it does not tell.
+    fn booted_at(&self) -> Option<Timestamp>;
+
+    /// Called before each step of a write, with a stable name. The live world does nothing here; the crash tests end
+    /// the process, the simulation makes the step fail.
+    fn step(&self, name: &'static str) -> std::io::Result<()> {
+        let _ = name;
+        Ok(())
+    }
+}
+
+/// What a transition or repair is to make of a record.
+#[derive(Clone, Debug)]
+pub struct Change<'a> {
+    /// The evidence on which it was decided, the record's revision among it.
+    pub evidence: &'a Evidence,
+    /// What to write.
+    pub target: Target,
+    /// The moment of the decision.
+    pub at: Timestamp,
+    /// The code of the rule that spoke.
+    pub rule: &'a str,
+    /// For the person who reads the owner's own tools.
+    pub reason: &'a str,
+}
+
+/// What to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Another state.
+    State(State),
+    /// The same state, with the named drift put right.
+    Repair(Vec<String>),
+}
+
+/// A write that is ready to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// The record.
+    pub id: SessionId,
+    /// The revision it must have.
+    pub before: Revision,
+    /// The revision it will have.
+    pub after: Revision,
+    /// The owner's word before.
+    pub native_before: String,
+    /// The owner's word after.
+    pub native_after: String,
+    /// The record's text before, as it stands in the owner's file: what `undo` goes back to.
+    pub record_before: String,
+    /// The fields that change, as a JSON object from name to the new raw value, or `null` for "removed".
+    pub edits: String,
+}
+
+/// Why a source will not make a change. Not an error: the session is held with this as its ground.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The record moved since it was read: look again.
+    #[error("the record changed since it was read: {0}")]
+    Conflict(String),
+    /// There is no safe way to write this.
+    #[error("{0}")]
+    Unsafe(String),
+}
+
+/// How a write ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// The record is as proposed. `exclusive` is false when it was written past a lock that its holder cannot use.
+    Written {
+        /// Nobody else can have written between the last read and the rename.
+        exclusive: bool,
+    },
+    /// Someone else wrote first, or holds the lock: look again.
+    Conflict(String),
+    /// It could not be written; the record is as it was.
+    Failed(String),
+}
+
+/// Why a source's records could not be read. Nothing is written to such a source; other sources go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// There is no such folder or file.
+    #[error("{path} is not there")]
+    Missing {
+        /// What was looked for.
+        path: String,
+    },
+    /// The file is not what it should be.
+    #[error("{path}:{line}:{column}: {what}")]
+    Malformed {
+        /// The file.
+        path: String,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+        /// What is wrong and what to do.
+        what: String,
+    },
+    /// The system refused.
+    #[error("failed to {doing} {path}")]
+    Io {
+        /// The step, for example `read`.
+        doing: &'static str,
+        /// The file.
+        path: String,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+}

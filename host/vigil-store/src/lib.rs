@@ -1,0 +1,1 @@
+//! Journal, cache, leases and alerts on SQLite.

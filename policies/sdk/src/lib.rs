@@ -1,0 +1,1 @@
+//! Write a vigil policy in Rust: bindings, evidence builders, export macro.

@@ -1,0 +1,1 @@
+//! Misbehaving policies, one for each way.
