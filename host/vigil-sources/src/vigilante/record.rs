@@ -1,0 +1,506 @@
+//! `sessions.json` as text: every record and field with the bytes it stands on, so that a write can change a value
+//! and leave all else as its owner spelled it. No meaning is read here; that is `convert`.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use vigil_core::fact::{Gap, GapKind};
+use vigil_core::session::Revision;
+
+use crate::SourceError;
+
+/// The file's name within Vigilante's home.
+pub(crate) const SESSIONS_FILE: &str = "sessions.json";
+
+/// 1 GiB: 10,000 records with the longest issue bodies that GitHub allows stay below it, and a file beyond it would
+/// only exhaust memory.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+
+/// Fields that Vigilante rewrites on its own rounds while nothing about the session's work has changed. They are no
+/// part of the revision, so that a poll between vigil's look and its write is no conflict, and an undo leaves them
+/// as they are. When in doubt a field is not listed: a needless conflict costs one more look, a missed one a record.
+pub(crate) const BOOKKEEPING: &[&str] = &[
+    // Bumped together with any of the others, comments included; a new run also changes `started_at`.
+    "updated_at",
+    // Copies of the issue, fetched again every few minutes.
+    "cached_issue_details",
+    "issue_title",
+    "issue_body",
+    // When and from where comments and issues are polled next.
+    "next_comment_poll_at",
+    "issue_comments_etag",
+    "review_comments_etag",
+    "failed_poll_reconciled_at",
+    "issue_lookup_failures",
+    "issue_lookup_backoff_until",
+    // What was last said in comments, and when, so that it is not said twice.
+    "last_blocked_comment_fingerprint",
+    "last_blocked_commented_at",
+    "last_resume_failure_fingerprint",
+    "last_resume_failure_commented_at",
+    "last_dispatch_failure_fingerprint",
+    "last_dispatch_failure_commented_at",
+    "last_github_delay_reset_at",
+    "last_github_delay_commented_at",
+    "pull_request_link_attempted_for_pr",
+    "pull_request_link_repaired_at",
+    // The pull request's changing face, copied at each maintenance round. Its number, state and merge time are not
+    // listed: vigil's own state rests on them.
+    "last_maintained_at",
+    "pull_request_mergeable",
+    "pull_request_merge_state_status",
+    "pull_request_review_decision",
+    "pull_request_checks_state",
+    "pull_request_status_fingerprint",
+];
+
+/// The parsed file, borrowing its text.
+#[derive(Debug)]
+pub(crate) struct RecordFile<'a> {
+    /// The whole file.
+    pub(crate) text: &'a str,
+    /// In the file's order.
+    pub(crate) records: Vec<Record<'a>>,
+}
+
+/// One record, with its place in the file.
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    /// Bytes in the file, braces included.
+    pub(crate) span: Range<usize>,
+    /// The record as it stands in the file.
+    pub(crate) raw: &'a str,
+    /// In the record's order.
+    pub(crate) fields: Vec<Field<'a>>,
+    /// The second mention of a key. Such a record is never written: readers differ in which mention counts.
+    pub(crate) duplicate_key: Option<DuplicateKey>,
+}
+
+/// One field, with its places in the file.
+#[derive(Debug)]
+pub(crate) struct Field<'a> {
+    /// The key, unescaped; as it is spelled where its escapes name no character.
+    pub(crate) key: Cow<'a, str>,
+    /// Bytes of the key in the file, quotes included.
+    pub(crate) key_span: Range<usize>,
+    /// The value as it stands in the file, without the space around it.
+    pub(crate) value: &'a str,
+    /// Bytes of the value in the file.
+    pub(crate) value_span: Range<usize>,
+}
+
+/// A key that a record holds twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DuplicateKey {
+    /// As its second mention spells it.
+    pub(crate) key: String,
+    /// Line of the second mention, from 1.
+    pub(crate) line: usize,
+    /// Column of the second mention in characters, from 1.
+    pub(crate) column: usize,
+}
+
+/// Reads `sessions.json` below `home`. `None`: the home is there and holds no such file, which is how Vigilante
+/// leaves it until its first session.
+pub(crate) fn read_text(home: &Path) -> Result<Option<String>, SourceError> {
+    let path = home.join(SESSIONS_FILE);
+    let io = |doing: &'static str, path: &Path| {
+        let path = path.display().to_string();
+        move |source| SourceError::Io {
+            doing,
+            path,
+            source,
+        }
+    };
+    match fs::metadata(home) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => {
+            return Err(SourceError::Io {
+                doing: "read",
+                path: home.display().to_string(),
+                source: std::io::ErrorKind::NotADirectory.into(),
+            });
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(SourceError::Missing {
+                path: home.display().to_string(),
+            });
+        }
+        Err(error) => return Err(io("read", home)(error)),
+    }
+    let found = match fs::metadata(&path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            // A link that leads nowhere is not an empty home: its target may be an unmounted folder.
+            return match fs::symlink_metadata(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                _ => Err(SourceError::Missing {
+                    path: path.display().to_string(),
+                }),
+            };
+        }
+        Err(error) => return Err(io("read", &path)(error)),
+    };
+    // A pipe or device of this name would keep the reader waiting for ever.
+    if !found.is_file() {
+        return Err(io("read", &path)(std::io::Error::other(
+            "it is not a regular file",
+        )));
+    }
+    if found.len() > FILE_BYTES_MAX {
+        return Err(io("read", &path)(std::io::Error::other(format!(
+            "it holds {} bytes, more than the {FILE_BYTES_MAX} that vigil reads",
+            found.len()
+        ))));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
+    fs::File::open(&path)
+        .and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes))
+        .map_err(io("read", &path))?;
+    String::from_utf8(bytes).map(Some).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+        let (line, column) = position(&before, before.len());
+        malformed(&path, line, column, "a byte that is not UTF-8")
+    })
+}
+
+impl<'a> RecordFile<'a> {
+    /// Parses `text`, which was read from `path`: an array of objects, or `null`, which is how Go spells an array
+    /// that was never made.
+    pub(crate) fn parse(path: &Path, text: &'a str) -> Result<Self, SourceError> {
+        let elements: Option<Vec<&'a RawValue>> = serde_json::from_str(text).map_err(|error| {
+            let what = error.to_string();
+            let what = what.split(" at line ").next().unwrap_or("not JSON");
+            malformed(path, error.line().max(1), error.column().max(1), what)
+        })?;
+        let mut lines = Lines::new(text);
+        let records = elements
+            .unwrap_or_default()
+            .into_iter()
+            .map(|element| {
+                let span = span_in(text, element.get());
+                Record::parse(text, span.clone(), &mut lines).map_err(|what| {
+                    let (line, column) = position(text, span.start);
+                    malformed(path, line, column, &what)
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(RecordFile { text, records })
+    }
+
+    /// The sessions' names within the source, in the file's order: `owner/repo#299`, a second record of the same
+    /// issue `owner/repo#299@2`, and `record-7` for one that names no repository or no issue.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let mut seen: HashMap<String, u32> = HashMap::new();
+        let mut ids = Vec::with_capacity(self.records.len());
+        for (index, record) in self.records.iter().enumerate() {
+            let Some((key, id)) = record.identity() else {
+                ids.push(format!("record-{}", index + 1));
+                continue;
+            };
+            let count = seen.entry(key).or_insert(0);
+            *count += 1;
+            ids.push(match *count {
+                1 => id,
+                n => format!("{id}@{n}"),
+            });
+        }
+        ids
+    }
+
+    /// How many records of the file name the same issue as each record, itself included; 1 where it names none.
+    pub(crate) fn copies(&self) -> Vec<u32> {
+        let keys: Vec<_> = self.records.iter().map(Record::identity).collect();
+        let mut counts: HashMap<&str, u32> = HashMap::new();
+        for (key, _) in keys.iter().flatten() {
+            *counts.entry(key).or_insert(0) += 1;
+        }
+        keys.iter()
+            .map(|identity| match identity {
+                Some((key, _)) => counts.get(key.as_str()).copied().unwrap_or(1),
+                None => 1,
+            })
+            .collect()
+    }
+}
+
+impl<'a> Record<'a> {
+    fn parse(text: &'a str, span: Range<usize>, lines: &mut Lines<'a>) -> Result<Self, String> {
+        let raw = &text[span.clone()];
+        if !raw.starts_with('{') {
+            return Err("a session that is not an object".to_owned());
+        }
+        let mut deserializer = serde_json::Deserializer::from_str(raw);
+        let pairs = deserializer
+            .deserialize_map(Pairs)
+            .map_err(|error| error.to_string())?;
+        let mut fields = Vec::with_capacity(pairs.len());
+        let mut folded: HashSet<String> = HashSet::with_capacity(pairs.len());
+        let mut duplicate_key = None;
+        for (key, value) in pairs {
+            let key_span = span_in(text, key.get());
+            let key = unescape(key.get());
+            // Go takes a key for a field whatever its case, so that `Status` beside `status` is a second mention.
+            let twice = !folded.insert(fold(&key));
+            if twice && duplicate_key.is_none() {
+                let (line, column) = lines.position(key_span.start);
+                duplicate_key = Some(DuplicateKey {
+                    key: key.clone().into_owned(),
+                    line,
+                    column,
+                });
+            }
+            fields.push(Field {
+                key,
+                key_span,
+                value: value.get(),
+                value_span: span_in(text, value.get()),
+            });
+        }
+        Ok(Record {
+            span,
+            raw,
+            fields,
+            duplicate_key,
+        })
+    }
+
+    /// The field `name`, the first where there are several.
+    pub(crate) fn field(&self, name: &str) -> Option<&Field<'a>> {
+        self.fields.iter().find(|field| field.key == name)
+    }
+
+    /// The text in `name`; `None` where it is missing, `null` or empty, which is all the same to Vigilante.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Gap> {
+        let text: Option<String> = self.value(name, "a text")?;
+        Ok(text.filter(|text| !text.is_empty()))
+    }
+
+    /// The whole number in `name`; `None` where it is missing, `null` or zero, which is all the same to Vigilante.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Gap> {
+        let number: Option<u64> = self.value(name, "a whole number")?;
+        Ok(number.filter(|number| *number != 0))
+    }
+
+    /// The flag in `name`; false where it is missing or `null`.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Gap> {
+        let flag: Option<bool> = self.value(name, "true or false")?;
+        Ok(flag.unwrap_or(false))
+    }
+
+    fn value<T: serde::de::DeserializeOwned>(
+        &self,
+        name: &str,
+        wanted: &str,
+    ) -> Result<Option<T>, Gap> {
+        let Some(field) = self.field(name) else {
+            return Ok(None);
+        };
+        serde_json::from_str(field.value).map_err(|_| {
+            let shown = excerpt(field.value);
+            Gap::new(
+                GapKind::Malformed,
+                format!("`{name}` is {shown}, which is not {wanted}"),
+            )
+        })
+    }
+
+    /// Repository and issue: a key that is equal for every spelling of the same issue, and the name for people.
+    /// GitHub takes `Acme/App` and `acme/app` for the same repository.
+    fn identity(&self) -> Option<(String, String)> {
+        let repo = self.text("repo").ok().flatten()?;
+        let issue = self.number("issue_number").ok().flatten()?;
+        let id = format!("{repo}#{issue}");
+        Some((id.to_ascii_lowercase(), id))
+    }
+
+    /// The digest of what the record means to its owner, [`BOOKKEEPING`] left out: equal after the owner has written
+    /// the same record again with other spacing, other escapes, another order of keys, or without its empty fields.
+    pub(crate) fn revision(&self) -> Revision {
+        let mut fields: Vec<(&str, String)> = self
+            .fields
+            .iter()
+            .filter(|field| !BOOKKEEPING.contains(&field.key.as_ref()))
+            .map(|field| (field.key.as_ref(), canonical(field.value)))
+            .filter(|(_, value)| !is_empty(value))
+            .collect();
+        fields.sort();
+        let mut digest = Sha256::new();
+        for (key, value) in fields {
+            // Lengths first, so that no two records share a digest by moving bytes from a key to its value.
+            digest.update((key.len() as u64).to_be_bytes());
+            digest.update(key);
+            digest.update((value.len() as u64).to_be_bytes());
+            digest.update(value);
+        }
+        Revision(hex::encode(digest.finalize()))
+    }
+}
+
+/// Collects an object's keys and values as they are spelled.
+struct Pairs;
+
+impl<'de> Visitor<'de> for Pairs {
+    type Value = Vec<(&'de RawValue, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(pairs)
+    }
+}
+
+/// Where `part`, a slice of `text`, begins and ends in it.
+fn span_in(text: &str, part: &str) -> Range<usize> {
+    let start = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+    start..start + part.len()
+}
+
+/// Line and column of byte `offset`, both from 1, the column in characters.
+pub(crate) fn position(text: &str, offset: usize) -> (usize, usize) {
+    Lines::new(text).position(offset)
+}
+
+/// Finds lines of growing offsets in one walk over the text.
+struct Lines<'a> {
+    text: &'a str,
+    line: usize,
+    line_start: usize,
+    seen: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn new(text: &'a str) -> Self {
+        Lines {
+            text,
+            line: 1,
+            line_start: 0,
+            seen: 0,
+        }
+    }
+
+    /// Assumes that no earlier call asked for a larger offset.
+    fn position(&mut self, offset: usize) -> (usize, usize) {
+        let offset = offset.min(self.text.len());
+        for (at, byte) in self.text.as_bytes()[self.seen..offset].iter().enumerate() {
+            if *byte == b'\n' {
+                self.line += 1;
+                self.line_start = self.seen + at + 1;
+            }
+        }
+        self.seen = offset;
+        let column = self.text[self.line_start..offset].chars().count() + 1;
+        (self.line, column)
+    }
+}
+
+fn malformed(path: &Path, line: usize, column: usize, what: &str) -> SourceError {
+    SourceError::Malformed {
+        path: path.display().to_string(),
+        line,
+        column,
+        what: format!(
+            "{what}; nothing is read from or written to this file until Vigilante or a person repairs it"
+        ),
+    }
+}
+
+/// A JSON string without its quotes and escapes, or as it is spelled where an escape names no character.
+fn unescape(raw: &str) -> Cow<'_, str> {
+    let inner = raw
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(raw);
+    if !inner.contains('\\') {
+        return Cow::Borrowed(inner);
+    }
+    serde_json::from_str::<String>(raw).map_or(Cow::Borrowed(inner), Cow::Owned)
+}
+
+/// The key as Go compares it: case folded, with the two characters outside ASCII that fold into it.
+fn fold(key: &str) -> String {
+    key.chars()
+        .map(|c| match c {
+            '\u{212a}' => 'k',
+            '\u{17f}' => 's',
+            c => c.to_ascii_lowercase(),
+        })
+        .collect()
+}
+
+/// A JSON value without insignificant space, its strings in one spelling. Numbers stay as they are written.
+fn canonical(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(c) = rest.chars().next() {
+        if c == '"' {
+            let end = string_end(rest);
+            let spelled = &rest[..end];
+            if spelled.contains('\\') {
+                let same = serde_json::from_str::<String>(spelled)
+                    .and_then(|text| serde_json::to_string(&text));
+                out.push_str(same.as_deref().unwrap_or(spelled));
+            } else {
+                out.push_str(spelled);
+            }
+            rest = &rest[end..];
+            continue;
+        }
+        if !c.is_ascii_whitespace() {
+            out.push(c);
+        }
+        rest = &rest[c.len_utf8()..];
+    }
+    out
+}
+
+/// Where the JSON string at the start of `text` ends, closing quote included.
+fn string_end(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// What Vigilante leaves out when it writes a record, or writes as an empty object for want of a way to leave it out.
+fn is_empty(canonical: &str) -> bool {
+    matches!(canonical, "\"\"" | "0" | "false" | "null" | "[]" | "{}")
+}
+
+/// The start of a value, for messages: short, and on one line.
+pub(crate) fn excerpt(value: &str) -> String {
+    const CHARS_MAX: usize = 40;
+    let line: String = value
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(CHARS_MAX)
+        .collect();
+    if line.len() < value.len() {
+        format!("{line}...")
+    } else {
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests;
