@@ -85,6 +85,8 @@ pub struct SourceFacts {
     pub fresh_for_ms: u64,
     /// Labels that say that the work is done. Only the host's configuration names them.
     pub final_labels: Vec<String>,
+    /// A pull request that was closed without a merge ends its session even while the issue is open.
+    pub closed_pr_is_final: bool,
 }
 
 /// What holds for a whole batch.

@@ -211,3 +211,90 @@ impl fmt::Display for GapKind {
         f.write_str(self.as_str())
     }
 }
+
+impl<T> Fact<T> {
+    /// What a look adds to what was known: an absence keeps the start of its unbroken row, a gap keeps the moment
+    /// since which the fact has been unknown. `now` is the moment of the look.
+    ///
+    /// A gap between two absences breaks the row: two looks count only when nothing unknown lies between them.
+    pub fn carry(self, before: &Fact<T>, now: Timestamp) -> Fact<T> {
+        match (self, before) {
+            (Fact::Absent(new), Fact::Absent(old)) if new.detail == old.detail => {
+                Fact::Absent(Sighting {
+                    first: old.first.min(new.first),
+                    ..new
+                })
+            }
+            (Fact::Unknown(new), Fact::Unknown(old)) => Fact::Unknown(Gap {
+                since: old.since.or(new.since).or(Some(now)),
+                ..new
+            }),
+            (Fact::Unknown(new), _) => Fact::Unknown(Gap {
+                since: new.since.or(Some(now)),
+                ..new
+            }),
+            (fact, _) => fact,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn absent(first: u64, last: u64) -> Fact<u8> {
+        Fact::Absent(Sighting {
+            first: Timestamp(first),
+            last: Timestamp(last),
+            detail: String::new(),
+        })
+    }
+
+    #[test]
+    fn an_absence_keeps_the_start_of_its_row() {
+        assert_eq!(
+            absent(20, 20).carry(&absent(10, 10), Timestamp(20)),
+            absent(10, 20)
+        );
+    }
+
+    #[test]
+    fn a_gap_between_two_absences_breaks_the_row() {
+        let gap: Fact<u8> = Fact::unknown(GapKind::TimedOut, "no answer");
+        let between = gap.carry(&absent(10, 10), Timestamp(15));
+        assert_eq!(between.gap().and_then(|gap| gap.since), Some(Timestamp(15)));
+        assert_eq!(
+            absent(20, 20).carry(&between, Timestamp(20)),
+            absent(20, 20)
+        );
+    }
+
+    #[test]
+    fn a_gap_remembers_since_when() {
+        let gap = || Fact::<u8>::unknown(GapKind::Unreachable, "down");
+        let first = gap().carry(&Fact::NotAsked, Timestamp(5));
+        let second = gap().carry(&first, Timestamp(9));
+        assert_eq!(second.gap().and_then(|gap| gap.since), Some(Timestamp(5)));
+    }
+
+    #[test]
+    fn an_absence_for_another_reason_starts_anew() {
+        let mut old = absent(10, 10);
+        if let Fact::Absent(sighting) = &mut old {
+            sighting.detail = "earlier-run".into();
+        }
+        assert_eq!(absent(20, 20).carry(&old, Timestamp(20)), absent(20, 20));
+    }
+
+    #[test]
+    fn every_registered_gap_kind_survives_its_name() {
+        for name in [
+            "unreachable",
+            "no-control",
+            "identity-changed",
+            "something-newer",
+        ] {
+            assert_eq!(GapKind::from(name.to_owned()).as_str(), name);
+        }
+    }
+}

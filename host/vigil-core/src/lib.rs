@@ -4,11 +4,15 @@
 //! function gives the same answer on any machine. To learn why a session moved, read [`decide`]; to change what may
 //! follow what, edit [`state`].
 
+// In reading order: the nouns first, then what is made of them.
 pub mod evidence;
 pub mod fact;
 pub mod forge;
+pub mod guard;
 pub mod session;
+pub mod signs;
 pub mod state;
+pub mod survey;
 pub mod time;
 pub mod verdict;
 

@@ -1,0 +1,380 @@
+//! The guards: what must be true before a proposal of a policy becomes a ruling. No policy can switch them off.
+//!
+//! Each guard is a pure function of the proposal and the evidence that answers `Some(objection)` or `None`. What a
+//! decision says it rests on is for people; what must be true is derived here from the state it moves to.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::{Context, Evidence};
+use crate::fact::Fact;
+use crate::forge::PullRequestState;
+use crate::signs::{self, Unsaved};
+use crate::state::State;
+use crate::survey::{PastMove, Survey};
+use crate::time::minutes;
+
+/// Two looks that find nothing count as gone when they lie this far apart: longer than a replica's lag and a restart
+/// of the forge's front end, shorter than anybody's patience.
+pub const ABSENT_AFTER: Duration = minutes(10);
+
+/// How long a move is remembered that the owner took back.
+pub const DISAGREEMENT_WINDOW: Duration = minutes(24 * 60);
+
+/// How often a move may be repeated under the same facts within [`DISAGREEMENT_WINDOW`].
+pub const REPEATS_MAX: usize = 2;
+
+/// The stable name of a guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// A fact that was asked for is unknown, or a move to a waiting state has no observation of its own.
+    UnknownIsNotEvidence,
+    /// A final state without the fact that makes it final.
+    PositiveEvidence,
+    /// An agent is provably at work.
+    LiveWork,
+    /// The owner would discard work because of the write.
+    UnsavedWork,
+    /// The state table has no such change, or the source cannot write it.
+    LegalEdge,
+    /// The record changed since it was read.
+    FreshRead,
+    /// The owner has taken this very move back.
+    OwnerDisagrees,
+    /// Too many sessions were lost at once.
+    MassChange,
+    /// The configuration does not grant this kind of intent.
+    Granted,
+    /// An intent over its limit.
+    Budget,
+    /// A destructive intent without two witnesses and an authorization.
+    TwoWitness,
+    /// Two records of the same issue: nobody can say which one the owner means.
+    DuplicateRecord,
+    /// The source is paused or only observed.
+    ReadOnly,
+}
+
+impl Code {
+    /// The name that appears in `explain`, in the journal and in `--json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Code::UnknownIsNotEvidence => "unknown-is-not-evidence",
+            Code::PositiveEvidence => "positive-evidence",
+            Code::LiveWork => "live-work",
+            Code::UnsavedWork => "unsaved-work",
+            Code::LegalEdge => "legal-edge",
+            Code::FreshRead => "fresh-read",
+            Code::OwnerDisagrees => "owner-disagrees",
+            Code::MassChange => "mass-change",
+            Code::Granted => "granted",
+            Code::Budget => "budget",
+            Code::TwoWitness => "two-witness",
+            Code::DuplicateRecord => "duplicate-record",
+            Code::ReadOnly => "read-only",
+        }
+    }
+}
+
+/// A guard that spoke.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Objection {
+    /// Which guard.
+    pub code: Code,
+    /// What it saw, for people.
+    pub detail: String,
+}
+
+impl Objection {
+    /// An objection of `code`.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Objection {
+            code,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// A proposed move with all that the guards may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<'a> {
+    /// The state to move to.
+    pub to: State,
+    /// The policy meant it although an agent is at work.
+    pub despite_live_work: bool,
+    /// The names of the facts that the chain asked for.
+    pub asked: &'a [String],
+    /// All that is known.
+    pub evidence: &'a Evidence,
+    /// What holds for the batch.
+    pub context: &'a Context,
+    /// What holds for the pass.
+    pub survey: &'a Survey,
+}
+
+/// Every objection to a move but the one about unsaved work, which has a remedy of its own; see
+/// [`crate::decide::decide`]. In a fixed order; empty: the move may be made.
+pub fn objections(proposed: &Move<'_>) -> Vec<Objection> {
+    [
+        duplicate_record(proposed.evidence),
+        legal_edge(proposed),
+        unknown_is_not_evidence(proposed),
+        positive_evidence(proposed),
+        live_work(proposed),
+        owner_disagrees(proposed),
+        mass_change(proposed),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Two records of one issue: both are held, both are named.
+pub fn duplicate_record(evidence: &Evidence) -> Option<Objection> {
+    let others: Vec<&str> = evidence
+        .siblings
+        .iter()
+        .filter(|sibling| sibling.duplicate)
+        .map(|sibling| sibling.id.as_str())
+        .collect();
+    (!others.is_empty()).then(|| {
+        Objection::new(
+            Code::DuplicateRecord,
+            format!(
+                "{} and {} are records of the same issue, and the owner uses only the first it finds",
+                evidence.session.id.id,
+                others.join(" and ")
+            ),
+        )
+    })
+}
+
+fn legal_edge(proposed: &Move<'_>) -> Option<Objection> {
+    let session = &proposed.evidence.session;
+    if !session.state.may_become(proposed.to) {
+        let detail = format!("{} may not become {}", session.state, proposed.to);
+        return Some(Objection::new(Code::LegalEdge, detail));
+    }
+    if !session.owner_effects.writable.contains(&proposed.to) {
+        let detail = format!("this source has no safe way to write {}", proposed.to);
+        return Some(Objection::new(Code::LegalEdge, detail));
+    }
+    None
+}
+
+fn unknown_is_not_evidence(proposed: &Move<'_>) -> Option<Objection> {
+    let from = proposed.evidence.session.state;
+    let leaves = matches!(from, State::Running | State::Maintaining);
+    if leaves || proposed.to.is_final() {
+        let unknown: Vec<String> = proposed
+            .evidence
+            .gaps()
+            .into_iter()
+            .filter(|(name, _)| proposed.asked.iter().any(|asked| asked == name))
+            .map(|(name, gap)| format!("{name} is unknown ({gap})"))
+            .collect();
+        if !unknown.is_empty() {
+            return Some(Objection::new(
+                Code::UnknownIsNotEvidence,
+                unknown.join("; "),
+            ));
+        }
+    }
+    if matches!(proposed.to, State::Blocked | State::Interrupted)
+        && !has_own_ground(proposed.evidence)
+    {
+        return Some(Objection::new(
+            Code::UnknownIsNotEvidence,
+            format!(
+                "nothing was positively observed that makes it {}: no absence with a control, no unsaved or \
+                 unmerged work, no pull request that ended",
+                proposed.to
+            ),
+        ));
+    }
+    None
+}
+
+/// One positive observation for a waiting state: an absence with its control, unsaved or unmerged work, or a pull
+/// request that was closed without a merge.
+fn has_own_ground(evidence: &Evidence) -> bool {
+    signs::local_absence(evidence).is_some()
+        || signs::unsaved(evidence) == Unsaved::Yes
+        || matches!(evidence.beyond_head, Fact::Found(beyond) if beyond > 0)
+        || evidence
+            .pull_request
+            .found()
+            .is_some_and(|pr| pr.state == PullRequestState::Closed)
+}
+
+fn positive_evidence(proposed: &Move<'_>) -> Option<Objection> {
+    let evidence = proposed.evidence;
+    if evidence.session.owner_says == Some(proposed.to) {
+        return None;
+    }
+    let missing = match proposed.to {
+        State::Succeeded if !merged(evidence) => {
+            "no merged pull request of this session's work was found"
+        }
+        State::Closed if !no_longer_wanted(evidence, proposed.context) => {
+            "the issue was not found closed, not absent in two looks 10 min apart, and carries no label that this \
+             source's configuration lists as final"
+        }
+        State::Failed => "only the owner's own terminal record makes a session failed",
+        _ => return None,
+    };
+    Some(Objection::new(Code::PositiveEvidence, missing))
+}
+
+fn merged(evidence: &Evidence) -> bool {
+    evidence
+        .pull_request
+        .found()
+        .is_some_and(|pr| pr.state == PullRequestState::Merged)
+}
+
+fn no_longer_wanted(evidence: &Evidence, context: &Context) -> bool {
+    match &evidence.issue {
+        Fact::Found(issue) if !issue.open => true,
+        Fact::Found(issue) => {
+            let labelled = issue
+                .labels
+                .iter()
+                .any(|label| context.source.final_labels.contains(label));
+            labelled || (context.source.closed_pr_is_final && closed_unmerged(evidence))
+        }
+        Fact::Absent(sighting) => sighting.first.age(sighting.last) >= ABSENT_AFTER,
+        Fact::Unknown(_) | Fact::NotAsked => false,
+    }
+}
+
+fn closed_unmerged(evidence: &Evidence) -> bool {
+    evidence
+        .pull_request
+        .found()
+        .is_some_and(|pr| pr.state == PullRequestState::Closed)
+}
+
+/// The forge has spoken its last word about this session: its pull request ended, or its issue is closed.
+fn forge_is_final(evidence: &Evidence) -> bool {
+    evidence
+        .pull_request
+        .found()
+        .is_some_and(|pr| pr.state != PullRequestState::Open)
+        || evidence.issue.found().is_some_and(|issue| !issue.open)
+}
+
+fn live_work(proposed: &Move<'_>) -> Option<Objection> {
+    let session = &proposed.evidence.session;
+    let Fact::Found(agent) = &session.liveness.agent else {
+        return None;
+    };
+    if session.state != State::Running {
+        return None;
+    }
+    if proposed.despite_live_work && forge_is_final(proposed.evidence) {
+        return None;
+    }
+    Some(Objection::new(
+        Code::LiveWork,
+        format!("an agent is at work on it (pid {})", agent.pid),
+    ))
+}
+
+/// Whether the owner would discard work after a write of `to`. `Unknown` counts like `Yes` for final states: what
+/// cannot be seen may be there.
+pub fn unsaved_work(to: State, evidence: &Evidence) -> Option<Objection> {
+    let issue_closed = evidence.issue.found().is_some_and(|issue| !issue.open);
+    if !evidence
+        .session
+        .owner_effects
+        .discards_after(to, issue_closed)
+    {
+        return None;
+    }
+    match signs::unsaved(evidence) {
+        Unsaved::No => None,
+        Unsaved::Yes => Some(Objection::new(
+            Code::UnsavedWork,
+            format!(
+                "after a write of {to} its owner would discard {}",
+                describe_unsaved(evidence)
+            ),
+        )),
+        Unsaved::Unknown => Some(Objection::new(
+            Code::UnsavedWork,
+            format!(
+                "after a write of {to} its owner discards what is not pushed, and whether there is any could not be \
+                 learned"
+            ),
+        )),
+    }
+}
+
+fn describe_unsaved(evidence: &Evidence) -> String {
+    let liveness = &evidence.session.liveness;
+    let mut parts = Vec::new();
+    if matches!(liveness.dirty, Fact::Found(true)) {
+        parts.push("uncommitted changes".to_owned());
+    }
+    if let Fact::Found(commits @ 1..) = liveness.unpushed {
+        parts.push(format!(
+            "{commits} commit{} that no remote has",
+            if commits == 1 { "" } else { "s" }
+        ));
+    }
+    parts.join(" and ")
+}
+
+fn owner_disagrees(proposed: &Move<'_>) -> Option<Objection> {
+    let session = &proposed.evidence.session;
+    let recent = |past: &&PastMove| {
+        past.from == session.state
+            && past.to == proposed.to
+            && past.same_facts
+            && past.at.age(proposed.context.now) < DISAGREEMENT_WINDOW
+    };
+    let repeats: Vec<&PastMove> = proposed
+        .survey
+        .past(&session.id)
+        .iter()
+        .filter(recent)
+        .collect();
+    if let Some(undone) = repeats.iter().find(|past| past.undone) {
+        return Some(Objection::new(
+            Code::OwnerDisagrees,
+            format!(
+                "{} was undone by hand, and the facts are the same",
+                undone.name
+            ),
+        ));
+    }
+    (repeats.len() >= REPEATS_MAX).then(|| {
+        let names: Vec<&str> = repeats.iter().map(|past| past.name.as_str()).collect();
+        Objection::new(
+            Code::OwnerDisagrees,
+            format!(
+                "its owner set it back to {} after each of {} under the same facts",
+                session.native_state,
+                names.join(" and ")
+            ),
+        )
+    })
+}
+
+fn mass_change(proposed: &Move<'_>) -> Option<Objection> {
+    let session = &proposed.evidence.session;
+    if !matches!(
+        proposed.to,
+        State::Blocked | State::Interrupted | State::Failed | State::Closed
+    ) {
+        return None;
+    }
+    proposed
+        .survey
+        .mass_loss(&session.id)
+        .map(|loss| Objection::new(Code::MassChange, loss.describe()))
+}

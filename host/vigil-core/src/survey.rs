@@ -1,0 +1,269 @@
+//! The pass as a whole: what no single session can show. Mass changes, past moves, siblings.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use crate::evidence::{Context, Evidence, Sibling};
+use crate::fact::Fact;
+use crate::forge::PullRequestState;
+use crate::session::{Session, SessionId};
+use crate::signs;
+use crate::state::State;
+use crate::time::{Timestamp, minutes};
+
+/// Losses within this span count together.
+pub const MASS_WINDOW: Duration = minutes(15);
+
+/// Fewer losses than this are never a mass change, whatever the share.
+pub const MASS_LOSSES_MIN: usize = 3;
+
+/// A move that was made before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastMove {
+    /// The transition's name, for people.
+    pub name: String,
+    /// What it left.
+    pub from: State,
+    /// What it made.
+    pub to: State,
+    /// When.
+    pub at: Timestamp,
+    /// The forge said the same then as now.
+    pub same_facts: bool,
+    /// A person took it back with `vigil undo`.
+    pub undone: bool,
+}
+
+/// What is remembered of a source from the passes before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The sessions that were seen alive at the previous pass, and when that was.
+    pub seen_alive: BTreeMap<SessionId, Timestamp>,
+    /// Sessions lost in earlier passes and when, at most [`MASS_WINDOW`] back, with those seen alive before that.
+    pub lost: BTreeMap<SessionId, Timestamp>,
+    /// A person said that losses up to this moment are real.
+    pub acknowledged: Option<Timestamp>,
+    /// Moves of the last day.
+    pub past: HashMap<SessionId, Vec<PastMove>>,
+}
+
+/// What the pass shows as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Sessions seen alive in this pass: what the next one compares with.
+    pub alive: BTreeSet<SessionId>,
+    /// Sessions that were alive and are lost by local absence alone, with the moment of the loss.
+    pub lost: BTreeMap<SessionId, Timestamp>,
+    /// Set when too many were lost at once.
+    pub mass: Option<MassLoss>,
+    past: HashMap<SessionId, Vec<PastMove>>,
+}
+
+/// Too many sessions lost at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MassLoss {
+    /// How many were lost within the window.
+    pub lost: usize,
+    /// Of how many that had been seen alive.
+    pub of: usize,
+    /// What they have in common, for people.
+    pub cause: String,
+}
+
+impl MassLoss {
+    /// One sentence for people.
+    pub fn describe(&self) -> String {
+        format!(
+            "{} of {} sessions seen alive were lost within 15 min, and {}; held until one comes back or \
+             `vigil ack` says that it is real",
+            self.lost, self.of, self.cause
+        )
+    }
+}
+
+impl Survey {
+    /// The moves of the last day of a session.
+    pub fn past(&self, id: &SessionId) -> &[PastMove] {
+        self.past.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The mass loss that a session is part of.
+    pub fn mass_loss(&self, id: &SessionId) -> Option<&MassLoss> {
+        self.mass.as_ref().filter(|_| self.lost.contains_key(id))
+    }
+}
+
+/// Looks at all evidence of one source in one pass.
+///
+/// First sightings do not count as losses, and neither do sessions about which the forge or the owner says why they
+/// ended. A boot since the last sighting explains a loss; a session that is alive again is no loss.
+pub fn survey(evidence: &[Evidence], context: &Context, memory: Memory) -> Survey {
+    let Memory {
+        seen_alive,
+        lost: lost_before,
+        acknowledged,
+        past,
+    } = memory;
+    let alive: BTreeSet<SessionId> = evidence
+        .iter()
+        .filter(|one| one.session.state == State::Running && signs::alive(&one.session, context))
+        .map(|one| one.session.id.clone())
+        .collect();
+    let mut lost = BTreeMap::new();
+    let mut grounds: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for one in evidence {
+        let id = &one.session.id;
+        let recently = |at: &&Timestamp| at.age(context.now) < MASS_WINDOW;
+        let since = match (lost_before.get(id).filter(recently), seen_alive.get(id)) {
+            (Some(before), _) => *before,
+            (None, Some(seen)) if !explained_by_boot(*seen, context) => context.now,
+            _ => continue,
+        };
+        if alive.contains(id) || explained_by_forge(one) || one.session.state != State::Running {
+            continue;
+        }
+        let Some(ground) = signs::local_absence(one) else {
+            continue;
+        };
+        *grounds.entry(ground).or_default() += 1;
+        lost.insert(id.clone(), since);
+    }
+    let counted = lost
+        .values()
+        .filter(|at| acknowledged.is_none_or(|ack| **at > ack))
+        .count();
+    let known: BTreeSet<&SessionId> = seen_alive.keys().chain(lost_before.keys()).collect();
+    let limit = MASS_LOSSES_MIN.max(known.len() / 2);
+    let mass = (counted > limit).then(|| MassLoss {
+        lost: counted,
+        of: known.len(),
+        cause: common_cause(&grounds, evidence, &lost),
+    });
+    Survey {
+        alive,
+        lost,
+        mass,
+        past,
+    }
+}
+
+fn explained_by_boot(seen: Timestamp, context: &Context) -> bool {
+    context.booted_at.is_some_and(|booted| booted > seen)
+}
+
+fn explained_by_forge(evidence: &Evidence) -> bool {
+    let ended = |state| matches!(state, PullRequestState::Merged | PullRequestState::Closed);
+    evidence
+        .pull_request
+        .found()
+        .is_some_and(|pr| ended(pr.state))
+        || evidence.issue.found().is_some_and(|issue| !issue.open)
+        || evidence.session.owner_says.is_some()
+}
+
+/// What the lost have in common: one supervisor, one kind of absence, one parent folder.
+fn common_cause(
+    grounds: &BTreeMap<&'static str, usize>,
+    evidence: &[Evidence],
+    lost: &BTreeMap<SessionId, Timestamp>,
+) -> String {
+    let all = lost.len();
+    if let Some((ground, _)) = grounds.iter().find(|(_, count)| **count == all) {
+        let repos: BTreeSet<&str> = evidence
+            .iter()
+            .filter(|one| lost.contains_key(&one.session.id))
+            .filter_map(|one| one.session.repo.as_deref())
+            .collect();
+        return match repos.first() {
+            Some(repo) if repos.len() == 1 => {
+                format!("of each it is seen that {ground}, all in {repo}")
+            }
+            _ => format!("of each it is seen that {ground}"),
+        };
+    }
+    let parts: Vec<String> = grounds
+        .iter()
+        .map(|(ground, count)| format!("{count} times {ground}"))
+        .collect();
+    parts.join(", ")
+}
+
+/// For each session the others on the same issue, or on the same branch of the same repository. Linear in the number
+/// of sessions but for the pairs themselves.
+pub fn siblings(sessions: &[Session]) -> Vec<Vec<Sibling>> {
+    let mut by_issue: HashMap<(&str, &str, u64), Vec<usize>> = HashMap::new();
+    let mut by_branch: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
+    for (index, session) in sessions.iter().enumerate() {
+        let Some(repo) = session.repo.as_deref() else {
+            continue;
+        };
+        if let Some(issue) = session.issue {
+            by_issue
+                .entry((&session.tracker, repo, issue))
+                .or_default()
+                .push(index);
+        }
+        if let Some(branch) = session.branch.as_deref() {
+            by_branch.entry((repo, branch)).or_default().push(index);
+        }
+    }
+    let mut found: Vec<BTreeMap<usize, bool>> = vec![BTreeMap::new(); sessions.len()];
+    let groups = by_branch
+        .values()
+        .map(|group| (group, false))
+        .chain(by_issue.values().map(|group| (group, true)));
+    for (group, duplicate) in groups {
+        for &one in group.iter().take(SIBLINGS_MAX) {
+            for &other in group
+                .iter()
+                .filter(|other| **other != one)
+                .take(SIBLINGS_MAX)
+            {
+                *found[one].entry(other).or_default() |= duplicate;
+            }
+        }
+        // Past the bound the rest still learn that they are not alone, which is what holds them.
+        for &one in group.iter().skip(SIBLINGS_MAX) {
+            *found[one].entry(group[0]).or_default() |= duplicate;
+        }
+    }
+    found
+        .into_iter()
+        .map(|others| {
+            others
+                .into_iter()
+                .map(|(index, duplicate)| Sibling {
+                    id: sessions[index].id.id.clone(),
+                    state: sessions[index].state,
+                    duplicate,
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// How many siblings one session names at the most: enough to see what is going on.
+pub const SIBLINGS_MAX: usize = 16;
+
+/// What the forge says, as far as a move rests on it, without times of looking. Two moves with equal words were made
+/// under the same facts.
+pub fn forge_words(evidence: &Evidence) -> String {
+    let issue = match &evidence.issue {
+        Fact::Found(issue) => format!(
+            "{} {} {}",
+            if issue.open { "open" } else { "closed" },
+            issue.reason.as_deref().unwrap_or("-"),
+            issue.labels.join(",")
+        ),
+        Fact::Absent(_) => "absent".to_owned(),
+        Fact::Unknown(gap) => format!("unknown {}", gap.kind),
+        Fact::NotAsked => "not-asked".to_owned(),
+    };
+    let pull_request = match &evidence.pull_request {
+        Fact::Found(pr) => format!("{} {:?} {}", pr.number, pr.state, pr.head_sha),
+        Fact::Absent(_) => "absent".to_owned(),
+        Fact::Unknown(gap) => format!("unknown {}", gap.kind),
+        Fact::NotAsked => "not-asked".to_owned(),
+    };
+    format!("issue {issue}; pull request {pull_request}")
+}
