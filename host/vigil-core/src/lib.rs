@@ -4,11 +4,14 @@
 //! function gives the same answer on any machine. To learn why a session moved, read [`decide`]; to change what may
 //! follow what, edit [`state`].
 
-// In reading order: the nouns first, then what is made of them.
+pub mod decide;
 pub mod evidence;
 pub mod fact;
 pub mod forge;
 pub mod guard;
+pub mod intents;
+pub mod queue;
+pub mod requeue;
 pub mod session;
 pub mod signs;
 pub mod state;

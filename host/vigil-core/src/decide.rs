@@ -1,0 +1,215 @@
+//! The one place where a state is chosen: the chain's answers, checked by the guards, become a ruling.
+//!
+//! [`decide`] is total and pure. The pass acts on its ruling, `status` shows it and `explain` tells it: there is no
+//! second code path that could drift from the first.
+
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::{Context, Evidence};
+use crate::guard::{self, Code, Move, Objection};
+use crate::state::State;
+use crate::survey::Survey;
+use crate::verdict::{Decision, Intent, PolicyAnswer, Verdict};
+
+/// The rule of a ruling that no policy made.
+pub mod rule {
+    /// Every policy of the chain passed.
+    pub const ALL_PASSED: &str = "all-passed";
+    /// A policy failed, and a failure holds.
+    pub const POLICY_FAILED: &str = "policy-failed";
+    /// The record is one of two for the same issue.
+    pub const DUPLICATE_RECORD: &str = "duplicate-record";
+    /// The record could not be read in full.
+    pub const UNREADABLE_RECORD: &str = "unreadable-record";
+}
+
+/// What is to be done about a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Nothing.
+    Hold,
+    /// A policy proposed something and a guard refused it: nothing, and say so.
+    Refuse,
+    /// Another state.
+    Move(State),
+    /// The same state, with the named drift put right.
+    Repair(Vec<String>),
+}
+
+/// The decision about one session, with its grounds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Ruling {
+    /// What to do.
+    pub action: Action,
+    /// The code of the rule that spoke, a policy's or one of [`rule`].
+    pub rule: String,
+    /// The policy that spoke; `None`: none did.
+    pub policy: Option<String>,
+    /// Its digest.
+    pub policy_digest: Option<String>,
+    /// One sentence for people.
+    pub reason: String,
+    /// What the speaking policy proposed, before the guards.
+    pub proposed: Option<Verdict>,
+    /// The guards that spoke, in order. On a move: the one that changed where it leads.
+    pub guards: Vec<Objection>,
+    /// The effects that the policy asked for, not yet granted.
+    pub intents: Vec<Intent>,
+    /// When the policy wants to look again, in milliseconds.
+    pub look_again_after_ms: Option<u64>,
+}
+
+impl Ruling {
+    /// The state that the session has when the ruling is carried out.
+    pub fn state_after(&self, from: State) -> State {
+        match self.action {
+            Action::Move(to) => to,
+            _ => from,
+        }
+    }
+
+    fn hold(rule: &str, reason: String) -> Ruling {
+        Ruling {
+            action: Action::Hold,
+            rule: rule.to_owned(),
+            policy: None,
+            policy_digest: None,
+            reason,
+            proposed: None,
+            guards: Vec::new(),
+            intents: Vec::new(),
+            look_again_after_ms: None,
+        }
+    }
+}
+
+/// Decides about one session.
+///
+/// `answers` are those of the chain, in order, up to the first that isn't `pass`; `asked` names the facts that the
+/// chain asked for; `survey` is what the pass shows as a whole.
+pub fn decide(
+    evidence: &Evidence,
+    answers: &[PolicyAnswer],
+    asked: &[String],
+    survey: &Survey,
+    context: &Context,
+) -> Ruling {
+    if let Some(objection) = guard::duplicate_record(evidence) {
+        let reason = objection.detail.clone();
+        let ruling = Ruling::hold(rule::DUPLICATE_RECORD, reason);
+        return Ruling {
+            guards: vec![objection],
+            ..ruling
+        };
+    }
+    let Some(spoke) = answers.iter().find(|answer| !passes(answer)) else {
+        return Ruling::hold(rule::ALL_PASSED, all_passed(answers));
+    };
+    let ruling = match &spoke.answer {
+        Err(failure) => Ruling::hold(
+            rule::POLICY_FAILED,
+            format!(
+                "policy {} failed ({}): {}",
+                spoke.policy, failure.kind, failure.detail
+            ),
+        ),
+        Ok(decision) => rule_on(decision, evidence, asked, survey, context),
+    };
+    Ruling {
+        policy: Some(spoke.policy.clone()),
+        policy_digest: Some(spoke.policy_digest.clone()),
+        ..ruling
+    }
+}
+
+fn passes(answer: &PolicyAnswer) -> bool {
+    match &answer.answer {
+        Ok(decision) => decision.verdict == Verdict::Pass,
+        Err(failure) => failure.passes,
+    }
+}
+
+fn all_passed(answers: &[PolicyAnswer]) -> String {
+    if answers.is_empty() {
+        return "no policy is configured for it".to_owned();
+    }
+    let names: Vec<&str> = answers
+        .iter()
+        .map(|answer| answer.policy.as_str())
+        .collect();
+    format!(
+        "no rule applies: every policy passed ({})",
+        names.join(", ")
+    )
+}
+
+fn rule_on(
+    decision: &Decision,
+    evidence: &Evidence,
+    asked: &[String],
+    survey: &Survey,
+    context: &Context,
+) -> Ruling {
+    let from = evidence.session.state;
+    let (action, guards) = match &decision.verdict {
+        Verdict::Pass | Verdict::Hold => (Action::Hold, Vec::new()),
+        // A policy that wants the state which is already there has nothing to ask for.
+        Verdict::Transition(to) if *to == from => (Action::Hold, Vec::new()),
+        Verdict::Transition(to) => {
+            let proposed = Move {
+                to: *to,
+                despite_live_work: decision.despite_live_work,
+                asked,
+                evidence,
+                context,
+                survey,
+            };
+            guarded(&proposed)
+        }
+        Verdict::Repair(drift) => (Action::Repair(drift.clone()), Vec::new()),
+    };
+    Ruling {
+        action,
+        rule: decision.rule.clone(),
+        policy: None,
+        policy_digest: None,
+        reason: decision.reason.clone(),
+        proposed: Some(decision.verdict.clone()),
+        guards,
+        intents: decision.intents.clone(),
+        look_again_after_ms: decision.look_again_after_ms,
+    }
+}
+
+/// A move with the guards' word on it. Work that the owner would discard turns the move into one to `blocked`, so
+/// that a person decides; where even that may not be written, the session is held.
+fn guarded(proposed: &Move<'_>) -> (Action, Vec<Objection>) {
+    let objections = guard::objections(proposed);
+    if !objections.is_empty() {
+        return (Action::Refuse, objections);
+    }
+    let Some(unsaved) = guard::unsaved_work(proposed.to, proposed.evidence) else {
+        return (Action::Move(proposed.to), Vec::new());
+    };
+    let instead = Move {
+        to: State::Blocked,
+        ..*proposed
+    };
+    // `blocked` needs unsaved work that was seen; that it could not be looked for is no ground to bother a person.
+    let objections = guard::objections(&instead);
+    if proposed.evidence.session.state != State::Blocked
+        && objections.is_empty()
+        && guard::unsaved_work(State::Blocked, proposed.evidence).is_none()
+        && crate::signs::unsaved(proposed.evidence) == crate::signs::Unsaved::Yes
+    {
+        return (Action::Move(State::Blocked), vec![unsaved]);
+    }
+    (Action::Refuse, vec![unsaved])
+}
+
+/// The code of the guard that a refusal names first.
+pub fn first_guard(ruling: &Ruling) -> Option<Code> {
+    ruling.guards.first().map(|objection| objection.code)
+}

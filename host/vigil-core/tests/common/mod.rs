@@ -1,0 +1,161 @@
+//! Evidence to start from: a `running` Vigilante-like session that went silent 109 minutes ago.
+#![allow(missing_docs, reason = "test helpers")]
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use vigil_core::evidence::{Context, SourceFacts};
+use vigil_core::fact::Sighting;
+use vigil_core::forge::{Issue, PullRequest, PullRequestState};
+use vigil_core::session::{
+    Attempts, IssueRef, Liveness, Lookup, OwnerEffects, Process, PullRequestRef, Revision, Times,
+};
+use vigil_core::verdict::{Decision, PolicyAnswer, Verdict};
+use vigil_core::{Evidence, Fact, Session, SessionId, State, Timestamp};
+
+pub const MINUTE: u64 = 60_000;
+pub const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+pub fn ago(minutes: u64) -> Timestamp {
+    Timestamp(NOW.0 - minutes * MINUTE)
+}
+
+pub fn context() -> Context {
+    Context {
+        now: NOW,
+        booted_at: Some(ago(10_000)),
+        awake_since: None,
+        source: SourceFacts {
+            name: "v".into(),
+            kind: "test".into(),
+            forge_host: "forge.test".into(),
+            fresh_for_ms: 30 * MINUTE,
+            final_labels: vec!["team:done".into()],
+            closed_pr_is_final: false,
+        },
+    }
+}
+
+pub fn session(id: &str, state: State) -> Session {
+    Session {
+        id: SessionId::new("v", id),
+        revision: Revision("r1".into()),
+        tracker: "forge".into(),
+        repo: Some("o/r".into()),
+        issue: Some(299),
+        branch: Some("b".into()),
+        pull_request: None,
+        state,
+        native_state: state.as_str().into(),
+        times: Times {
+            heartbeat: Some(ago(109)),
+            ..Times::default()
+        },
+        liveness: Liveness {
+            agent: Fact::absent_at(NOW),
+            supervisor: Fact::Found(Process {
+                pid: 1,
+                started: None,
+            }),
+            log_written: Fact::Found(ago(109)),
+            log_outcome: None,
+            worktree_written: Fact::Found(ago(109)),
+            dirty: Fact::Found(false),
+            unpushed: Fact::Found(0),
+        },
+        attempts: Attempts::default(),
+        tasks: Vec::new(),
+        gaps: Vec::new(),
+        extra: Vec::new(),
+        owner_says: None,
+        lookup: Lookup {
+            issue: Ok(IssueRef {
+                repo: "o/r".into(),
+                number: 299,
+            }),
+            pull_request: Ok(PullRequestRef::Number {
+                repo: "o/r".into(),
+                number: 319,
+            }),
+        },
+        owner_effects: OwnerEffects {
+            writable: vec![
+                State::Blocked,
+                State::Maintaining,
+                State::Succeeded,
+                State::Closed,
+            ],
+            discards: Vec::new(),
+            discards_while_open: vec![State::Maintaining, State::Succeeded, State::Closed],
+        },
+    }
+}
+
+pub fn issue(open: bool) -> Fact<Issue> {
+    Fact::Found(Issue {
+        number: 299,
+        open,
+        reason: (!open).then(|| "completed".into()),
+        labels: Vec::new(),
+        closed: (!open).then(|| ago(90)),
+        observed: NOW,
+    })
+}
+
+pub fn pull(state: PullRequestState) -> Fact<PullRequest> {
+    let ended = (state != PullRequestState::Open).then(|| ago(80));
+    Fact::Found(PullRequest {
+        number: 319,
+        state,
+        draft: false,
+        merged: ended.filter(|_| state == PullRequestState::Merged),
+        closed: ended,
+        url: "https://forge.test/o/r/pull/319".into(),
+        head_ref: "b".into(),
+        base_ref: "main".into(),
+        head_sha: "abc".into(),
+        head_owner: Some("o".into()),
+        mergeability: Fact::NotAsked,
+        review: Fact::NotAsked,
+        checks: Fact::NotAsked,
+        observed: NOW,
+    })
+}
+
+pub fn absent<T>(first: u64, last: u64) -> Fact<T> {
+    Fact::Absent(Sighting {
+        first: ago(first),
+        last: ago(last),
+        detail: String::new(),
+    })
+}
+
+pub fn evidence(state: State) -> Evidence {
+    Evidence {
+        session: session("o/r#299", state),
+        issue: issue(false),
+        pull_request: pull(PullRequestState::Merged),
+        beyond_head: Fact::Found(0),
+        siblings: Vec::new(),
+    }
+}
+
+pub fn answer(policy: &str, verdict: Verdict) -> PolicyAnswer {
+    PolicyAnswer {
+        policy: policy.into(),
+        policy_digest: "d".into(),
+        settings_digest: "s".into(),
+        answer: Ok(Decision {
+            verdict,
+            rule: "a-rule".into(),
+            reason: "because".into(),
+            rests_on: Vec::new(),
+            intents: Vec::new(),
+            look_again_after_ms: None,
+            despite_live_work: false,
+            memo: None,
+        }),
+    }
+}
+
+pub fn asked() -> Vec<String> {
+    vec!["issue".into(), "pull-request".into()]
+}

@@ -1,0 +1,351 @@
+//! The guards and the ruling, as a table of facts: one name for each thing that must never happen.
+
+mod common;
+
+use common::*;
+use vigil_core::decide::{Action, decide, rule};
+use vigil_core::forge::PullRequestState::{Closed, Merged, Open};
+use vigil_core::guard::Code;
+use vigil_core::session::Process;
+use vigil_core::survey::{Memory, PastMove, survey};
+use vigil_core::verdict::{PolicyFailure, Verdict};
+use vigil_core::{Evidence, Fact, GapKind, Sibling, State};
+
+/// What comes of a policy that wants `to`, with the guards that spoke.
+fn ruled(evidence: &Evidence, to: State) -> (Action, Vec<Code>) {
+    ruled_with(evidence, to, Memory::default(), false)
+}
+
+fn ruled_with(
+    evidence: &Evidence,
+    to: State,
+    memory: Memory,
+    despite_live_work: bool,
+) -> (Action, Vec<Code>) {
+    let context = context();
+    let survey = survey(std::slice::from_ref(evidence), &context, memory);
+    let mut answer = answer("p", Verdict::Transition(to));
+    if let Ok(decision) = &mut answer.answer {
+        decision.despite_live_work = despite_live_work;
+    }
+    let ruling = decide(evidence, &[answer], &asked(), &survey, &context);
+    let codes = ruling
+        .guards
+        .iter()
+        .map(|objection| objection.code)
+        .collect();
+    (ruling.action, codes)
+}
+
+fn refused(code: Code) -> (Action, Vec<Code>) {
+    (Action::Refuse, vec![code])
+}
+
+fn moved(to: State) -> (Action, Vec<Code>) {
+    (Action::Move(to), Vec::new())
+}
+
+#[test]
+fn a_merged_pull_request_makes_a_session_succeeded() {
+    let evidence = evidence(State::Running);
+    assert_eq!(ruled(&evidence, State::Succeeded), moved(State::Succeeded));
+}
+
+#[test]
+fn an_unknown_fact_moves_nothing_out_of_running_or_maintaining_and_makes_nothing_final() {
+    for from in [State::Running, State::Maintaining] {
+        for to in State::ALL.into_iter().filter(|to| from.may_become(*to)) {
+            let mut evidence = evidence(from);
+            evidence.issue = Fact::unknown(GapKind::Unreachable, "no answer");
+            let (action, codes) = ruled(&evidence, to);
+            assert_eq!(action, Action::Refuse, "{from} to {to}");
+            assert!(!codes.is_empty());
+        }
+    }
+    for from in [State::Blocked, State::Interrupted, State::Failed] {
+        let mut evidence = evidence(from);
+        evidence.pull_request = Fact::unknown(GapKind::RateLimited, "until 12:00");
+        let (action, codes) = ruled(&evidence, State::Closed);
+        assert_eq!(
+            (action, codes[0]),
+            (Action::Refuse, Code::UnknownIsNotEvidence),
+            "{from}"
+        );
+    }
+}
+
+#[test]
+fn a_fact_that_nobody_asked_for_stands_in_nobodys_way() {
+    let mut evidence = evidence(State::Running);
+    evidence.issue = Fact::unknown(GapKind::Unsupported, "the issue lives in another tracker");
+    let context = context();
+    let survey = survey(&[], &context, Memory::default());
+    let answers = [answer("p", Verdict::Transition(State::Succeeded))];
+    let asked = ["pull-request".to_owned()];
+    let ruling = decide(&evidence, &answers, &asked, &survey, &context);
+    assert_eq!(ruling.action, Action::Move(State::Succeeded));
+}
+
+#[test]
+fn succeeded_needs_a_merged_pull_request_or_the_owners_word() {
+    for pr in [
+        pull(Open),
+        pull(Closed),
+        Fact::absent_at(NOW),
+        Fact::NotAsked,
+    ] {
+        let mut evidence = evidence(State::Running);
+        evidence.pull_request = pr;
+        assert_eq!(
+            ruled(&evidence, State::Succeeded),
+            refused(Code::PositiveEvidence)
+        );
+        evidence.session.owner_says = Some(State::Succeeded);
+        assert_eq!(ruled(&evidence, State::Succeeded), moved(State::Succeeded));
+    }
+}
+
+#[test]
+fn closed_needs_the_issue_closed_or_gone_for_ten_minutes_or_a_final_label() {
+    let mut evidence = evidence(State::Running);
+    evidence.pull_request = Fact::absent_at(NOW);
+    assert_eq!(ruled(&evidence, State::Closed), moved(State::Closed));
+
+    evidence.issue = absent(9, 0);
+    assert_eq!(
+        ruled(&evidence, State::Closed),
+        refused(Code::PositiveEvidence)
+    );
+    evidence.issue = absent(10, 0);
+    assert_eq!(ruled(&evidence, State::Closed), moved(State::Closed));
+
+    evidence.issue = issue(true);
+    assert_eq!(
+        ruled(&evidence, State::Closed),
+        refused(Code::PositiveEvidence)
+    );
+    if let Fact::Found(issue) = &mut evidence.issue {
+        issue.labels = vec!["Team:done".into()];
+    }
+    // A label counts to the letter, and only the host's configuration says which.
+    assert_eq!(
+        ruled(&evidence, State::Closed),
+        refused(Code::PositiveEvidence)
+    );
+    if let Fact::Found(issue) = &mut evidence.issue {
+        issue.labels = vec!["team:done".into()];
+    }
+    assert_eq!(ruled(&evidence, State::Closed), moved(State::Closed));
+}
+
+#[test]
+fn only_the_owner_makes_a_session_failed() {
+    let mut evidence = evidence(State::Running);
+    evidence.session.owner_effects.writable.push(State::Failed);
+    assert_eq!(
+        ruled(&evidence, State::Failed),
+        refused(Code::PositiveEvidence)
+    );
+    evidence.session.owner_says = Some(State::Failed);
+    assert_eq!(ruled(&evidence, State::Failed), moved(State::Failed));
+}
+
+#[test]
+fn blocked_needs_an_observation_of_its_own() {
+    let mut evidence = evidence(State::Running);
+    evidence.pull_request = Fact::absent_at(NOW);
+    evidence.issue = issue(true);
+    evidence.session.liveness.agent = Fact::NotAsked;
+    assert_eq!(
+        ruled(&evidence, State::Blocked),
+        refused(Code::UnknownIsNotEvidence)
+    );
+    for grounds in 0..4 {
+        let mut evidence = evidence.clone();
+        match grounds {
+            0 => evidence.session.liveness.worktree_written = Fact::absent_at(NOW),
+            1 => evidence.session.liveness.dirty = Fact::Found(true),
+            2 => evidence.beyond_head = Fact::Found(1),
+            _ => evidence.session.liveness.supervisor = Fact::absent_at(NOW),
+        }
+        assert_eq!(
+            ruled(&evidence, State::Blocked),
+            moved(State::Blocked),
+            "ground {grounds}"
+        );
+    }
+}
+
+#[test]
+fn live_work_is_left_alone_unless_the_forge_is_final_and_the_policy_means_it() {
+    let mut evidence = evidence(State::Running);
+    evidence.session.liveness.agent = Fact::Found(Process {
+        pid: 7,
+        started: None,
+    });
+    assert_eq!(ruled(&evidence, State::Succeeded), refused(Code::LiveWork));
+    let with = |evidence: &Evidence, to| ruled_with(evidence, to, Memory::default(), true);
+    assert_eq!(with(&evidence, State::Succeeded), moved(State::Succeeded));
+    evidence.pull_request = pull(Open);
+    evidence.issue = issue(true);
+    assert_eq!(with(&evidence, State::Maintaining), refused(Code::LiveWork));
+}
+
+#[test]
+fn unsaved_work_under_an_open_issue_is_handed_to_a_person() {
+    for (pr, to) in [(Merged, State::Succeeded), (Open, State::Maintaining)] {
+        let mut evidence = evidence(State::Running);
+        evidence.issue = issue(true);
+        evidence.pull_request = pull(pr);
+        evidence.session.liveness.dirty = Fact::Found(true);
+        let blocked = (Action::Move(State::Blocked), vec![Code::UnsavedWork]);
+        assert_eq!(ruled(&evidence, to), blocked);
+        // With the issue closed the owner discards nothing after our write.
+        evidence.issue = issue(false);
+        assert_eq!(ruled(&evidence, to), moved(to));
+    }
+}
+
+#[test]
+fn whether_work_is_unsaved_must_be_known() {
+    let mut evidence = evidence(State::Running);
+    evidence.issue = issue(true);
+    evidence.session.liveness.dirty = Fact::unknown(GapKind::TimedOut, "git took too long");
+    assert_eq!(
+        ruled(&evidence, State::Succeeded),
+        refused(Code::UnsavedWork)
+    );
+}
+
+#[test]
+fn commits_that_the_pull_request_holds_are_saved() {
+    let mut evidence = evidence(State::Running);
+    evidence.issue = issue(true);
+    evidence.session.liveness.unpushed = Fact::Found(3);
+    evidence.beyond_head = Fact::Found(0);
+    assert_eq!(ruled(&evidence, State::Succeeded), moved(State::Succeeded));
+    evidence.beyond_head = Fact::Found(1);
+    let (action, _) = ruled(&evidence, State::Succeeded);
+    assert_eq!(action, Action::Move(State::Blocked));
+}
+
+#[test]
+fn an_edge_that_the_table_or_the_source_lacks_is_refused() {
+    assert_eq!(
+        ruled(&evidence(State::Succeeded), State::Closed),
+        refused(Code::LegalEdge)
+    );
+    assert_eq!(
+        ruled(&evidence(State::Running), State::Queued),
+        refused(Code::LegalEdge)
+    );
+    let mut evidence = evidence(State::Running);
+    evidence.session.liveness.worktree_written = Fact::absent_at(NOW);
+    assert_eq!(
+        ruled(&evidence, State::Interrupted),
+        refused(Code::LegalEdge)
+    );
+}
+
+#[test]
+fn a_second_record_of_the_same_issue_holds_both() {
+    let mut evidence = evidence(State::Running);
+    evidence.siblings = vec![Sibling {
+        id: "o/r#299@2".into(),
+        state: State::Running,
+        duplicate: true,
+    }];
+    let survey = survey(&[], &context(), Memory::default());
+    let answers = [answer("p", Verdict::Transition(State::Succeeded))];
+    let ruling = decide(&evidence, &answers, &asked(), &survey, &context());
+    assert_eq!(
+        (ruling.action, ruling.rule.as_str()),
+        (Action::Hold, rule::DUPLICATE_RECORD)
+    );
+    assert!(
+        ruling.reason.contains("o/r#299 and o/r#299@2"),
+        "{}",
+        ruling.reason
+    );
+}
+
+fn past(undone: bool, same_facts: bool, minutes_ago: u64) -> PastMove {
+    PastMove {
+        name: "t1".into(),
+        from: State::Running,
+        to: State::Succeeded,
+        at: ago(minutes_ago),
+        same_facts,
+        undone,
+    }
+}
+
+#[test]
+fn a_move_that_the_owner_took_back_twice_is_not_repeated() {
+    let evidence = evidence(State::Running);
+    let with = |moves: Vec<PastMove>| {
+        let memory = Memory {
+            past: [(evidence.session.id.clone(), moves)].into(),
+            ..Memory::default()
+        };
+        ruled_with(&evidence, State::Succeeded, memory, false)
+    };
+    let twice = || vec![past(false, true, 60), past(false, true, 30)];
+    assert_eq!(with(twice()), refused(Code::OwnerDisagrees));
+    assert_eq!(with(vec![past(false, true, 60)]), moved(State::Succeeded));
+    assert_eq!(
+        with(vec![past(true, true, 60)]),
+        refused(Code::OwnerDisagrees)
+    );
+    // Other facts, or a day later: it may be tried again.
+    assert_eq!(with(vec![past(true, false, 60)]), moved(State::Succeeded));
+    let old = vec![past(false, true, 25 * 60), past(false, true, 30)];
+    assert_eq!(with(old), moved(State::Succeeded));
+}
+
+#[test]
+fn the_first_verdict_that_is_not_pass_decides() {
+    let evidence = evidence(State::Running);
+    let survey = survey(&[], &context(), Memory::default());
+    let rule_of = |answers: &[_]| decide(&evidence, answers, &asked(), &survey, &context());
+    let chain = [
+        answer("first", Verdict::Pass),
+        answer("second", Verdict::Hold),
+    ];
+    let ruling = rule_of(&chain);
+    assert_eq!(
+        (ruling.action, ruling.policy.as_deref()),
+        (Action::Hold, Some("second"))
+    );
+
+    let all = rule_of(&[answer("first", Verdict::Pass)]);
+    assert_eq!(
+        (all.action, all.rule.as_str()),
+        (Action::Hold, rule::ALL_PASSED)
+    );
+    assert!(all.reason.contains("first"));
+}
+
+#[test]
+fn a_policy_that_fails_holds_unless_it_is_configured_to_pass() {
+    let evidence = evidence(State::Running);
+    let survey = survey(&[], &context(), Memory::default());
+    let failed = |passes| {
+        let mut failed = answer("broken", Verdict::Pass);
+        failed.answer = Err(PolicyFailure {
+            kind: "trap".into(),
+            detail: "unreachable".into(),
+            passes,
+        });
+        let chain = [
+            failed,
+            answer("next", Verdict::Transition(State::Succeeded)),
+        ];
+        decide(&evidence, &chain, &asked(), &survey, &context())
+    };
+    assert_eq!(
+        (failed(false).action, failed(false).rule.as_str()),
+        (Action::Hold, rule::POLICY_FAILED)
+    );
+    assert_eq!(failed(true).action, Action::Move(State::Succeeded));
+}
