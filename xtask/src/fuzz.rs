@@ -1,0 +1,76 @@
+//! More cases for the property tests. There is no coverage-guided fuzzer here: the inputs are proptest's, which are
+//! random and seeded, and a failing one is kept under `proptest-regressions/`.
+
+use anyhow::{Context, Result, bail};
+use cargo_metadata::{DependencyKind, Metadata};
+
+use crate::command;
+use crate::runner::Runner;
+use crate::steps::Steps;
+
+/// How much to try.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Cases for each property; `cargo xtask test` gives them proptest's 256. A property that fixes its own number
+    /// keeps it.
+    #[arg(long, default_value_t = 20_000)]
+    cases: u32,
+    /// Only this crate.
+    #[arg(long, value_name = "CRATE")]
+    package: Option<String>,
+}
+
+/// Runs all tests of the crates that have properties, with `PROPTEST_CASES` set.
+pub fn run(args: &Args) -> Result<bool> {
+    let crates: Vec<_> = with_properties(&command::metadata()?)
+        .into_iter()
+        .filter(|name| args.package.as_ref().is_none_or(|only| only == name))
+        .collect();
+    if crates.is_empty() {
+        bail!(match &args.package {
+            Some(name) => format!("no crate {name} has property tests"),
+            None => "no crate has property tests".to_owned(),
+        });
+    }
+    let packages: Vec<&str> = crates
+        .iter()
+        .flat_map(|name| ["--package", name.as_str()])
+        .collect();
+    let tmp = tempfile::Builder::new()
+        .prefix("vigil-fuzz-")
+        .tempdir()
+        .context("failed to create a folder for temporary files")?;
+    let runner = Runner::installed();
+    let mut steps = Steps::default();
+    let mut closing = Vec::new();
+    steps.run("properties", || {
+        let finished = runner.run(&packages, tmp.path(), |command| {
+            command.env("PROPTEST_CASES", args.cases.to_string());
+        })?;
+        closing = finished.closing;
+        Ok(finished.ending)
+    });
+    println!("\n{steps}");
+    for line in closing {
+        println!("{line}");
+    }
+    tmp.close()
+        .context("failed to remove the folder for temporary files")?;
+    Ok(steps.in_order())
+}
+
+/// The crates whose tests use proptest.
+fn with_properties(metadata: &Metadata) -> Vec<String> {
+    let mut crates: Vec<_> = metadata
+        .packages
+        .iter()
+        .filter(|package| {
+            package.dependencies.iter().any(|dependency| {
+                dependency.name == "proptest" && dependency.kind == DependencyKind::Development
+            })
+        })
+        .map(|package| package.name.to_string())
+        .collect();
+    crates.sort();
+    crates
+}
