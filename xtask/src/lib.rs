@@ -15,6 +15,7 @@ pub mod bench;
 pub mod deny;
 pub mod fuzz;
 pub mod lint;
+pub mod policies;
 pub mod schema;
 
 pub mod command;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{bench, deny, fuzz, lint, schema, test};
+use xtask::{bench, deny, fuzz, lint, policies, schema, test};
 
 /// The one door to this repository.
 #[derive(Parser)]
@@ -25,6 +25,8 @@ enum Command {
     Test,
     /// Format, clippy and the tidy tests.
     Lint,
+    /// Builds the policies and guests that are committed, or checks that they fit their sources.
+    Policies(policies::Args),
     /// The benches, one after another.
     Bench(bench::Args),
     /// The property tests with many more cases than `test` gives them.
@@ -51,6 +53,7 @@ fn run(command: Command) -> Result<bool> {
     match command {
         Command::Test => test::run(),
         Command::Lint => lint::run(),
+        Command::Policies(args) => policies::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Schema => schema::run(),

@@ -1,0 +1,132 @@
+//! What was seen of the work itself.
+
+use vigil_sdk::time::{age, words};
+use vigil_sdk::{Decision, ExtraName, Liveness, Session, State, hold, repair, transition};
+
+use super::issue::GONE_AFTER;
+use super::{ACTIVE, AGENT_GONE, NO_EVIDENCE, STUCK_MAINTENANCE};
+use crate::{Case, say, signs};
+
+/// An agent is at work, or something of its work moved a moment ago.
+pub fn active(case: &Case<'_>) -> Option<Decision> {
+    if case.state() != State::Running {
+        return None;
+    }
+    if let Some(agent) = case.session().liveness.agent.found() {
+        let known = say::forge(case);
+        let reason = if known.is_empty() {
+            format!("an agent is at work on it (pid {})", agent.pid)
+        } else {
+            format!(
+                "an agent is at work on it (pid {}), while {known}",
+                agent.pid
+            )
+        };
+        return Some(hold(ACTIVE, reason).rests_on(["agent"]));
+    }
+    let now = case.context.now;
+    let until = signs::fresh_until(case).filter(|until| now < *until)?;
+    let reason = format!(
+        "{}; it counts as at work for another {}",
+        say::last_sign(case),
+        words(until - now)
+    );
+    Some(
+        hold(ACTIVE, reason)
+            .rests_on(["times", "log-written", "worktree-written"])
+            .look_again_after(until - now),
+    )
+}
+
+/// The record says that maintenance is under way, and the process that would have to do it is gone.
+pub fn stuck_maintenance(case: &Case<'_>) -> Option<Decision> {
+    let session = case.session();
+    let marked = session.extra(ExtraName::MaintenanceInFlight) == Some("true");
+    let applies = case.state() == State::Maintaining && marked;
+    (applies && session.liveness.supervisor.is_absent()).then(|| {
+        repair(
+            ["maintenance-in-flight"],
+            STUCK_MAINTENANCE,
+            "maintenance is marked as under way, but the process that marked it is gone",
+        )
+        .rests_on(["maintenance-in-flight", "supervisor"])
+    })
+}
+
+/// Everything shows that the agent is gone, and the issue still wants its work.
+pub fn agent_gone(case: &Case<'_>) -> Option<Decision> {
+    let session = case.session();
+    let liveness = &session.liveness;
+    let issue = case.evidence.issue.found().filter(|issue| issue.open)?;
+    let applies = case.state() == State::Running
+        && case.evidence.pull_request.is_absent()
+        && liveness.agent.is_absent()
+        && (liveness.supervisor.is_absent() || liveness.worktree_written.is_absent())
+        && has_no_gap(session);
+    if !applies {
+        return None;
+    }
+    let silent = age(case.context.now, signs::silent_since(case)?);
+    let enough = case
+        .context
+        .source
+        .fresh_for
+        .saturating_add(signs::SILENCE_BEYOND_FRESH);
+    (silent >= enough).then(|| {
+        let reason = format!(
+            "the agent is gone ({}), nothing was written for {}, issue #{} is open and has no pull request{}; {}",
+            gone(liveness),
+            words(silent),
+            issue.number,
+            say::unsaved(liveness),
+            say::how_to_resume(case),
+        );
+        transition(State::Blocked, AGENT_GONE, reason).rests_on([
+            "agent",
+            "supervisor",
+            "log-written",
+            "worktree-written",
+            "issue",
+            "pull-request",
+        ])
+    })
+}
+
+/// Every place where life could show was looked at and could be read.
+fn has_no_gap(session: &Session) -> bool {
+    let liveness = &session.liveness;
+    liveness.log_written.is_known()
+        && liveness.worktree_written.is_known()
+        && !liveness.supervisor.is_unknown()
+        && session.gaps.is_empty()
+}
+
+fn gone(liveness: &Liveness) -> &'static str {
+    match (
+        liveness.supervisor.is_absent(),
+        liveness.worktree_written.is_absent(),
+    ) {
+        (true, true) => "no process, its supervisor is dead, its worktree is missing",
+        (true, false) => "no process, its supervisor is dead",
+        (false, _) => "no process, its worktree is missing",
+    }
+}
+
+/// The record says that it is running, and nothing says anything.
+pub fn no_evidence(case: &Case<'_>) -> Option<Decision> {
+    (case.state() == State::Running).then(|| {
+        let decision = hold(NO_EVIDENCE, format!("stale: {}", say::all(case))).rests_on([
+            "agent",
+            "supervisor",
+            "log-written",
+            "worktree-written",
+            "issue",
+            "pull-request",
+        ]);
+        match case.evidence.issue.absent() {
+            // The second look decides.
+            Some(_) => decision.look_again_after(GONE_AFTER),
+            None => decision,
+        }
+    })
+}

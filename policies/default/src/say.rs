@@ -1,0 +1,219 @@
+//! The words of the reasons: one sentence for the person who reads `status`, with numbers and ages.
+
+use vigil_sdk::time::ago;
+use vigil_sdk::{
+    Gap, Issue, IssueFact, Liveness, ProcessFact, PullRequest, PullRequestFact, PullRequestState,
+    Sighting, TimeFact, Timestamp,
+};
+
+use crate::{Case, signs};
+
+/// `PR #319 was merged 80 min ago`.
+pub(crate) fn pull_request(case: &Case<'_>, found: &PullRequest) -> String {
+    let number = found.number;
+    match found.state {
+        PullRequestState::Open if found.draft => format!("PR #{number} is open as a draft"),
+        PullRequestState::Open => format!("PR #{number} is open"),
+        PullRequestState::Merged => format!("PR #{number} was merged{}", when(case, found.ended())),
+        PullRequestState::Closed => format!(
+            "PR #{number} was closed without a merge{}",
+            when(case, found.ended())
+        ),
+    }
+}
+
+/// `issue #299 was closed as completed 80 min ago`.
+pub(crate) fn issue(case: &Case<'_>, found: &Issue) -> String {
+    let number = found.number;
+    if found.open {
+        return format!("issue #{number} is open");
+    }
+    let reason = match found.reason.as_deref() {
+        Some(reason) => format!(" as {reason}"),
+        None => String::new(),
+    };
+    format!(
+        "issue #{number} was closed{reason}{}",
+        when(case, found.closed)
+    )
+}
+
+/// `issue #299 does not exist, as first seen 12 min ago`.
+pub(crate) fn issue_absent(case: &Case<'_>, sighting: &Sighting) -> String {
+    format!(
+        "{} does not exist, as first seen {}",
+        issue_name(case),
+        ago(case.context.now, sighting.first)
+    )
+}
+
+/// `issue #299 is unknown since 12 min ago (unreachable: no route to host)`.
+pub(crate) fn unknown(case: &Case<'_>, name: &str, gap: &Gap) -> String {
+    let subject = match name {
+        "issue" => issue_name(case),
+        "pull-request" => match case.session().pull_request {
+            Some(number) => format!("PR #{number}"),
+            None => "the pull request".to_owned(),
+        },
+        "beyond-head" => {
+            "whether the local branch holds commits that the pull request lacks".into()
+        }
+        other => other.to_owned(),
+    };
+    let since = match gap.since {
+        Some(since) => format!(" since {}", ago(case.context.now, since)),
+        None => String::new(),
+    };
+    format!("{subject} is unknown{since} ({}: {})", gap.kind, gap.detail)
+}
+
+fn issue_name(case: &Case<'_>) -> String {
+    match case.session().issue {
+        Some(number) => format!("issue #{number}"),
+        None => "the issue".to_owned(),
+    }
+}
+
+/// ` 80 min ago`, or nothing when the time is not known.
+fn when(case: &Case<'_>, moment: Option<Timestamp>) -> String {
+    match moment {
+        Some(moment) => format!(" {}", ago(case.context.now, moment)),
+        None => String::new(),
+    }
+}
+
+/// `what; the record was last touched 109 min ago`.
+pub(crate) fn with_record(case: &Case<'_>, what: String) -> String {
+    let times = &case.session().times;
+    let touched = [times.updated, times.heartbeat, times.started, times.ended]
+        .into_iter()
+        .flatten()
+        .max();
+    match touched {
+        Some(touched) => format!(
+            "{what}; the record was last touched {}",
+            ago(case.context.now, touched)
+        ),
+        None => format!("{what}; the record holds no time"),
+    }
+}
+
+/// What the forge said, as far as it was asked; empty when it was not.
+pub(crate) fn forge(case: &Case<'_>) -> String {
+    let pull_request = match &case.evidence.pull_request {
+        PullRequestFact::Found(found) => Some(pull_request(case, found)),
+        PullRequestFact::Absent(sighting) if sighting.detail == "earlier-run" => {
+            Some("the only pull request is an earlier run's".to_owned())
+        }
+        PullRequestFact::Absent(_) => Some("there is no pull request".to_owned()),
+        PullRequestFact::Unknown(gap) => Some(unknown(case, "pull-request", gap)),
+        PullRequestFact::NotAsked => None,
+    };
+    let issue = match &case.evidence.issue {
+        IssueFact::Found(found) => Some(issue(case, found)),
+        IssueFact::Absent(sighting) => Some(issue_absent(case, sighting)),
+        IssueFact::Unknown(gap) => Some(unknown(case, "issue", gap)),
+        IssueFact::NotAsked => None,
+    };
+    match (pull_request, issue) {
+        (Some(pull_request), Some(issue)) => format!("{pull_request} and {issue}"),
+        (one, other) => one.or(other).unwrap_or_default(),
+    }
+}
+
+/// `its last heartbeat was 12 min ago`, with the break in watching when that came later.
+pub(crate) fn last_sign(case: &Case<'_>) -> String {
+    let now = case.context.now;
+    let Some(sign) = signs::last(case) else {
+        return "it never gave a sign of life".to_owned();
+    };
+    let said = format!("{} {}", sign.what, ago(now, sign.at));
+    match case.context.awake_since {
+        Some(awake) if awake > sign.at => {
+            format!(
+                "{said}, and the machine was not watched until {}",
+                ago(now, awake)
+            )
+        }
+        _ => said,
+    }
+}
+
+/// All that was looked at, with what was found there.
+pub(crate) fn all(case: &Case<'_>) -> String {
+    let now = case.context.now;
+    let liveness = &case.session().liveness;
+    let mut parts = vec![
+        last_sign(case),
+        process("agent process", &liveness.agent),
+        process("supervisor", &liveness.supervisor),
+        moment("log", &liveness.log_written, now),
+        moment("worktree", &liveness.worktree_written, now),
+    ];
+    if let Some(outcome) = &liveness.log_outcome {
+        parts.push(format!("the log claims {outcome}"));
+    }
+    for missing in &case.session().gaps {
+        parts.push(format!(
+            "{} is unknown ({})",
+            missing.field, missing.gap.kind
+        ));
+    }
+    let forge = forge(case);
+    parts.push(if forge.is_empty() {
+        "GitHub was not asked".to_owned()
+    } else {
+        forge
+    });
+    parts.join("; ")
+}
+
+fn process(name: &str, fact: &ProcessFact) -> String {
+    match fact {
+        ProcessFact::Found(found) => format!("{name} alive (pid {})", found.pid),
+        ProcessFact::Absent(_) => format!("no {name}"),
+        ProcessFact::Unknown(gap) => format!("{name} unknown ({}: {})", gap.kind, gap.detail),
+        ProcessFact::NotAsked => format!("{name} not looked for"),
+    }
+}
+
+fn moment(name: &str, fact: &TimeFact, now: Timestamp) -> String {
+    match fact {
+        TimeFact::Found(at) => format!("{name} written {}", ago(now, *at)),
+        TimeFact::Absent(_) => format!("no {name}"),
+        TimeFact::Unknown(gap) => format!("{name} unknown ({}: {})", gap.kind, gap.detail),
+        TimeFact::NotAsked => format!("{name} not looked at"),
+    }
+}
+
+/// What a person should know about the worktree before resuming; empty when there is nothing to tell.
+pub(crate) fn unsaved(liveness: &Liveness) -> String {
+    let mut parts = Vec::new();
+    if liveness.dirty.found() == Some(&true) {
+        parts.push("uncommitted changes".to_owned());
+    }
+    if let Some(commits) = liveness.unpushed.found().filter(|commits| **commits > 0) {
+        parts.push(format!("{} on no remote", count(*commits, "commit")));
+    }
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!("; there is unsaved work: {}", parts.join(" and "))
+    }
+}
+
+/// What to type to go on. Only Vigilante's command is known by heart.
+pub(crate) fn how_to_resume(case: &Case<'_>) -> String {
+    let session = case.session();
+    match (&session.repo, session.issue) {
+        (Some(repo), Some(issue)) if case.context.source.kind == "vigilante" => {
+            format!("resume it with `vigilante resume --repo {repo} --issue {issue}`")
+        }
+        _ => format!("resume it with {}", case.context.source.kind),
+    }
+}
+
+/// `1 commit`, `2 commits`.
+pub(crate) fn count(n: u32, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}

@@ -1,0 +1,175 @@
+//! The contract's registries of strings as enums. They may grow without a new version of the contract, so each has a
+//! case for a name that this SDK does not know.
+
+/// One registry: an enum, its names, and the conversions both ways.
+macro_rules! registry {
+    (
+        $(#[$about:meta])*
+        $registry:ident { $( $(#[$doc:meta])* $case:ident = $name:literal, )+ }
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum $registry {
+            $( $(#[$doc])* $case, )+
+            /// A name that this SDK does not know.
+            Other(String),
+        }
+
+        impl $registry {
+            /// Every registered case, in the registry's order.
+            pub const REGISTERED: &[$registry] = &[$( $registry::$case, )+];
+
+            /// The name on the wire.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $( $registry::$case => $name, )+
+                    $registry::Other(name) => name,
+                }
+            }
+        }
+
+        impl From<&str> for $registry {
+            fn from(name: &str) -> Self {
+                match name {
+                    $( $name => $registry::$case, )+
+                    _ => $registry::Other(name.to_owned()),
+                }
+            }
+        }
+
+        impl From<$registry> for String {
+            fn from(case: $registry) -> String {
+                match case {
+                    $registry::Other(name) => name,
+                    known => known.as_str().to_owned(),
+                }
+            }
+        }
+    };
+}
+
+registry! {
+    /// Why a fact could not be learned.
+    GapKind {
+        /// No connection, or it broke.
+        Unreachable = "unreachable",
+        /// The deadline passed.
+        TimedOut = "timed-out",
+        /// A limit was hit.
+        RateLimited = "rate-limited",
+        /// No token, or a rejected one.
+        Unauthenticated = "unauthenticated",
+        /// A refusal: no permission for this.
+        Denied = "denied",
+        /// "Not found", which can also mean "no access".
+        NotFound = "not-found",
+        /// The answer could not be read.
+        Malformed = "malformed",
+        /// vigil has no way to ask for this.
+        Unsupported = "unsupported",
+        /// The record does not hold what would be needed to ask.
+        Unrecorded = "unrecorded",
+        /// A time more than five minutes ahead.
+        InTheFuture = "in-the-future",
+        /// A pid of another pid namespace or machine.
+        OtherNamespace = "other-namespace",
+        /// An absence without anything that would show that looking works.
+        NoControl = "no-control",
+        /// Another thing now bears the name.
+        IdentityChanged = "identity-changed",
+        /// Larger than the bound for looking at it.
+        TooLarge = "too-large",
+    }
+}
+
+registry! {
+    /// A fact that a policy can ask for.
+    FactName {
+        /// The forge's issue.
+        Issue = "issue",
+        /// The forge's pull request of this session's work.
+        PullRequest = "pull-request",
+        /// Whether it could be merged now.
+        Mergeability = "mergeability",
+        /// What its reviewers decided.
+        Reviews = "reviews",
+        /// What its checks say.
+        Checks = "checks",
+        /// The runs behind the checks.
+        Runs = "runs",
+    }
+}
+
+registry! {
+    /// An effect that a policy can ask for.
+    IntentKind {
+        /// Tell a person.
+        Notify = "notify",
+        /// Put a label on the issue.
+        AddLabel = "add-label",
+        /// Take one off.
+        RemoveLabel = "remove-label",
+        /// Write a comment, once for each key.
+        Comment = "comment",
+        /// Queue the work anew.
+        Requeue = "requeue",
+        /// Start the agent again.
+        Restart = "restart",
+        /// Close a leftover terminal.
+        CloseTerminal = "close-terminal",
+    }
+}
+
+registry! {
+    /// A fact that only some owners have, in `session.extra`.
+    ExtraName {
+        /// Where a blocked or failed session stood.
+        Stage = "stage",
+        /// A clean-up was done; the value says by whom.
+        Cleanup = "cleanup",
+        /// `true`: the record says that maintenance of the pull request is under way.
+        MaintenanceInFlight = "maintenance-in-flight",
+        /// Why the work counts as incomplete.
+        IncompleteReason = "incomplete-reason",
+        /// `held` or `expired`.
+        Lease = "lease",
+        /// What kind of terminal it is.
+        Class = "class",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_registered_name_comes_back_and_a_foreign_one_survives() {
+        for kind in GapKind::REGISTERED {
+            assert_eq!(&GapKind::from(kind.as_str()), kind);
+        }
+        for fact in FactName::REGISTERED {
+            assert_eq!(&FactName::from(fact.as_str()), fact);
+        }
+        for intent in IntentKind::REGISTERED {
+            assert_eq!(&IntentKind::from(intent.as_str()), intent);
+        }
+        for extra in ExtraName::REGISTERED {
+            assert_eq!(&ExtraName::from(extra.as_str()), extra);
+        }
+        assert_eq!(String::from(FactName::from("weather")), "weather");
+    }
+
+    #[test]
+    fn every_registered_name_is_in_the_contract() {
+        // The registries live in the contract's doc comments, as quoted words.
+        let contract = include_str!("../../../wit/policy.wit");
+        let names = (GapKind::REGISTERED.iter().map(GapKind::as_str))
+            .chain(FactName::REGISTERED.iter().map(FactName::as_str))
+            .chain(IntentKind::REGISTERED.iter().map(IntentKind::as_str))
+            .chain(ExtraName::REGISTERED.iter().map(ExtraName::as_str));
+        for name in names {
+            assert!(contract.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}
