@@ -1,0 +1,379 @@
+//! Field by field, for every target.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use vigil_core::fact::GapKind;
+use vigil_core::session::Revision;
+use vigil_core::{Evidence, Fact};
+
+use super::*;
+use crate::vigilante::record::RecordFile;
+use crate::vigilante::testing::{self, NOW, NOW_TEXT};
+
+/// The edits that `target` makes of `record`, with their values; `None` stands for "taken out".
+fn made(
+    record: &str,
+    evidence: &Evidence,
+    target: Target,
+) -> Result<BTreeMap<String, Option<String>>, Refusal> {
+    let text = testing::file(&[record.to_owned()]);
+    let file = RecordFile::parse(Path::new("sessions.json"), &text).unwrap();
+    let change = Change {
+        evidence,
+        target,
+        at: NOW,
+        rule: "some-rule",
+        reason: "because  of\nthis",
+    };
+    let edits = edits(&text, &file.records[0], &change)?;
+    let count = edits.len();
+    let by_key: BTreeMap<_, _> = edits
+        .into_iter()
+        .map(|edit| match edit {
+            Edit::Set { key, value } => (key, Some(value)),
+            Edit::Remove { key } => (key, None),
+        })
+        .collect();
+    assert_eq!(by_key.len(), count, "a field is edited once");
+    Ok(by_key)
+}
+
+fn evidence(issue_open: bool, pr: Option<PullRequestState>) -> Evidence {
+    let mut evidence = testing::evidence(299, Revision(String::new()));
+    evidence.issue = testing::issue(299, issue_open);
+    if let Some(state) = pr {
+        evidence.pull_request = Fact::Found(testing::pull_request(state));
+    }
+    evidence
+}
+
+#[track_caller]
+fn check(evidence: &Evidence, target: State, set: &[(&str, &str)], removed: &[&str]) {
+    let made = made(&testing::record(299), evidence, Target::State(target)).unwrap();
+    let wanted: BTreeMap<String, Option<String>> = set
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned())))
+        .chain(removed.iter().map(|key| ((*key).to_owned(), None)))
+        .collect();
+    assert_eq!(made, wanted);
+}
+
+const SNAPSHOT: [(&str, &str); 4] = [
+    ("pull_request_number", "319"),
+    (
+        "pull_request_url",
+        "\"https://github.com/owner/repo/pull/319\"",
+    ),
+    ("pull_request_head_branch", "\"vigilante/issue-299-t\""),
+    ("pull_request_base_branch", "\"main\""),
+];
+const RECOVERED: [(&str, &str); 3] = [
+    ("ended_at", NOW_TEXT),
+    ("updated_at", NOW_TEXT),
+    ("recovered_at", NOW_TEXT),
+];
+const STOPPED: [(&str, &str); 2] = [
+    ("monitoring_stopped_at", NOW_TEXT),
+    ("stale_auto_restart_stopped_at", NOW_TEXT),
+];
+const CLEARED: [&str; 4] = [
+    "process_id",
+    "last_heartbeat_at",
+    "last_error",
+    "stale_auto_restart_attempts",
+];
+
+fn all<'a>(parts: &[&[(&'a str, &'a str)]]) -> Vec<(&'a str, &'a str)> {
+    parts.concat()
+}
+
+#[test]
+fn succeeded_stops_all_that_vigilante_would_do() {
+    for open in [true, false] {
+        let own = [
+            ("status", "\"success\""),
+            ("pull_request_state", "\"MERGED\""),
+            // Vigilante writes whole seconds.
+            ("pull_request_merged_at", "\"2026-03-26T17:39:35Z\""),
+            ("last_maintained_at", NOW_TEXT),
+        ];
+        check(
+            &evidence(open, Some(PullRequestState::Merged)),
+            State::Succeeded,
+            &all(&[&own, &SNAPSHOT, &RECOVERED, &STOPPED]),
+            &CLEARED,
+        );
+    }
+}
+
+#[test]
+fn maintaining_goes_on_with_an_open_issue_and_stops_with_a_closed_one() {
+    let own = [
+        ("status", "\"success\""),
+        ("pull_request_state", "\"OPEN\""),
+        ("last_maintained_at", NOW_TEXT),
+    ];
+    let going_on = all(&[&own, &SNAPSHOT, &RECOVERED]);
+    let stopped = all(&[&own, &SNAPSHOT, &RECOVERED, &STOPPED]);
+    let mut seen = evidence(true, Some(PullRequestState::Open));
+    check(&seen, State::Maintaining, &going_on, &CLEARED);
+    seen.issue = testing::issue(299, false);
+    check(&seen, State::Maintaining, &stopped, &CLEARED);
+    // To Vigilante a 404 is a closed issue whose worktree may go.
+    seen.issue = Fact::absent_at(NOW);
+    check(&seen, State::Maintaining, &stopped, &CLEARED);
+}
+
+#[test]
+fn closed_keeps_what_is_known_of_the_pull_request() {
+    let status = [("status", "\"closed\"")];
+    check(
+        &evidence(false, None),
+        State::Closed,
+        &all(&[&status, &RECOVERED, &STOPPED]),
+        &CLEARED,
+    );
+    let own = [
+        ("status", "\"closed\""),
+        ("pull_request_state", "\"CLOSED\""),
+        ("last_maintained_at", NOW_TEXT),
+    ];
+    check(
+        &evidence(false, Some(PullRequestState::Closed)),
+        State::Closed,
+        &all(&[&own, &SNAPSHOT, &RECOVERED, &STOPPED]),
+        &CLEARED,
+    );
+}
+
+#[test]
+fn blocked_waits_for_a_person() {
+    let mut seen = evidence(false, Some(PullRequestState::Merged));
+    seen.session.liveness.dirty = Fact::Found(true);
+    seen.session.liveness.unpushed = Fact::unknown(GapKind::TimedOut, "git was slow");
+    seen.beyond_head = Fact::Found(2);
+    let reason = concat!(
+        "{\n      \"kind\": \"unknown_operator_action_required\",\n      \"operation\": \"vigil\",\n",
+        "      \"summary\": \"because of this\",\n",
+        "      \"detail\": \"rule some-rule; issue closed; pull request #319 merged; ",
+        "2 commits beyond the pull request's head; uncommitted changes in the worktree; ",
+        "unpushed commits unknown (timed-out)\"\n    }"
+    );
+    check(
+        &seen,
+        State::Blocked,
+        &[
+            ("status", "\"blocked\""),
+            ("blocked_at", NOW_TEXT),
+            ("blocked_stage", "\"issue_execution\""),
+            ("blocked_reason", reason),
+            ("retry_policy", "\"paused\""),
+            ("resume_required", "true"),
+            (
+                "resume_hint",
+                "\"vigilante resume --repo owner/repo --issue 299\"",
+            ),
+            ("ended_at", NOW_TEXT),
+            ("updated_at", NOW_TEXT),
+        ],
+        &[
+            "process_id",
+            "last_heartbeat_at",
+            "stale_auto_restart_attempts",
+        ],
+    );
+}
+
+#[test]
+fn a_maintenance_stage_is_never_left_on_a_blocked_session() {
+    let record = testing::record(299).replace(
+        "\"process_id\"",
+        "\"blocked_stage\": \"pr_maintenance\",\n    \"resume_after\": \"2026-03-26T20:00:00Z\",\n    \"process_id\"",
+    );
+    let made = made(
+        &record,
+        &evidence(true, None),
+        Target::State(State::Blocked),
+    )
+    .unwrap();
+    assert_eq!(
+        made["blocked_stage"].as_deref(),
+        Some("\"issue_execution\"")
+    );
+    assert_eq!(made["resume_after"], None);
+}
+
+#[test]
+fn a_hint_holds_nothing_that_a_shell_would_read() {
+    let record = testing::record(299).replace("owner/repo\"", "owner/re po;rm\"");
+    let made = made(
+        &record,
+        &evidence(true, None),
+        Target::State(State::Blocked),
+    )
+    .unwrap();
+    assert_eq!(
+        made["resume_hint"].as_deref(),
+        Some("\"vigilante list --blocked\"")
+    );
+}
+
+#[test]
+fn texts_are_cut_between_characters() {
+    for text in ["é".repeat(300), "a".repeat(399) + "é", "🦀".repeat(200)] {
+        let cut = short(&text);
+        assert!(cut.len() <= BLOCKED_TEXT_BYTES_MAX && cut.len() > BLOCKED_TEXT_BYTES_MAX - 4);
+        assert!(text.starts_with(&cut));
+    }
+    assert_eq!(short("  a\t b\r\n\u{a0}c "), "a b c");
+    assert_eq!(short(""), "");
+}
+
+#[test]
+fn what_the_record_says_of_another_pull_request_goes() {
+    let with = |number: u64| {
+        testing::record(299).replace(
+            "\"process_id\"",
+            &format!(
+                "\"pull_request_number\": {number},\n    \"pull_request_url\": \"u\",\n    \"pull_request_merged_at\": \"2026-03-26T01:00:00Z\",\n    \"process_id\""
+            ),
+        )
+    };
+    let mut seen = evidence(true, Some(PullRequestState::Open));
+    let mut bare = testing::pull_request(PullRequestState::Open);
+    bare.url = String::new();
+    bare.base_ref = String::new();
+    seen.pull_request = Fact::Found(bare);
+    let target = Target::State(State::Maintaining);
+
+    let other = made(&with(7), &seen, target.clone()).unwrap();
+    assert_eq!(other["pull_request_number"].as_deref(), Some("319"));
+    assert_eq!(other["pull_request_url"], None);
+    let same = made(&with(319), &seen, target).unwrap();
+    assert!(!same.contains_key("pull_request_number"));
+    assert!(!same.contains_key("pull_request_url"), "{same:?}");
+    // An open pull request was not merged, whatever the record says.
+    assert_eq!(same["pull_request_merged_at"], None);
+    assert!(!same.contains_key("pull_request_base_branch"));
+}
+
+#[test]
+fn a_fork_gets_its_upstream_pull_request() {
+    let record =
+        testing::record(299).replace("\"process_id\"", "\"fork_mode\": true,\n    \"process_id\"");
+    let seen = evidence(true, Some(PullRequestState::Open));
+    let made = made(&record, &seen, Target::State(State::Maintaining)).unwrap();
+    assert_eq!(made["upstream_pr_number"].as_deref(), Some("319"));
+    assert_eq!(made["upstream_pr_url"], made["pull_request_url"]);
+}
+
+#[test]
+fn a_repair_clears_the_flag_and_nothing_else() {
+    let repair = |names: &[&str]| Target::Repair(names.iter().map(|n| (*n).to_owned()).collect());
+    let seen = evidence(true, Some(PullRequestState::Open));
+    let set = testing::record(299).replace(
+        "\"process_id\"",
+        "\"pull_request_maintenance_in_flight\": true,\n    \"process_id\"",
+    );
+    let fixed = made(&set, &seen, repair(&["maintenance-in-flight"])).unwrap();
+    assert_eq!(
+        fixed,
+        BTreeMap::from([
+            ("pull_request_maintenance_in_flight".to_owned(), None),
+            ("updated_at".to_owned(), Some(NOW_TEXT.to_owned())),
+        ])
+    );
+    for names in [&[][..], &["other"], &["maintenance-in-flight", "other"]] {
+        let refused = made(&set, &seen, repair(names)).unwrap_err();
+        assert!(
+            matches!(refused, Refusal::Unsafe(_)),
+            "{names:?}: {refused}"
+        );
+    }
+    for flag in ["false", "\"yes\"", "null"] {
+        let odd = set.replace("in_flight\": true", &format!("in_flight\": {flag}"));
+        assert!(made(&odd, &seen, repair(&["maintenance-in-flight"])).is_err());
+    }
+}
+
+#[test]
+fn what_cannot_be_written_safely_is_refused() {
+    let merged = evidence(true, Some(PullRequestState::Merged));
+    for state in [
+        State::Queued,
+        State::Running,
+        State::Interrupted,
+        State::Failed,
+    ] {
+        assert!(!owner_effects().writable.contains(&state));
+        let refused = made(&testing::record(299), &merged, Target::State(state)).unwrap_err();
+        assert!(matches!(refused, Refusal::Unsafe(_)), "{state}");
+    }
+    for state in owner_effects().writable {
+        let fits = match state {
+            State::Maintaining => PullRequestState::Open,
+            _ => PullRequestState::Merged,
+        };
+        let seen = evidence(true, Some(fits));
+        assert!(made(&testing::record(299), &seen, Target::State(state)).is_ok());
+    }
+    // The words of Vigilante that need a pull request in that state.
+    for (state, pr) in [
+        (State::Succeeded, None),
+        (State::Succeeded, Some(PullRequestState::Open)),
+        (State::Succeeded, Some(PullRequestState::Closed)),
+        (State::Maintaining, None),
+        (State::Maintaining, Some(PullRequestState::Merged)),
+    ] {
+        let seen = evidence(true, pr);
+        assert!(made(&testing::record(299), &seen, Target::State(state)).is_err());
+    }
+    // But for a merge that Vigilante itself has recorded.
+    let recorded = testing::record(299).replace(
+        "\"process_id\"",
+        "\"pull_request_state\": \"MERGED\",\n    \"process_id\"",
+    );
+    let seen = evidence(true, None);
+    assert!(made(&recorded, &seen, Target::State(State::Succeeded)).is_ok());
+}
+
+#[test]
+fn a_moment_beyond_all_calendars_is_refused() {
+    assert!(moment(Timestamp(u64::MAX)).is_err());
+    assert!(moment(Timestamp(i64::MAX as u64)).is_err());
+    assert_eq!(moment(Timestamp(999)).unwrap(), "1970-01-01T00:00:00Z");
+}
+
+#[test]
+fn an_undo_restores_values_and_leaves_bookkeeping() {
+    let before_text = testing::file(&[testing::record(299)]);
+    let before = RecordFile::parse(Path::new("b"), &before_text).unwrap();
+    let seen = evidence(false, Some(PullRequestState::Merged));
+    let change = Change {
+        evidence: &seen,
+        target: Target::State(State::Succeeded),
+        at: NOW,
+        rule: "r",
+        reason: "r",
+    };
+    let forth = edits(&before_text, &before.records[0], &change).unwrap();
+    let after_text = edit::apply(&before, &[(0, forth.clone())]);
+    let after = RecordFile::parse(Path::new("a"), &after_text).unwrap();
+    let back = undo_edits(
+        &before.records[0],
+        &after.records[0],
+        &forth,
+        &["updated_at", "last_maintained_at"],
+    );
+    let undone_text = edit::apply(&after, &[(0, back)]);
+    let undone = RecordFile::parse(Path::new("u"), &undone_text).unwrap();
+    let undone = &undone.records[0];
+    assert_eq!(undone.revision(), before.records[0].revision());
+    assert_eq!(undone.field("updated_at").unwrap().value, NOW_TEXT);
+    for field in &before.records[0].fields {
+        if field.key != "updated_at" {
+            assert_eq!(undone.field(&field.key).unwrap().value, field.value);
+        }
+    }
+}
