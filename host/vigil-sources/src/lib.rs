@@ -68,6 +68,12 @@ pub trait World: Send + Sync {
     /// When this machine was booted; `None`: it does not tell.
     fn booted_at(&self) -> Option<Timestamp>;
 
+    /// The latest resume from a suspend, jump of the clock or hold-up of vigil itself: every window of silence starts
+    /// anew there. `None`: no such break is known.
+    fn awake_since(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Called before each step of a write, with a stable name. The live world does nothing here; the crash tests end
     /// the process, the simulation makes the step fail.
     fn step(&self, name: &'static str) -> std::io::Result<()> {
