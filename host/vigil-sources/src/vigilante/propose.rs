@@ -1,0 +1,187 @@
+//! What a write would make of the records, without writing: the edits, and both revisions for the journal.
+
+use std::path::{Path, PathBuf};
+
+use vigil_core::session::{Revision, SessionId};
+use vigil_core::{State, Timestamp};
+
+use crate::vigilante::edit::{self, Edit};
+use crate::vigilante::record::{self, BOOKKEEPING, Record, RecordFile, SESSIONS_FILE};
+use crate::vigilante::write::{Index, chain};
+use crate::vigilante::{Vigilante, convert, fields};
+use crate::{Change, Proposal, Refusal, SourceError, Target};
+
+/// For each of `changes` the proposal that makes it, in order. Reads the file once.
+pub(super) fn propose(
+    source: &Vigilante,
+    changes: &[Change<'_>],
+) -> Vec<Result<Proposal, Refusal>> {
+    let all = |refusal: Refusal| changes.iter().map(|_| Err(refusal.clone())).collect();
+    let (path, text) = match read(source) {
+        Ok(read) => read,
+        Err(refusal) => return all(refusal),
+    };
+    let file = match RecordFile::parse(&path, &text) {
+        Ok(file) => file,
+        Err(error) => return all(Refusal::Unsafe(chain(&error))),
+    };
+    let index = Index::of(&file);
+    changes
+        .iter()
+        .map(|change| {
+            let session = &change.evidence.session;
+            let (at, record) = find(&file, &index, &session.id)?;
+            if index.revision(at).as_ref() != Some(&session.revision) {
+                return Err(moved(&session.id));
+            }
+            let edits = fields::edits(&text, record, change)?;
+            if let Target::State(target) = change.target {
+                reads_back(&path, &text, record, &edits, change.at, target)?;
+            }
+            proposal(&path, &text, record, session.id.clone(), &edits)
+        })
+        .collect()
+}
+
+/// The proposal that takes `written` back, as long as the record is still as it left it.
+///
+/// What is restored are values, not their places: a field that the write had taken out comes back as the last one.
+/// Vigilante reads a restored `running` as it read the old one, with all that it does about stale sessions.
+pub(super) fn undo(source: &Vigilante, written: &Proposal) -> Result<Proposal, Refusal> {
+    let (path, text) = read(source)?;
+    let file = RecordFile::parse(&path, &text).map_err(|error| Refusal::Unsafe(chain(&error)))?;
+    let index = Index::of(&file);
+    let (at, record) = find(&file, &index, &written.id)?;
+    if index.revision(at).as_ref() != Some(&written.after) {
+        return Err(moved(&written.id));
+    }
+    let edits = edit::from_json(&written.edits).map_err(Refusal::Unsafe)?;
+    let before_text = format!("[{}]", written.record_before);
+    let before = RecordFile::parse(Path::new("the record before the write"), &before_text)
+        .map_err(|error| Refusal::Unsafe(chain(&error)))?;
+    let [before] = before.records.as_slice() else {
+        return Err(Refusal::Unsafe(format!(
+            "the journal holds no record of {} before the write",
+            written.id
+        )));
+    };
+    let edits = fields::undo_edits(before, record, &edits, BOOKKEEPING);
+    proposal(&path, &text, record, written.id.clone(), &edits)
+}
+
+/// The present revision of each of `ids`, in order; `None` where there is no such record.
+pub(super) fn revisions(
+    source: &Vigilante,
+    ids: &[SessionId],
+) -> Result<Vec<Option<Revision>>, SourceError> {
+    let path = source.home().join(SESSIONS_FILE);
+    let Some(text) = record::read_text(source.home())? else {
+        return Ok(vec![None; ids.len()]);
+    };
+    let file = RecordFile::parse(&path, &text)?;
+    let index = Index::of(&file);
+    Ok(ids
+        .iter()
+        .map(|id| index.revision(index.position(&id.id)?))
+        .collect())
+}
+
+/// `edits` of `record` with what they make of it.
+fn proposal(
+    path: &Path,
+    text: &str,
+    record: &Record<'_>,
+    id: SessionId,
+    edits: &[Edit],
+) -> Result<Proposal, Refusal> {
+    let edited = format!("[{}]", edit::apply_to_record(text, record, edits));
+    let after = RecordFile::parse(path, &edited)
+        .map_err(|error| Refusal::Unsafe(format!("the edits of {id}: {}", chain(&error))))?;
+    let [after] = after.records.as_slice() else {
+        return Err(Refusal::Unsafe(format!("the edits of {id} make no record")));
+    };
+    // A key in another case is the same field to Vigilante: beside it ours would be its second mention.
+    if let Some(twice) = &after.duplicate_key {
+        return Err(Refusal::Unsafe(format!(
+            "the record of {id} spells `{}` in a way that only some readers take for that field; write it in lower case",
+            twice.key
+        )));
+    }
+    let (before_revision, after_revision) = (record.revision(), after.revision());
+    if before_revision == after_revision {
+        return Err(Refusal::Unsafe(format!(
+            "the record of {id} says that already: there is nothing to write"
+        )));
+    }
+    Ok(Proposal {
+        id,
+        before: before_revision,
+        after: after_revision,
+        native_before: native(record),
+        native_after: native(after),
+        record_before: record.raw.to_owned(),
+        edits: edit::to_json(edits),
+    })
+}
+
+/// Whether the written record will be read as `target` again. A field that only this record has might say otherwise,
+/// and a transition that the next pass does not see would be made over and over.
+fn reads_back(
+    path: &Path,
+    text: &str,
+    record: &Record<'_>,
+    edits: &[Edit],
+    at: Timestamp,
+    target: State,
+) -> Result<(), Refusal> {
+    let edited = format!("[{}]", edit::apply_to_record(text, record, edits));
+    let file = RecordFile::parse(path, &edited).map_err(|error| Refusal::Unsafe(chain(&error)))?;
+    let read = convert::sessions(&file, "", at);
+    match read.first() {
+        Some((session, _)) if session.state == target => Ok(()),
+        Some((session, _)) => Err(Refusal::Unsafe(format!(
+            "a record that is written as `{target}` would be read as `{}`",
+            session.state
+        ))),
+        None => Err(Refusal::Unsafe("the edits make no record".to_owned())),
+    }
+}
+
+/// The owner's word for where the session stands; empty where the record has none.
+fn native(record: &Record<'_>) -> String {
+    record.text("status").ok().flatten().unwrap_or_default()
+}
+
+fn find<'f, 'a>(
+    file: &'f RecordFile<'a>,
+    index: &Index<'f, 'a>,
+    id: &SessionId,
+) -> Result<(usize, &'f Record<'a>), Refusal> {
+    if index.position(&id.id).is_none() {
+        return Err(Refusal::Conflict(format!(
+            "there is no record of {id} any more"
+        )));
+    }
+    let at = index.find(&id.id).map_err(Refusal::Unsafe)?;
+    let record = file.records.get(at).ok_or_else(|| moved(id))?;
+    Ok((at, record))
+}
+
+fn moved(id: &SessionId) -> Refusal {
+    Refusal::Conflict(format!("{id} was written by someone else"))
+}
+
+fn read(source: &Vigilante) -> Result<(PathBuf, String), Refusal> {
+    let path = source.home().join(SESSIONS_FILE);
+    match record::read_text(source.home()) {
+        Ok(Some(text)) => Ok((path, text)),
+        Ok(None) => Err(Refusal::Conflict(format!(
+            "{} is not there any more",
+            path.display()
+        ))),
+        Err(error) => Err(Refusal::Unsafe(chain(&error))),
+    }
+}
+
+#[cfg(test)]
+mod tests;
