@@ -3,12 +3,39 @@
 //! Reads: `record` (the text), `convert` (its meaning), `liveness` (what is to be seen on the machine). Writes: `fields`
 //! (what to change), `edit` (in the text), `lock` and `write` (safely).
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use vigil_core::Timestamp;
+use vigil_core::fact::{Fact, Gap, GapKind};
+use vigil_core::session::{Liveness, Revision, Session, SessionId};
 use vigil_core::time::minutes;
 
+use crate::vigilante::convert::Work;
+use crate::vigilante::git::Git;
+use crate::vigilante::liveness::{Observer, Opened};
+use crate::vigilante::record::{RecordFile, SESSIONS_FILE};
+use crate::{Change, Committed, Proposal, Refusal, Source, SourceError, World};
+
+mod backup;
+mod convert;
+mod edit;
+mod fields;
+mod git;
+mod liveness;
+mod lock;
+mod log;
+mod processes;
+mod propose;
 mod record;
+mod replace;
+#[cfg(test)]
+mod testing;
+mod time;
+mod worktree;
+mod write;
 
 /// One Vigilante home.
 #[derive(Clone, Debug)]
@@ -17,6 +44,17 @@ pub struct Vigilante {
     home: PathBuf,
     state_dir: PathBuf,
     settings: Settings,
+    /// What the latest look found, shared by clones.
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What `observe` and `beyond_head` need beyond what a session says, kept from the latest `load`.
+#[derive(Debug, Default)]
+struct Seen {
+    /// When.
+    at: Timestamp,
+    works: HashMap<String, Work>,
+    repositories: HashMap<PathBuf, Opened>,
 }
 
 /// What a configuration may change about a Vigilante source.
@@ -32,6 +70,9 @@ pub struct Settings {
     pub provider_process_names: Vec<(String, Vec<String>)>,
     /// The git program.
     pub git: PathBuf,
+    /// Whether Vigilante runs in the same pid namespace as vigil, so that the pids it records mean the same to both.
+    /// `None`: find out. That is sure outside of containers; inside one it takes a running Vigilante.
+    pub same_pid_namespace: Option<bool>,
     /// Where processes are looked at. Only tests have a reason to change it.
     pub proc: PathBuf,
 }
@@ -48,6 +89,7 @@ impl Default for Settings {
                 .map(provider)
                 .to_vec(),
             git: PathBuf::from("git"),
+            same_pid_namespace: None,
             proc: PathBuf::from("/proc"),
         }
     }
@@ -67,6 +109,7 @@ impl Vigilante {
             home: home.into(),
             state_dir: state_dir.into(),
             settings,
+            seen: Arc::default(),
         }
     }
 
@@ -84,4 +127,184 @@ impl Vigilante {
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
+}
+
+impl Source for Vigilante {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "vigilante"
+    }
+
+    fn load(&self, world: &dyn World) -> Result<Vec<Session>, SourceError> {
+        let read = self.read(world)?;
+        let mut seen = self.seen();
+        seen.at = world.now();
+        // What was learned of repositories belongs to one pass.
+        seen.repositories.clear();
+        seen.works.clear();
+        let mut sessions = Vec::with_capacity(read.len());
+        for (session, work) in read {
+            seen.works.insert(session.id.id.clone(), work);
+            sessions.push(session);
+        }
+        Ok(sessions)
+    }
+
+    fn observe(&self, sessions: &[&Session], world: &dyn World) -> Vec<Liveness> {
+        let works = self.works(sessions, world);
+        let looked: Vec<_> = sessions.iter().copied().zip(works).collect();
+        let observer = Observer {
+            home: &self.home,
+            settings: &self.settings,
+            world,
+        };
+        let (liveness, repositories) = observer.observe(&looked);
+        let mut seen = self.seen();
+        seen.at = world.now();
+        seen.repositories.extend(repositories);
+        for (session, work) in looked {
+            seen.works
+                .extend(work.ok().map(|work| (session.id.id.clone(), work)));
+        }
+        liveness
+    }
+
+    fn beyond_head(&self, session: &Session, head_sha: &str) -> Fact<u32> {
+        let (known, now) = {
+            let seen = self.seen();
+            (seen.works.get(&session.id.id).cloned(), seen.at)
+        };
+        let Some(work) = known.filter(|work| work.revision == session.revision) else {
+            return Fact::Unknown(moved(session));
+        };
+        let repo_path = match &work.repo_path {
+            Ok(repo_path) => repo_path,
+            Err(gap) => return Fact::Unknown(gap.clone()),
+        };
+        let git = Git::new(&self.settings.git);
+        let known = self.seen().repositories.get(repo_path).cloned();
+        let opened = known.unwrap_or_else(|| {
+            let opened = Arc::new(git.open(repo_path));
+            self.seen()
+                .repositories
+                .insert(repo_path.clone(), Arc::clone(&opened));
+            opened
+        });
+        let repository = match opened.as_ref() {
+            Ok(repository) => repository,
+            Err(gap) => return Fact::Unknown(gap.clone()),
+        };
+        let branch = match &work.branch {
+            Ok(branch) => Some(branch.as_str()),
+            Err(gap) if gap.kind == GapKind::Unrecorded => None,
+            Err(gap) => return Fact::Unknown(gap.clone()),
+        };
+        let place = worktree::locate(&opened, &work.worktree);
+        let bases = work.remote_bases();
+        git.beyond(repository, &place, branch, &bases, head_sha, now)
+    }
+
+    fn propose(
+        &self,
+        changes: &[Change<'_>],
+        _world: &dyn World,
+    ) -> Vec<Result<Proposal, Refusal>> {
+        propose::propose(self, changes)
+    }
+
+    fn commit(&self, proposals: &[Proposal], world: &dyn World) -> Vec<Committed> {
+        write::commit(self, proposals, world)
+    }
+
+    fn revisions(
+        &self,
+        ids: &[SessionId],
+        _world: &dyn World,
+    ) -> Result<Vec<Option<Revision>>, SourceError> {
+        propose::revisions(self, ids)
+    }
+
+    fn propose_undo(&self, written: &Proposal, _world: &dyn World) -> Result<Proposal, Refusal> {
+        propose::undo(self, written)
+    }
+
+    fn locations(&self) -> Vec<(&'static str, String)> {
+        let show = |path: &Path| path.display().to_string();
+        vec![
+            ("home", show(&self.home)),
+            ("sessions", show(&self.home.join(SESSIONS_FILE))),
+            ("logs", show(&self.home.join("logs"))),
+            ("backups", show(&self.state_dir.join("backups"))),
+        ]
+    }
+}
+
+impl Vigilante {
+    fn read(&self, world: &dyn World) -> Result<Vec<(Session, Work)>, SourceError> {
+        let path = self.home.join(SESSIONS_FILE);
+        let Some(text) = record::read_text(&self.home)? else {
+            return Ok(Vec::new());
+        };
+        let file = RecordFile::parse(&path, &text)?;
+        Ok(convert::sessions(&file, &self.name, world.now()))
+    }
+
+    /// The particulars of each session's work, of the very record that the session was read from. Those that the
+    /// latest `load` did not see are read once for all.
+    fn works(&self, sessions: &[&Session], world: &dyn World) -> Vec<Result<Work, Gap>> {
+        let known: Vec<Option<Work>> = {
+            let seen = self.seen();
+            sessions
+                .iter()
+                .map(|session| seen.works.get(&session.id.id).cloned())
+                .collect()
+        };
+        let current = |session: &Session, work: &Work| work.revision == session.revision;
+        let all_known = sessions
+            .iter()
+            .zip(&known)
+            .all(|(session, work)| work.as_ref().is_some_and(|work| current(session, work)));
+        let (known, trouble) = if all_known {
+            (known, None)
+        } else {
+            match self.read(world) {
+                Ok(read) => {
+                    let mut read: HashMap<String, Work> = read
+                        .into_iter()
+                        .map(|(session, work)| (session.id.id, work))
+                        .collect();
+                    let again = sessions.iter().map(|session| read.remove(&session.id.id));
+                    (again.collect(), None)
+                }
+                Err(error) => (vec![None; sessions.len()], Some(error.to_string())),
+            }
+        };
+        sessions
+            .iter()
+            .zip(known)
+            .map(|(session, work)| match (work, &trouble) {
+                (Some(work), _) if current(session, &work) => Ok(work),
+                (_, Some(trouble)) => Err(Gap::new(GapKind::Malformed, trouble.clone())),
+                _ => Err(moved(session)),
+            })
+            .collect()
+    }
+
+    /// A panic while the lock was held leaves at worst what an earlier look found, and that is checked before use.
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn moved(session: &Session) -> Gap {
+    Gap::new(
+        GapKind::IdentityChanged,
+        format!(
+            "the record of {} changed since it was looked at",
+            session.id
+        ),
+    )
 }

@@ -1,0 +1,717 @@
+//! What a record means: Vigilante's fields end here.
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+
+use vigil_core::fact::{Gap, GapKind};
+use vigil_core::session::{
+    Attempts, FieldGap, IssueRef, Liveness, Lookup, OwnerEffects, PullRequestRef, Revision,
+    Session, SessionId, Times,
+};
+use vigil_core::{State, Timestamp};
+
+use crate::vigilante::fields;
+use crate::vigilante::record::{Record, RecordFile, excerpt};
+use crate::vigilante::time;
+
+/// The provider of a record that names none.
+const DEFAULT_PROVIDER: &str = "codex";
+
+/// What is needed to look at a session's work on this machine, and no policy's business.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    /// Of the record that all this was read from.
+    pub(crate) revision: Revision,
+    /// False: the record is held, and looking at its work would lead nowhere.
+    pub(crate) readable: bool,
+    /// The repository that the worktree belongs to.
+    pub(crate) repo_path: Result<PathBuf, Gap>,
+    /// Where the agent works.
+    pub(crate) worktree: Result<PathBuf, Gap>,
+    /// The session's branch.
+    pub(crate) branch: Result<String, Gap>,
+    /// The branch that the work goes into.
+    pub(crate) base_branch: Option<String>,
+    /// The remote that the branch is pushed to.
+    pub(crate) push_remote: Option<String>,
+    /// Whose agent it is.
+    pub(crate) provider: String,
+    /// The supervisor's pid.
+    pub(crate) pid: Result<u32, Gap>,
+    /// The agent runs in a container.
+    pub(crate) sandboxed: bool,
+    /// The latest moment at which the record's owner can have written its pid.
+    pub(crate) pid_written: Option<Timestamp>,
+    /// The latest moment at which the record was written.
+    pub(crate) last_word: Option<Timestamp>,
+    /// A maintenance round was begun and not ended.
+    pub(crate) maintenance_in_flight: bool,
+    /// The session's log, a name within `logs`.
+    pub(crate) log: Result<String, Gap>,
+}
+
+impl Work {
+    /// Full names of the remote branches that the work goes into, as far as the record tells.
+    pub(crate) fn remote_bases(&self) -> Vec<String> {
+        let Some(base) = &self.base_branch else {
+            return Vec::new();
+        };
+        // Commits of the session's own branch are what is looked for; they must not count as merged.
+        if self.branch.as_ref() == Ok(base) {
+            return Vec::new();
+        }
+        let mut remotes = vec!["origin", "upstream"];
+        remotes.extend(self.push_remote.as_deref());
+        remotes
+            .into_iter()
+            .map(|remote| format!("refs/remotes/{remote}/{base}"))
+            .collect()
+    }
+}
+
+/// What a record of status `success` says about its pull request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome<'a> {
+    /// `pull_request_state`; empty: not recorded.
+    pub(crate) pull_request_state: &'a str,
+    /// `pull_request_merged_at` is there.
+    pub(crate) merged: bool,
+    /// A pull request's number is there.
+    pub(crate) numbered: bool,
+    /// `cleanup_completed_at` or `monitoring_stopped_at` is there: Vigilante is done with it.
+    pub(crate) let_go: bool,
+    /// `last_cleanup_source`; empty: not recorded.
+    pub(crate) cleanup_source: &'a str,
+}
+
+/// Vigilante's status in vigil's words. `None`: a word that neither of them knows.
+///
+/// Vigilante keeps `success` from the moment a pull request was found until its issue closes, so that what the record
+/// says about the pull request decides:
+/// - merged: the result is in, whatever has been cleaned up since.
+/// - open: looked after, also when Vigilante has stopped watching it: vigil itself writes that for a closed issue,
+///   and the pull request may still be merged.
+/// - closed: Vigilante goes on watching until it has cleaned up; after that the record is at its end.
+/// - not recorded: the agent's run ends with `success` only when Vigilante has seen a pull request, and its first
+///   maintenance round writes down which. Where Vigilante has let go without ever writing one down, the reason it
+///   gives for the clean-up decides, and without a reason its own word, success.
+pub(crate) fn state(status: &str, outcome: Outcome<'_>) -> Option<State> {
+    Some(match status {
+        "running" | "resuming" => State::Running,
+        "blocked" => State::Blocked,
+        "incomplete" => State::Interrupted,
+        "failed" => State::Failed,
+        "closed" => State::Closed,
+        "success" => match outcome.pull_request_state {
+            _ if outcome.merged => State::Succeeded,
+            "MERGED" => State::Succeeded,
+            "OPEN" => State::Maintaining,
+            "CLOSED" if outcome.let_go => State::Closed,
+            "CLOSED" => State::Maintaining,
+            "" if !outcome.let_go => State::Maintaining,
+            "" => match outcome.cleanup_source {
+                "pull_request_merged" => State::Succeeded,
+                "pull_request_closed" => State::Closed,
+                _ if outcome.numbered => State::Maintaining,
+                _ => State::Succeeded,
+            },
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+/// All sessions of the file, in its order, each with what is needed to look at its work. Pure.
+pub(crate) fn sessions(
+    file: &RecordFile<'_>,
+    source: &str,
+    now: Timestamp,
+) -> Vec<(Session, Work)> {
+    let ids = file.ids();
+    let copies = file.copies();
+    let logs = logs(file);
+    file.records
+        .iter()
+        .zip(ids)
+        .zip(copies)
+        .zip(logs)
+        .map(|(((record, id), copies), log)| {
+            Reader::new(record).session(SessionId::new(source, id), copies, log, now)
+        })
+        .collect()
+}
+
+/// Reads one record's fields and keeps note of those that cannot be read.
+struct Reader<'r, 'a> {
+    record: &'r Record<'a>,
+    gaps: Vec<FieldGap>,
+}
+
+impl<'r, 'a> Reader<'r, 'a> {
+    fn new(record: &'r Record<'a>) -> Self {
+        Reader {
+            record,
+            gaps: Vec::new(),
+        }
+    }
+
+    fn session(
+        mut self,
+        id: SessionId,
+        copies: u32,
+        log: Result<String, Gap>,
+        now: Timestamp,
+    ) -> (Session, Work) {
+        let record = self.record;
+        let revision = record.revision();
+        let unwritable = self.unwritable(&id, copies);
+        let repo = self.repo("repo", "repo");
+        let issue = self.number("issue_number", "issue");
+        let branch = self.branch();
+        let tracker = self
+            .text("issue_backend", "tracker")
+            .unwrap_or_else(|| "github".to_owned());
+        let fork = self.fork();
+        let number = self.pull_request_number(&fork);
+        let (state, native_state) = self.state();
+        let times = self.times(now);
+        let provider = self
+            .text("provider", "extra.provider")
+            .unwrap_or_else(|| DEFAULT_PROVIDER.to_owned());
+        let extra = self.extra(state, &provider);
+        let pull_request_backend = self.text("pr_backend", "pull-request");
+        let lookup = match &unwritable {
+            Some(gap) => Lookup {
+                issue: Err(gap.clone()),
+                pull_request: Err(gap.clone()),
+            },
+            None => Lookup {
+                issue: issue_ref(&tracker, &repo, &issue),
+                pull_request: match pull_request_backend.as_deref() {
+                    None | Some("github") => pull_request_ref(&repo, &branch, &number, &fork),
+                    Some(other) => Err(Gap::new(
+                        GapKind::Unsupported,
+                        format!(
+                            "its pull requests live in {}, not on the forge",
+                            excerpt(other)
+                        ),
+                    )),
+                },
+            },
+        };
+        let runs = self
+            .number("stale_auto_restart_attempts", "attempts.runs")
+            .ok()
+            .flatten()
+            .unwrap_or(0);
+        let held = unwritable.is_some() || state.is_none();
+        let session_state = state.unwrap_or(State::Blocked);
+        let work = Work {
+            revision: revision.clone(),
+            readable: !held,
+            repo_path: self.path("repo_path"),
+            worktree: self.path("worktree_path"),
+            branch: match &branch {
+                Ok(Some(branch)) => Ok(branch.clone()),
+                Ok(None) => Err(unrecorded("branch")),
+                Err(gap) => Err(gap.clone()),
+            },
+            base_branch: ref_name(record, "base_branch"),
+            push_remote: ref_name(record, "push_remote"),
+            provider,
+            pid: pid(record),
+            sandboxed: record.flag("sandbox_mode").unwrap_or(true),
+            pid_written: times.started.max(times.heartbeat),
+            last_word: times.started.max(times.heartbeat).max(times.updated),
+            maintenance_in_flight: extra
+                .iter()
+                .any(|(name, _)| name == "maintenance-in-flight"),
+            log,
+        };
+        let session = Session {
+            id,
+            revision,
+            tracker,
+            repo: repo.ok().flatten(),
+            issue: issue.ok().flatten(),
+            branch: branch.ok().flatten(),
+            pull_request: number.ok().flatten(),
+            state: session_state,
+            native_state,
+            times,
+            liveness: Liveness::default(),
+            attempts: Attempts {
+                runs: u32::try_from(runs).unwrap_or(u32::MAX),
+                failures: 0,
+            },
+            tasks: Vec::new(),
+            gaps: self.gaps,
+            extra,
+            owner_says: state.filter(|state| state.is_final()),
+            lookup,
+            // A held session is one that nothing may be written to, whatever a policy makes of it.
+            owner_effects: if held {
+                OwnerEffects::default()
+            } else {
+                fields::owner_effects()
+            },
+        };
+        (session, work)
+    }
+
+    /// Why nothing may be written to the record, listed as the gap `record`.
+    fn unwritable(&mut self, id: &SessionId, copies: u32) -> Option<Gap> {
+        let detail = if let Some(twice) = &self.record.duplicate_key {
+            format!(
+                "line {}, column {}: the key \"{}\" comes twice in the record, and readers differ in which one \
+                 counts; remove one of them",
+                twice.line,
+                twice.column,
+                excerpt(&twice.key)
+            )
+        } else if copies > 1 {
+            format!(
+                "sessions.json holds {copies} records of this issue, {} among them; Vigilante uses the first and \
+                 nobody can say whether that is the one at work; remove all but one",
+                id.id
+            )
+        } else if self.record.field("repo").is_none() || self.record.field("issue_number").is_none()
+        {
+            "the record names no repository or no issue, so that it cannot be told from others"
+                .to_owned()
+        } else {
+            return None;
+        };
+        let gap = Gap::new(GapKind::Malformed, detail);
+        self.missing("record", gap.clone());
+        Some(gap)
+    }
+
+    fn state(&mut self) -> (Option<State>, String) {
+        let record = self.record;
+        let native = match record.text("status") {
+            Ok(native) => native.unwrap_or_default(),
+            Err(gap) => {
+                self.missing("state", gap);
+                return (None, String::new());
+            }
+        };
+        let mut text = |name| match record.text(name) {
+            Ok(text) => Ok(text.unwrap_or_default()),
+            Err(gap) => {
+                self.missing("state", gap);
+                Err(())
+            }
+        };
+        let (Ok(snapshot), Ok(merged), Ok(cleaned), Ok(stopped), Ok(source)) = (
+            text("pull_request_state"),
+            text("pull_request_merged_at"),
+            text("cleanup_completed_at"),
+            text("monitoring_stopped_at"),
+            text("last_cleanup_source"),
+        ) else {
+            return (None, native);
+        };
+        let numbered = matches!(record.number("pull_request_number"), Ok(Some(_)))
+            || matches!(record.number("upstream_pr_number"), Ok(Some(_)));
+        let state = state(
+            &native,
+            Outcome {
+                pull_request_state: &snapshot,
+                merged: !merged.is_empty(),
+                numbered,
+                let_go: !cleaned.is_empty() || !stopped.is_empty(),
+                cleanup_source: &source,
+            },
+        );
+        if state.is_none() {
+            let shown = match native.as_str() {
+                "" => "the record holds no status".to_owned(),
+                "success" => format!(
+                    "its pull request is {}, a word that vigil does not know",
+                    excerpt(&snapshot)
+                ),
+                other => format!(
+                    "its status is {}, a word that vigil does not know; Vigilante may be newer than vigil",
+                    excerpt(other)
+                ),
+            };
+            self.missing("state", Gap::new(GapKind::Unsupported, shown));
+        }
+        (state, native)
+    }
+
+    /// The record's times. One that cannot be read is a gap; no other field stands in for it.
+    fn times(&mut self, now: Timestamp) -> Times {
+        let mut read = |name: &str, field: &str| {
+            let found = self.record.text(name).and_then(|text| {
+                let Some(text) = text else {
+                    return Ok(None);
+                };
+                let moment = time::parse(&text).ok_or_else(|| {
+                    Gap::new(
+                        GapKind::Malformed,
+                        format!("`{name}` is {}, which is no RFC 3339 time", excerpt(&text)),
+                    )
+                })?;
+                time::not_ahead(moment, now, &format!("`{name}`")).map(Some)
+            });
+            found.unwrap_or_else(|gap| {
+                self.missing(field, gap);
+                None
+            })
+        };
+        Times {
+            started: read("started_at", "times.started"),
+            heartbeat: read("last_heartbeat_at", "times.heartbeat"),
+            updated: read("updated_at", "times.updated"),
+            ended: read("ended_at", "times.ended"),
+        }
+    }
+
+    fn extra(&mut self, state: Option<State>, provider: &str) -> Vec<(String, String)> {
+        let mut extra = vec![("provider".to_owned(), provider.to_owned())];
+        let mut add = |name: &str, value: Option<String>| {
+            extra.extend(value.map(|value| (name.to_owned(), value)));
+        };
+        let stage = self.text("blocked_stage", "extra.stage").or_else(|| {
+            // Kept from an earlier stop while a new run is at work; it says where a session stands only when no run
+            // has followed.
+            let stands = matches!(state, Some(State::Blocked | State::Failed));
+            stands
+                .then(|| self.text("last_blocked_stage", "extra.stage"))
+                .flatten()
+        });
+        add("stage", stage);
+        let source = self.text("last_cleanup_source", "extra.cleanup");
+        let cleaned = self.text("cleanup_completed_at", "extra.cleanup").is_some();
+        add(
+            "cleanup",
+            source.or_else(|| cleaned.then(|| "unrecorded".to_owned())),
+        );
+        let in_flight = match self.record.flag("pull_request_maintenance_in_flight") {
+            Ok(in_flight) => in_flight,
+            Err(gap) => {
+                self.missing("extra.maintenance-in-flight", gap);
+                false
+            }
+        };
+        add(
+            "maintenance-in-flight",
+            in_flight.then(|| "true".to_owned()),
+        );
+        add(
+            "incomplete-reason",
+            self.text("incomplete_reason", "extra.incomplete-reason"),
+        );
+        extra
+    }
+
+    fn branch(&mut self) -> Result<Option<String>, Gap> {
+        let branch = self.record.text("branch").and_then(|branch| match branch {
+            Some(branch) if !is_ref_name(&branch) => Err(Gap::new(
+                GapKind::Malformed,
+                format!(
+                    "`branch` is {}, which git takes for no branch",
+                    excerpt(&branch)
+                ),
+            )),
+            other => Ok(other),
+        });
+        self.noted("branch", branch)
+    }
+
+    fn repo(&mut self, name: &str, field: &str) -> Result<Option<String>, Gap> {
+        let repo = self.record.text(name).and_then(|repo| match repo {
+            Some(repo) if !is_repo(&repo) => Err(Gap::new(
+                GapKind::Malformed,
+                format!(
+                    "`{name}` is {}, which is no owner/name of the forge",
+                    excerpt(&repo)
+                ),
+            )),
+            other => Ok(other),
+        });
+        self.noted(field, repo)
+    }
+
+    fn fork(&mut self) -> Fork {
+        let is_fork = self.record.flag("fork_mode").inspect_err(|gap| {
+            self.gaps.push(FieldGap {
+                field: "pull-request".to_owned(),
+                gap: gap.clone(),
+            });
+        });
+        let owner = self
+            .record
+            .text("fork_owner")
+            .and_then(|owner| match owner {
+                Some(owner) if !is_owner(&owner) => Err(Gap::new(
+                    GapKind::Malformed,
+                    format!(
+                        "`fork_owner` is {}, which is no owner on the forge",
+                        excerpt(&owner)
+                    ),
+                )),
+                other => Ok(other),
+            });
+        Fork {
+            is_fork,
+            owner: self.noted("pull-request", owner),
+            push_repo: self.repo("push_repo", "pull-request"),
+            upstream: self.repo("upstream_repo", "pull-request"),
+        }
+    }
+
+    fn pull_request_number(&mut self, fork: &Fork) -> Result<Option<u64>, Gap> {
+        let own = self.number("pull_request_number", "pull-request");
+        if fork.is_fork == Ok(false) {
+            return own;
+        }
+        match self.number("upstream_pr_number", "pull-request") {
+            Ok(None) => own,
+            upstream => upstream,
+        }
+    }
+
+    fn number(&mut self, name: &str, field: &str) -> Result<Option<u64>, Gap> {
+        let number = self.record.number(name);
+        self.noted(field, number)
+    }
+
+    fn text(&mut self, name: &str, field: &str) -> Option<String> {
+        let text = self.record.text(name);
+        self.noted(field, text).ok().flatten()
+    }
+
+    /// A path that vigil may hand to git: absolute, and without steps upwards that lead out of where it seems to be.
+    fn path(&self, name: &str) -> Result<PathBuf, Gap> {
+        let Some(path) = self.record.text(name)? else {
+            return Err(unrecorded(name));
+        };
+        let odd = path.contains(|c: char| c.is_control())
+            || !Path::new(&path).is_absolute()
+            || Path::new(&path)
+                .components()
+                .any(|part| part == Component::ParentDir);
+        if odd {
+            return Err(Gap::new(
+                GapKind::Malformed,
+                format!("`{name}` is {}, which is no absolute path", excerpt(&path)),
+            ));
+        }
+        Ok(PathBuf::from(path))
+    }
+
+    fn noted<T>(&mut self, field: &str, found: Result<T, Gap>) -> Result<T, Gap> {
+        if let Err(gap) = &found {
+            self.missing(field, gap.clone());
+        }
+        found
+    }
+
+    fn missing(&mut self, field: &str, gap: Gap) {
+        self.gaps.push(FieldGap {
+            field: field.to_owned(),
+            gap,
+        });
+    }
+}
+
+/// Where the session's branch is pushed and its pull request goes.
+struct Fork {
+    is_fork: Result<bool, Gap>,
+    owner: Result<Option<String>, Gap>,
+    push_repo: Result<Option<String>, Gap>,
+    upstream: Result<Option<String>, Gap>,
+}
+
+fn issue_ref(
+    tracker: &str,
+    repo: &Result<Option<String>, Gap>,
+    issue: &Result<Option<u64>, Gap>,
+) -> Result<IssueRef, Gap> {
+    if tracker != "github" {
+        return Err(Gap::new(
+            GapKind::Unsupported,
+            format!(
+                "the issue lives in {}, which vigil has no way to ask",
+                excerpt(tracker)
+            ),
+        ));
+    }
+    Ok(IssueRef {
+        repo: repo.clone()?.ok_or_else(|| unrecorded("repo"))?,
+        number: issue.clone()?.ok_or_else(|| unrecorded("issue_number"))?,
+    })
+}
+
+/// The number where one is recorded, else the branch. A pull request goes into the repository itself or, from a fork,
+/// into `upstream_repo`; its branch lies where Vigilante pushes.
+fn pull_request_ref(
+    repo: &Result<Option<String>, Gap>,
+    branch: &Result<Option<String>, Gap>,
+    number: &Result<Option<u64>, Gap>,
+    fork: &Fork,
+) -> Result<PullRequestRef, Gap> {
+    let own = repo.clone()?.ok_or_else(|| unrecorded("repo"))?;
+    let is_fork = fork.is_fork.clone()?;
+    let into = match is_fork {
+        true => fork.upstream.clone()?.unwrap_or_else(|| own.clone()),
+        false => own.clone(),
+    };
+    if let Some(number) = number.clone()? {
+        return Ok(PullRequestRef::Number { repo: into, number });
+    }
+    let Some(branch) = branch.clone()? else {
+        return Err(Gap::new(
+            GapKind::Unrecorded,
+            "the record names neither a pull request nor a branch",
+        ));
+    };
+    let fork_owner = match is_fork {
+        true => fork.owner.clone()?,
+        false => None,
+    };
+    let owner_of = |repo: String| repo.split('/').next().map(str::to_owned);
+    let pushed_to = fork.push_repo.clone()?.and_then(owner_of);
+    let head_owner = match fork_owner.or(pushed_to) {
+        Some(owner) => owner,
+        // A fork's branch lies anywhere but in the repository itself.
+        None if is_fork => return Err(unrecorded("fork_owner")),
+        None => owner_of(own).ok_or_else(|| unrecorded("repo"))?,
+    };
+    Ok(PullRequestRef::Branch {
+        repo: into,
+        branch,
+        head_owner,
+    })
+}
+
+fn unrecorded(name: &str) -> Gap {
+    Gap::new(GapKind::Unrecorded, format!("the record holds no `{name}`"))
+}
+
+fn pid(record: &Record<'_>) -> Result<u32, Gap> {
+    let pid = record
+        .number("process_id")?
+        .ok_or_else(|| unrecorded("process_id"))?;
+    // Linux gives no pid beyond 2^22, and kill(2) takes what does not fit an i32 for something else.
+    match i32::try_from(pid) {
+        Ok(_) => u32::try_from(pid).map_err(|_| unrecorded("process_id")),
+        Err(_) => Err(Gap::new(
+            GapKind::Malformed,
+            format!("`process_id` is {pid}, which is no pid"),
+        )),
+    }
+}
+
+fn ref_name(record: &Record<'_>, name: &str) -> Option<String> {
+    let text = record.text(name).ok().flatten()?;
+    is_ref_name(&text).then_some(text)
+}
+
+/// Whether `owner/name` can name a repository: owners of letters, digits, dashes and underscores (managed users have
+/// them), names of those and dots.
+fn is_repo(repo: &str) -> bool {
+    const NAME_CHARS_MAX: usize = 100;
+    let Some((owner, name)) = repo.split_once('/') else {
+        return false;
+    };
+    is_owner(owner)
+        && !name.is_empty()
+        && name.len() <= NAME_CHARS_MAX
+        && name != "."
+        && name != ".."
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+fn is_owner(owner: &str) -> bool {
+    const OWNER_CHARS_MAX: usize = 100;
+    !owner.is_empty()
+        && owner.len() <= OWNER_CHARS_MAX
+        && !owner.starts_with('-')
+        && owner
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+/// Whether git takes `name` for a branch (git-check-ref-format, for what follows `refs/heads/`). What it does not take
+/// could mean something else on its command line, such as a range.
+pub(crate) fn is_ref_name(name: &str) -> bool {
+    const BYTES_MAX: usize = 1024;
+    !name.is_empty()
+        && name.len() <= BYTES_MAX
+        && name != "@"
+        && !name.starts_with('-')
+        && !name.ends_with('.')
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.contains(|c: char| {
+            c.is_ascii_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\')
+        })
+        && name
+            .split('/')
+            .all(|part| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock"))
+}
+
+/// The name of each session's log, or why its log cannot be told from another's.
+fn logs(file: &RecordFile<'_>) -> Vec<Result<String, Gap>> {
+    let identities: Vec<Option<(String, u64)>> = file
+        .records
+        .iter()
+        .map(|record| {
+            Some((
+                record.text("repo").ok().flatten()?,
+                record.number("issue_number").ok().flatten()?,
+            ))
+        })
+        .collect();
+    let mut writers: HashMap<String, Vec<&str>> = HashMap::new();
+    for (repo, issue) in identities.iter().flatten() {
+        let repos = writers.entry(log_name(repo, *issue)).or_default();
+        if !repos.contains(&repo.as_str()) {
+            repos.push(repo);
+        }
+    }
+    identities
+        .iter()
+        .map(|identity| {
+            let (repo, issue) = identity.as_ref().ok_or_else(|| unrecorded("repo"))?;
+            let name = log_name(repo, *issue);
+            match writers.get(&name).map(Vec::as_slice) {
+                Some([_]) | None => Ok(name),
+                Some(repos) => Err(Gap::new(
+                    GapKind::IdentityChanged,
+                    format!(
+                        "{name} is the log of issue {issue} of each of {}, and nobody can say which one wrote last",
+                        repos.join(", ")
+                    ),
+                )),
+            }
+        })
+        .collect()
+}
+
+/// The log's name as Vigilante makes it. Not injective: `a-b/c` and `a/b-c` share one.
+pub(crate) fn log_name(repo: &str, issue: u64) -> String {
+    let slugs: Vec<String> = repo
+        .split('/')
+        .map(slug)
+        .filter(|slug| !slug.is_empty())
+        .collect();
+    let slug = match slugs.is_empty() {
+        true => "unknown-repo".to_owned(),
+        false => slugs.join("-"),
+    };
+    format!("{slug}-issue-{issue}.log")
+}
+
+fn slug(part: &str) -> String {
+    part.split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|run| !run.is_empty())
+        .collect::<Vec<_>>()
+        .join("-")
+}

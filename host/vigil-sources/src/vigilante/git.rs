@@ -1,0 +1,421 @@
+//! What git says about a repository and a worktree. Every question is bounded in time and output, changes nothing,
+//! and takes no word of a record for an option.
+//!
+//! Programs that the repository's own configuration names for its filters (`filter.*.clean`, git-lfs for one) do run
+//! when git compares a changed file: without them every such file would seem changed. They run with vigil's rights,
+//! as they run whenever Vigilante asks git the same question.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use vigil_core::Timestamp;
+use vigil_core::fact::{Fact, Gap, GapKind, Sighting};
+
+use crate::vigilante::record::excerpt;
+use crate::vigilante::worktree::Place;
+
+/// 10 s: a status of a large cold worktree takes a few; a git that waits for a lock or a dead mount takes for ever.
+pub(crate) const GIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// 64 MiB: the names of half a million refs.
+const OUTPUT_BYTES_MAX: u64 = 64 << 20;
+
+/// 4 KiB of complaint are enough to tell what is wrong.
+const COMPLAINT_BYTES_MAX: u64 = 4 << 10;
+
+/// Variables by which a caller's git would be pointed elsewhere (git rev-parse --local-env-vars), or made to talk.
+const STRAY_VARIABLES: &[&str] = &[
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NAMESPACE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_TRACE",
+    "GIT_TRACE2",
+    "GIT_TRACE2_EVENT",
+    "GIT_TRACE2_PERF",
+    "GIT_TRACE_SETUP",
+    "GIT_WORK_TREE",
+];
+
+/// Settings that hold for every question, whatever a repository says.
+const SETTINGS: &[&str] = &[
+    // Both would start programs that the repository names.
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    // Both could hide a change.
+    "-c",
+    "core.untrackedCache=false",
+    "-c",
+    "core.trustctime=true",
+    "--no-pager",
+    "--no-replace-objects",
+    "--literal-pathspecs",
+];
+
+/// The git program.
+#[derive(Clone, Debug)]
+pub(crate) struct Git {
+    program: PathBuf,
+    timeout: Duration,
+}
+
+/// A repository that was opened.
+#[derive(Debug)]
+pub(crate) struct Repository {
+    /// Where the record says that it is, links followed.
+    pub(crate) dir: PathBuf,
+    /// The folder that all its worktrees share, links followed.
+    pub(crate) common: PathBuf,
+    /// Full names of its branches and remote branches.
+    refs: HashSet<String>,
+}
+
+struct Output {
+    code: Option<i32>,
+    stdout: Vec<u8>,
+    stderr: String,
+}
+
+impl Git {
+    pub(crate) fn new(program: &Path) -> Self {
+        Git {
+            program: program.to_owned(),
+            timeout: GIT_TIMEOUT,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_timeout(program: &Path, timeout: Duration) -> Self {
+        Git {
+            program: program.to_owned(),
+            timeout,
+        }
+    }
+
+    /// Opens the repository at `path`, which must be one itself and not merely lie inside another.
+    pub(crate) fn open(&self, path: &Path) -> Result<Repository, Gap> {
+        let dir = fs::canonicalize(path).map_err(|error| {
+            Gap::new(
+                GapKind::NoControl,
+                format!(
+                    "the repository {} cannot be looked at: {error}",
+                    path.display()
+                ),
+            )
+        })?;
+        let common = self.answer(
+            &dir,
+            &["rev-parse", "--path-format=absolute", "--git-common-dir"],
+        )?;
+        let common = fs::canonicalize(common.trim_end_matches('\n')).map_err(|error| {
+            Gap::new(
+                GapKind::NoControl,
+                format!(
+                    "the git folder of {} cannot be looked at: {error}",
+                    dir.display()
+                ),
+            )
+        })?;
+        let refs = self
+            .answer(
+                &dir,
+                &[
+                    "for-each-ref",
+                    "--format=%(refname)",
+                    "refs/heads",
+                    "refs/remotes",
+                ],
+            )?
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        Ok(Repository { dir, common, refs })
+    }
+
+    /// Uncommitted changes in the worktree, untracked files included. Absent: there is no worktree.
+    pub(crate) fn dirty(&self, place: &Place, now: Timestamp) -> Fact<bool> {
+        match place {
+            Place::Missing(_) => Fact::absent_at(now),
+            Place::Unknown(gap) | Place::Foreign(gap) => Fact::Unknown(gap.clone()),
+            Place::Linked { dir, .. } => {
+                let status = self.answer(
+                    dir,
+                    &[
+                        "status",
+                        "--porcelain",
+                        "-z",
+                        "--untracked-files=normal",
+                        // A setting of the repository could leave changed submodules out.
+                        "--ignore-submodules=none",
+                        "--no-renames",
+                    ],
+                );
+                match status {
+                    Ok(status) => Fact::Found(!status.is_empty()),
+                    Err(gap) => Fact::Unknown(gap),
+                }
+            }
+        }
+    }
+
+    /// Commits on the session's branch, and on whatever the worktree has checked out, that no remote has. Without any
+    /// remote that is every commit. Absent: neither branch nor worktree is left.
+    pub(crate) fn unpushed(
+        &self,
+        repository: &Repository,
+        place: &Place,
+        branch: Option<&str>,
+        now: Timestamp,
+    ) -> Fact<u32> {
+        match repository.tips(place, branch) {
+            Err(gap) => Fact::Unknown(gap),
+            Ok(None) => no_branch(branch, now),
+            Ok(Some((dir, tips))) => {
+                let mut arguments = vec!["rev-list", "--count", "--not", "--remotes", "--not"];
+                arguments.extend(tips.iter().map(String::as_str));
+                self.count(dir, &arguments)
+            }
+        }
+    }
+
+    /// Commits on the session's branch, and on whatever the worktree has checked out, beyond the commit `head`.
+    /// What the remote's base branch holds is merged and no work of this session's. Absent: neither branch nor
+    /// worktree is left. Where `head` is not here, all is pushed or it is unknown.
+    pub(crate) fn beyond(
+        &self,
+        repository: &Repository,
+        place: &Place,
+        branch: Option<&str>,
+        bases: &[String],
+        head: &str,
+        now: Timestamp,
+    ) -> Fact<u32> {
+        if !matches!(head.len(), 40 | 64) || !head.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Fact::unknown(
+                GapKind::Malformed,
+                format!("{} is no commit's name", excerpt(head)),
+            );
+        }
+        let (dir, tips) = match repository.tips(place, branch) {
+            Err(gap) => return Fact::Unknown(gap),
+            Ok(None) => return no_branch(branch, now),
+            Ok(Some(found)) => found,
+        };
+        let commit = format!("{head}^{{commit}}");
+        match self.run(&repository.dir, &["cat-file", "-e", &commit]) {
+            Err(gap) => return Fact::Unknown(gap),
+            Ok(output) if output.code == Some(0) => {}
+            Ok(_) => {
+                return match self.unpushed(repository, place, branch, now) {
+                    Fact::Found(0) => Fact::Found(0),
+                    Fact::Found(_) | Fact::NotAsked => Fact::unknown(
+                        GapKind::NoControl,
+                        format!(
+                            "commit {head} is not in {}; fetch it to compare the branch with it",
+                            repository.dir.display()
+                        ),
+                    ),
+                    other => other,
+                };
+            }
+        }
+        let known = bases.iter().filter(|base| repository.refs.contains(*base));
+        let mut arguments = vec!["rev-list", "--count", "--not", head];
+        arguments.extend(known.map(String::as_str));
+        arguments.push("--not");
+        arguments.extend(tips.iter().map(String::as_str));
+        self.count(dir, &arguments)
+    }
+
+    fn count(&self, dir: &Path, arguments: &[&str]) -> Fact<u32> {
+        let counted = self.answer(dir, arguments).and_then(|text| {
+            text.trim().parse().map_err(|_| {
+                Gap::new(
+                    GapKind::Malformed,
+                    format!("git counted {}", excerpt(text.trim())),
+                )
+            })
+        });
+        match counted {
+            Ok(count) => Fact::Found(count),
+            Err(gap) => Fact::Unknown(gap),
+        }
+    }
+
+    /// The output of a git that ended well; anything else is a gap that says what git said.
+    fn answer(&self, dir: &Path, arguments: &[&str]) -> Result<String, Gap> {
+        let output = self.run(dir, arguments)?;
+        if output.code == Some(0) {
+            return String::from_utf8(output.stdout)
+                .or_else(|error| Ok(String::from_utf8_lossy(error.as_bytes()).into_owned()));
+        }
+        let said = output.stderr.lines().next().unwrap_or("nothing").trim();
+        let kind = if said.contains("dubious ownership") || said.contains("Permission denied") {
+            GapKind::Denied
+        } else if said.contains("not a git repository") {
+            GapKind::NoControl
+        } else {
+            GapKind::Malformed
+        };
+        let step = arguments.first().copied().unwrap_or_default();
+        Err(Gap::new(
+            kind,
+            format!("git {step} failed in {}: {said}", dir.display()),
+        ))
+    }
+
+    fn run(&self, dir: &Path, arguments: &[&str]) -> Result<Output, Gap> {
+        let step = arguments.first().copied().unwrap_or_default();
+        let mut command = Command::new(&self.program);
+        command.args(SETTINGS).arg("-C").arg(dir).args(arguments);
+        for name in STRAY_VARIABLES {
+            command.env_remove(name);
+        }
+        command
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .env("GIT_NO_LAZY_FETCH", "1")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("LC_ALL", "C")
+            // A folder that is no repository must not pass for the one above it.
+            .env("GIT_CEILING_DIRECTORIES", dir.parent().unwrap_or(dir))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Its own group, so that whatever it starts can be ended with it.
+            .process_group(0);
+        let child = command.spawn().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Gap::new(
+                GapKind::Unsupported,
+                format!("there is no {}; install git", self.program.display()),
+            ),
+            _ => Gap::new(
+                GapKind::Denied,
+                format!("{} could not be started: {error}", self.program.display()),
+            ),
+        })?;
+        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            // Nobody listens any more after the deadline.
+            let _ = sender.send(collect(child));
+        });
+        match receiver.recv_timeout(self.timeout) {
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(error)) => Err(Gap::new(
+                GapKind::Malformed,
+                format!("git {step} in {}: {error}", dir.display()),
+            )),
+            Err(_) => {
+                // It has not been waited for, so that its number is still its own.
+                if let Some(group) = group {
+                    let _ = kill_process_group(group, Signal::KILL);
+                }
+                Err(Gap::new(
+                    GapKind::TimedOut,
+                    format!(
+                        "git {step} in {} took more than {} s",
+                        dir.display(),
+                        self.timeout.as_secs()
+                    ),
+                ))
+            }
+        }
+    }
+}
+
+impl Repository {
+    /// Where to ask, and what to count from: the branch and what the worktree has checked out, which differ when an
+    /// agent works on another branch or on none. `None`: neither is left.
+    fn tips<'a>(
+        &'a self,
+        place: &'a Place,
+        branch: Option<&str>,
+    ) -> Result<Option<(&'a Path, Vec<String>)>, Gap> {
+        let own = branch
+            .map(|branch| format!("refs/heads/{branch}"))
+            .filter(|name| self.refs.contains(name));
+        match place {
+            Place::Unknown(gap) | Place::Foreign(gap) => Err(gap.clone()),
+            Place::Linked { dir, .. } => {
+                let tips = [Some("HEAD".to_owned()), own];
+                Ok(Some((dir, tips.into_iter().flatten().collect())))
+            }
+            Place::Missing(_) => Ok(own.map(|own| (self.dir.as_path(), vec![own]))),
+        }
+    }
+}
+
+fn no_branch<T>(branch: Option<&str>, now: Timestamp) -> Fact<T> {
+    match branch {
+        Some(branch) => Fact::Absent(Sighting {
+            first: now,
+            last: now,
+            detail: format!("there is no branch {branch} and no worktree"),
+        }),
+        None => Fact::unknown(GapKind::Unrecorded, "the record holds no `branch`"),
+    }
+}
+
+fn collect(mut child: Child) -> io::Result<Output> {
+    let stdout = child.stdout.take();
+    let stderr = child.stderr.take();
+    let complaint = thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = stderr {
+            let _ = pipe
+                .by_ref()
+                .take(COMPLAINT_BYTES_MAX)
+                .read_to_end(&mut bytes);
+            // What is not kept is read all the same, so that git is not stopped by a full pipe.
+            let _ = io::copy(&mut pipe, &mut io::sink());
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = stdout {
+        pipe.by_ref()
+            .take(OUTPUT_BYTES_MAX)
+            .read_to_end(&mut bytes)?;
+        io::copy(&mut pipe, &mut io::sink())?;
+    }
+    let cut = bytes.len() as u64 == OUTPUT_BYTES_MAX;
+    let status = child.wait()?;
+    let stderr = complaint.join().unwrap_or_default();
+    if cut {
+        return Err(io::Error::other(format!(
+            "more than {OUTPUT_BYTES_MAX} bytes of answer"
+        )));
+    }
+    let stderr = match status.signal() {
+        Some(signal) => format!("ended by signal {signal}"),
+        None => stderr,
+    };
+    Ok(Output {
+        code: status.code(),
+        stdout: bytes,
+        stderr,
+    })
+}

@@ -1,0 +1,307 @@
+//! What is to be seen of the work of many sessions: one scan of the process table, each repository opened once, each
+//! worktree looked at once.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use vigil_core::fact::{Fact, Gap, GapKind};
+use vigil_core::session::{Liveness, Session};
+use vigil_core::{State, Timestamp};
+
+use crate::World;
+use crate::vigilante::convert::Work;
+use crate::vigilante::git::{Git, Repository};
+use crate::vigilante::processes::{Recorded, Table};
+use crate::vigilante::worktree::{self, Place};
+use crate::vigilante::{Settings, log};
+
+/// 2: git and the walk wait for the disk most of the time, and more would only make them wait for each other.
+const LOOKERS: usize = 2;
+
+/// A repository, or why it could not be opened, shared by all sessions that work in it.
+pub(crate) type Opened = Arc<Result<Repository, Gap>>;
+
+/// What matters in a session's state. What does not is not looked at: it would cost time, and a gap in it would hold
+/// the session for nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Looks {
+    /// Processes in the worktree: nothing is to be written under a live agent.
+    pub(crate) agent: bool,
+    /// The supervisor, the log and the worktree's last write: whether the work goes on.
+    pub(crate) progress: bool,
+    /// Uncommitted and unpushed work: whether a write may follow.
+    pub(crate) unsaved: bool,
+}
+
+/// What to look at. Nothing for a session that is held or settled; the signs of progress only where the record
+/// claims that something is at work, be it an agent or a maintenance round.
+pub(crate) fn looks(state: State, work: &Work) -> Looks {
+    if !work.readable || state.is_settled() {
+        return Looks::default();
+    }
+    Looks {
+        agent: true,
+        progress: state == State::Running
+            || (state == State::Maintaining && work.maintenance_in_flight),
+        unsaved: true,
+    }
+}
+
+/// Where to look.
+pub(crate) struct Observer<'a> {
+    /// Vigilante's folder.
+    pub(crate) home: &'a Path,
+    /// How the source is set.
+    pub(crate) settings: &'a Settings,
+    /// When, and since when this machine is up.
+    pub(crate) world: &'a dyn World,
+}
+
+impl Observer<'_> {
+    /// One answer for each session, in order, and the repositories that were opened on the way. A session without
+    /// its work's particulars comes with the reason.
+    pub(crate) fn observe(
+        &self,
+        sessions: &[(&Session, Result<Work, Gap>)],
+    ) -> (Vec<Liveness>, HashMap<PathBuf, Opened>) {
+        let now = self.world.now();
+        let wanted: Vec<Looks> = sessions
+            .iter()
+            .map(|(session, work)| {
+                work.as_ref()
+                    .map_or(Looks::default(), |work| looks(session.state, work))
+            })
+            .collect();
+        // Processes first: what vigil itself starts below is not to be found among them.
+        let table = wanted
+            .iter()
+            .any(|looks| looks.agent || looks.progress)
+            .then(|| {
+                Table::scan(
+                    &self.settings.proc,
+                    self.home,
+                    self.settings.same_pid_namespace,
+                    self.world.booted_at(),
+                    now,
+                )
+            });
+        let git = Git::new(&self.settings.git);
+        let repositories = open_all(&git, sessions, &wanted);
+        let slow: HashMap<&PathBuf, AtomicBool> = repositories
+            .keys()
+            .map(|path| (path, AtomicBool::new(false)))
+            .collect();
+        let seen = in_parallel(sessions.len(), |index| {
+            let (session, work) = &sessions[index];
+            match work {
+                Err(gap) if !session.state.is_settled() => unknown(gap),
+                Err(_) => Liveness::default(),
+                Ok(work) => {
+                    let repository = work
+                        .repo_path
+                        .as_ref()
+                        .ok()
+                        .and_then(|path| Some((repositories.get(path)?, slow.get(path)?)));
+                    self.look(work, wanted[index], table.as_ref(), &git, repository, now)
+                }
+            }
+        });
+        (seen, repositories)
+    }
+
+    fn look(
+        &self,
+        work: &Work,
+        looks: Looks,
+        table: Option<&Table>,
+        git: &Git,
+        repository: Option<(&Opened, &AtomicBool)>,
+        now: Timestamp,
+    ) -> Liveness {
+        let mut seen = Liveness::default();
+        let recorded = work.pid.clone().map(|pid| Recorded {
+            pid,
+            written: work.pid_written,
+            last_word: work.last_word,
+        });
+        let supervisor = match (&recorded, table) {
+            (Err(gap), _) => Fact::Unknown(gap.clone()),
+            (Ok(recorded), Some(table)) => table.supervisor(*recorded),
+            (Ok(_), None) => Fact::NotAsked,
+        };
+        if let (true, Some(table)) = (looks.agent, table) {
+            seen.agent = self.agent(work, table, &supervisor);
+        }
+        if looks.progress {
+            seen.supervisor = supervisor;
+            let logs = self.home.join("logs");
+            match &work.log {
+                Ok(name) => {
+                    seen.log_written = log::last_write(&logs, name, now);
+                    seen.log_outcome = log::outcome(&logs, name);
+                }
+                Err(gap) => seen.log_written = Fact::Unknown(gap.clone()),
+            }
+        }
+        if !looks.progress && !looks.unsaved {
+            return seen;
+        }
+        let place = match (&work.repo_path, repository) {
+            (Err(gap), _) => Place::Unknown(gap.clone()),
+            (Ok(_), Some((opened, _))) => worktree::locate(opened, &work.worktree),
+            (Ok(path), None) => Place::Unknown(Gap::new(
+                GapKind::NoControl,
+                format!("{} was not opened", path.display()),
+            )),
+        };
+        if looks.progress {
+            seen.worktree_written = worktree::last_write(&place, self.settings.fresh_for, now);
+        }
+        if looks.unsaved {
+            (seen.dirty, seen.unpushed) = unsaved(git, work, &place, repository, now);
+        }
+        seen
+    }
+
+    fn agent(
+        &self,
+        work: &Work,
+        table: &Table,
+        supervisor: &Fact<vigil_core::session::Process>,
+    ) -> Fact<vigil_core::session::Process> {
+        let worktree = match &work.worktree {
+            Ok(worktree) => worktree,
+            Err(gap) => return Fact::Unknown(gap.clone()),
+        };
+        let named = self
+            .settings
+            .provider_process_names
+            .iter()
+            .find(|(provider, _)| *provider == work.provider)
+            .map(|(_, names)| names.clone())
+            // A provider that vigil does not know is looked for under its own name.
+            .unwrap_or_else(|| vec![work.provider.clone()]);
+        let supervisor = supervisor.found().map(|process| process.pid);
+        let agent = table.agent(worktree, &named, supervisor);
+        // A container has its own view of folders: not to be seen in the worktree is what is expected there.
+        if work.sandboxed && agent.is_absent() {
+            return Fact::unknown(
+                GapKind::OtherNamespace,
+                "the agent runs in a container, whose processes cannot be told apart from here",
+            );
+        }
+        agent
+    }
+}
+
+/// Dirty and unpushed. Once git has run into its deadline in a repository it is not asked there again in this pass:
+/// a hundred sessions on a dead mount would take a quarter of an hour to say the same.
+fn unsaved(
+    git: &Git,
+    work: &Work,
+    place: &Place,
+    repository: Option<(&Opened, &AtomicBool)>,
+    now: Timestamp,
+) -> (Fact<bool>, Fact<u32>) {
+    let Some((opened, slow)) = repository else {
+        let gap = match place {
+            Place::Unknown(gap) => gap.clone(),
+            _ => Gap::new(GapKind::NoControl, "no repository was opened"),
+        };
+        return (Fact::Unknown(gap.clone()), Fact::Unknown(gap));
+    };
+    let repository = match opened.as_ref() {
+        Ok(repository) => repository,
+        Err(gap) => return (Fact::Unknown(gap.clone()), Fact::Unknown(gap.clone())),
+    };
+    if slow.load(Ordering::Relaxed) {
+        let gap = Gap::new(
+            GapKind::TimedOut,
+            format!(
+                "git took too long for another session in {}",
+                repository.dir.display()
+            ),
+        );
+        return (Fact::Unknown(gap.clone()), Fact::Unknown(gap));
+    }
+    let dirty = git.dirty(place, now);
+    let unpushed = match dirty.gap() {
+        Some(gap) if gap.kind == GapKind::TimedOut => Fact::Unknown(gap.clone()),
+        _ => match &work.branch {
+            Err(gap) if gap.kind != GapKind::Unrecorded => Fact::Unknown(gap.clone()),
+            branch => git.unpushed(
+                repository,
+                place,
+                branch.as_ref().ok().map(String::as_str),
+                now,
+            ),
+        },
+    };
+    if unpushed
+        .gap()
+        .is_some_and(|gap| gap.kind == GapKind::TimedOut)
+    {
+        slow.store(true, Ordering::Relaxed);
+    }
+    (dirty, unpushed)
+}
+
+/// Opens each repository that any session needs, once.
+fn open_all(
+    git: &Git,
+    sessions: &[(&Session, Result<Work, Gap>)],
+    wanted: &[Looks],
+) -> HashMap<PathBuf, Opened> {
+    let mut paths: Vec<&PathBuf> = sessions
+        .iter()
+        .zip(wanted)
+        .filter(|(_, looks)| looks.progress || looks.unsaved)
+        .filter_map(|((_, work), _)| work.as_ref().ok()?.repo_path.as_ref().ok())
+        .collect();
+    paths.sort();
+    paths.dedup();
+    let opened = in_parallel(paths.len(), |index| Arc::new(git.open(paths[index])));
+    paths.into_iter().cloned().zip(opened).collect()
+}
+
+/// `look(0)`, `look(1)`, ... in order, made by [`LOOKERS`] threads.
+fn in_parallel<T: Send + Sync>(count: usize, look: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::with_capacity(count));
+    let work = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                break;
+            }
+            let seen = look(index);
+            done.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((index, seen));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..LOOKERS.min(count) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, seen)| seen).collect()
+}
+
+fn unknown(gap: &Gap) -> Liveness {
+    Liveness {
+        agent: Fact::Unknown(gap.clone()),
+        supervisor: Fact::Unknown(gap.clone()),
+        log_written: Fact::Unknown(gap.clone()),
+        log_outcome: None,
+        worktree_written: Fact::Unknown(gap.clone()),
+        dirty: Fact::Unknown(gap.clone()),
+        unpushed: Fact::Unknown(gap.clone()),
+    }
+}

@@ -1,0 +1,241 @@
+//! A session's log: when it was last written to, and what it says last about the outcome.
+//!
+//! Agents write into the same file, without any mark, whatever they like. The time of the last write is evidence; the
+//! outcome is a hint, and nothing may rest on it.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use vigil_core::Timestamp;
+use vigil_core::fact::{Fact, Gap, GapKind, Sighting};
+
+use crate::vigilante::{time, worktree};
+
+/// 64 KiB from the end: the outcome is among the last lines, and the lines before it can be any agent's output.
+const TAIL_BYTES: u64 = 64 << 10;
+
+/// The name that Vigilante gives a log of this name when it begins a new one.
+const ROTATED: &str = ".1";
+
+/// The last write to the log `name` below `logs`, the one it was rotated from included. Absent: there is no such log,
+/// while `logs`, which any of Vigilante's commands makes, can be read.
+pub(crate) fn last_write(logs: &Path, name: &str, now: Timestamp) -> Fact<Timestamp> {
+    let mut newest: Option<Timestamp> = None;
+    for name in [name.to_owned(), format!("{name}{ROTATED}")] {
+        let path = logs.join(&name);
+        match fs::metadata(&path) {
+            Ok(found) => newest = newest.max(worktree::modified(&found)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Fact::unknown(
+                    GapKind::Denied,
+                    format!("the log {} cannot be looked at: {error}", path.display()),
+                );
+            }
+        }
+    }
+    match newest {
+        Some(at) => match time::not_ahead(at, now, &format!("the last write to {name}")) {
+            Ok(at) => Fact::Found(at),
+            Err(gap) => Fact::Unknown(gap),
+        },
+        None => match fs::read_dir(logs) {
+            Ok(_) => Fact::Absent(Sighting {
+                first: now,
+                last: now,
+                detail: format!("there is no {}", logs.join(name).display()),
+            }),
+            Err(error) => Fact::Unknown(Gap::new(
+                GapKind::NoControl,
+                format!("{} cannot be read: {error}", logs.display()),
+            )),
+        },
+    }
+}
+
+/// What the end of the log `name` says about the outcome: `success`, `incomplete`, `failed`, `canceled`. `None`: it
+/// says nothing, or a new run has begun since.
+pub(crate) fn outcome(logs: &Path, name: &str) -> Option<String> {
+    let mut file = File::open(logs.join(name)).ok()?;
+    let found = file.metadata().ok()?;
+    if !found.is_file() {
+        return None;
+    }
+    let skipped = found.len().saturating_sub(TAIL_BYTES);
+    file.seek(SeekFrom::Start(skipped)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(TAIL_BYTES).read_to_end(&mut bytes).ok()?;
+    let tail = String::from_utf8_lossy(&bytes);
+    let mut lines = tail.lines();
+    if skipped > 0 {
+        // The first line was cut.
+        lines.next();
+    }
+    lines.filter_map(said).next_back().flatten().map(str::to_owned)
+}
+
+/// What a line says: `Some(None)` that a run is under way, `None` nothing at all.
+fn said(line: &str) -> Option<Option<&'static str>> {
+    let (head, text) = line.strip_prefix('[')?.split_once("] ")?;
+    let at = head.strip_prefix("vigilante ").unwrap_or(head);
+    time::parse(at)?;
+    let begins = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
+    // Both kinds of line have said the same in different words over the versions.
+    if begins(&["session succeeded", "session completed status=success"]) {
+        Some(Some("success"))
+    } else if begins(&["session incomplete", "session completed status=incomplete"]) {
+        Some(Some("incomplete"))
+    } else if begins(&["session canceled", "session cancelled"]) {
+        Some(Some("canceled"))
+    } else if begins(&[
+        "session failed",
+        "session completed status=",
+        "implementation failed",
+        "issue preflight failed",
+        "preflight failed",
+        "start comment failed",
+        "session provider resolution failed",
+        "session provider compatibility failed",
+    ]) {
+        Some(Some("failed"))
+    } else if text.split(' ').any(|word| word == "status=running") {
+        Some(None)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+    use vigil_core::time::minutes;
+
+    const NOW: Timestamp = Timestamp(1_774_551_600_000);
+
+    fn logs(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).expect("a log");
+        }
+        folder
+    }
+
+    fn set_time(path: &Path, at: Timestamp) {
+        File::options()
+            .write(true)
+            .open(path)
+            .and_then(|file| {
+                file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_millis(at.0))
+            })
+            .expect("the time is set");
+    }
+
+    #[test]
+    fn the_last_line_about_the_outcome_counts_in_both_spellings() {
+        let at = "2026-03-26T19:00:00+02:00";
+        let cases: &[(String, Option<&str>)] = &[
+            (
+                format!(
+                    "[{at}] session succeeded duration=3m output_bytes=1 issue=2 status=success\n"
+                ),
+                Some("success"),
+            ),
+            (
+                format!("[vigilante {at}] session completed status=success duration=3m\n"),
+                Some("success"),
+            ),
+            (
+                format!(
+                    "[{at}] session incomplete reason=x\n[{at}] session failed duration=1s\n\n"
+                ),
+                Some("failed"),
+            ),
+            (
+                format!("[vigilante {at}] session completed status=incomplete reason=x\n"),
+                Some("incomplete"),
+            ),
+            (
+                format!("[vigilante {at}] preflight failed\n"),
+                Some("failed"),
+            ),
+            (format!("[{at}] session canceled\n"), Some("canceled")),
+            (
+                format!(
+                    "[{at}] session succeeded status=success\n[{at}] session started status=running\n"
+                ),
+                None,
+            ),
+            (
+                format!("[{at}] session succeeded\nagent says: all done\n"),
+                Some("success"),
+            ),
+            ("session succeeded status=success\n".to_owned(), None),
+            (
+                "[not a time] session succeeded status=success\n".to_owned(),
+                None,
+            ),
+            (String::new(), None),
+        ];
+        for (text, expected) in cases {
+            let folder = logs(&[("a.log", text)]);
+            assert_eq!(
+                outcome(folder.path(), "a.log").as_deref(),
+                *expected,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_tail_is_read_and_bytes_that_are_no_text_do_no_harm() {
+        let line = "[2026-03-26T19:00:00Z] session succeeded status=success\n";
+        let folder = logs(&[("a.log", line), ("b.log", "")]);
+        let far = [line.as_bytes(), &vec![b'x'; 70 << 10]].concat();
+        fs::write(folder.path().join("a.log"), far).expect("a log");
+        assert_eq!(outcome(folder.path(), "a.log"), None);
+        let near = [&vec![0xff; 70 << 10][..], b"\n", line.as_bytes()].concat();
+        fs::write(folder.path().join("b.log"), near).expect("a log");
+        assert_eq!(outcome(folder.path(), "b.log").as_deref(), Some("success"));
+        assert_eq!(outcome(folder.path(), "missing.log"), None);
+    }
+
+    #[test]
+    fn the_last_write_is_that_of_the_log_or_of_the_one_before_the_rotation() {
+        let folder = logs(&[
+            ("a.log", "x"),
+            ("a.log.1", "x"),
+            ("b.log.1", "x"),
+            ("c.log", "x"),
+        ]);
+        let at = |name: &str, age: Duration| {
+            set_time(&folder.path().join(name), NOW.before(age));
+        };
+        at("a.log", minutes(109));
+        at("a.log.1", minutes(200));
+        at("b.log.1", minutes(50));
+        set_time(&folder.path().join("c.log"), NOW.after(minutes(6)));
+        assert_eq!(
+            last_write(folder.path(), "a.log", NOW),
+            Fact::Found(NOW.before(minutes(109)))
+        );
+        assert_eq!(
+            last_write(folder.path(), "b.log", NOW),
+            Fact::Found(NOW.before(minutes(50)))
+        );
+        let ahead = last_write(folder.path(), "c.log", NOW);
+        assert_eq!(
+            ahead.gap().map(|gap| &gap.kind),
+            Some(&GapKind::InTheFuture)
+        );
+    }
+
+    #[test]
+    fn a_log_is_absent_only_where_the_folder_of_logs_can_be_read() {
+        let folder = logs(&[]);
+        assert!(last_write(folder.path(), "a.log", NOW).is_absent());
+        let gone = last_write(&folder.path().join("gone"), "a.log", NOW);
+        assert_eq!(gone.gap().map(|gap| &gap.kind), Some(&GapKind::NoControl));
+    }
+}
