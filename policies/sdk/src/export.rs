@@ -106,6 +106,9 @@ macro_rules! export {
         $crate::export!($policy, allocator: std);
     };
     ($policy:ty, allocator: std) => {
+        // Also where nothing is exported, a type that is no policy is an error.
+        const _: fn(&$crate::Context, &$crate::Evidence) -> $crate::Decision =
+            <$policy as $crate::Policy>::decide;
         #[cfg(target_arch = "wasm32")]
         type VigilExported = $crate::Exported<$policy>;
         #[cfg(target_arch = "wasm32")]
