@@ -5,6 +5,7 @@ mod arrows;
 mod documents;
 mod manifests;
 mod modules;
+mod policies;
 mod sources;
 mod wit;
 
