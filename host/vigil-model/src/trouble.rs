@@ -1,0 +1,142 @@
+//! What faults do to an answer.
+
+use serde_json::json;
+
+use crate::answer;
+use crate::fault::{Fault, Forbidden};
+use crate::message::{Delivery, Response};
+
+/// The answer that a fault puts in place of the right one. The first such fault wins.
+pub(crate) fn instead(faults: &[Fault], is_graphql: bool, now_ms: u64) -> Option<Response> {
+    faults
+        .iter()
+        .find_map(|fault| one_instead(fault, is_graphql, now_ms))
+}
+
+fn one_instead(fault: &Fault, is_graphql: bool, now_ms: u64) -> Option<Response> {
+    let in_an_hour = (now_ms / 1000 + 3600).to_string();
+    let exhausted = |response: Response| {
+        let resource = if is_graphql { "graphql" } else { "core" };
+        response
+            .with("x-ratelimit-limit", "5000")
+            .with("x-ratelimit-remaining", "0")
+            .with("x-ratelimit-used", "5000")
+            .with("x-ratelimit-reset", in_an_hour.as_str())
+            .with("x-ratelimit-resource", resource)
+    };
+    Some(match fault {
+        Fault::Hang => undelivered(Delivery::Never),
+        Fault::Reset => undelivered(Delivery::Reset),
+        Fault::Html(status) => html(*status),
+        Fault::BadCredentials => answer::unauthenticated("Bad credentials"),
+        Fault::BadCredentialsExhausted => exhausted(answer::unauthenticated("Bad credentials")),
+        Fault::Forbidden(kind) => match kind {
+            Forbidden::Permission => {
+                Response::refusal(403, "Resource not accessible by personal access token")
+                    .with("x-accepted-github-permissions", "issues=read")
+            }
+            Forbidden::Saml => Response::refusal(
+                403,
+                "Resource protected by organization SAML enforcement. You must grant your Personal Access token \
+                 access to this organization.",
+            )
+            .with("x-github-sso", "required; url=https://github.com/orgs/example/sso"),
+            Forbidden::Secondary(retry_after_s) => secondary(403, *retry_after_s),
+            Forbidden::Exhausted => exhausted(answer::rest_rate_limited("octocat")),
+            Forbidden::IpAllowList => Response::refusal(
+                403,
+                "The organization has an IP allow list enabled, and your IP address is not permitted to access this \
+                 resource.",
+            ),
+        },
+        Fault::TooManyRequests(retry_after_s) => secondary(429, *retry_after_s),
+        Fault::RateLimited {
+            headers,
+            older_name,
+        } => {
+            let kind = if *older_name {
+                "RATE_LIMITED"
+            } else {
+                "RATE_LIMIT"
+            };
+            let refused = if is_graphql {
+                answer::graphql_rate_limited("octocat", kind)
+            } else {
+                answer::rest_rate_limited("octocat")
+            };
+            if *headers { exhausted(refused) } else { refused }
+        }
+        Fault::Delay(_)
+        | Fault::CutBody
+        | Fault::CutJson
+        | Fault::RepoHidden(_)
+        | Fault::Field(_)
+        | Fault::ResourceLimits { .. } => return None,
+    })
+}
+
+/// What faults do to the right answer on its way.
+pub(crate) fn on_the_way(faults: &[Fault], mut response: Response) -> Response {
+    for fault in faults {
+        let half = response.body.len() / 2;
+        match fault {
+            Fault::Delay(delay_ms) => {
+                response.delivery = Delivery::After {
+                    delay_ms: *delay_ms,
+                };
+            }
+            Fault::CutBody => response.delivery = Delivery::Cut { bytes: half },
+            Fault::CutJson => response.body.truncate(half),
+            _ => {}
+        }
+    }
+    response
+}
+
+/// Repositories that a fault hides, lower case.
+pub(crate) fn hidden(faults: &[Fault]) -> Vec<String> {
+    faults
+        .iter()
+        .filter_map(|fault| match fault {
+            Fault::RepoHidden(name) => Some(name.to_lowercase()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn undelivered(delivery: Delivery) -> Response {
+    Response {
+        status: 0,
+        headers: Vec::new(),
+        body: Vec::new(),
+        delivery,
+    }
+}
+
+fn secondary(status: u16, retry_after_s: Option<u64>) -> Response {
+    let refused = Response::json(
+        status,
+        &json!({
+            "message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+            "documentation_url": "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits",
+            "status": status.to_string(),
+        }),
+    );
+    match retry_after_s {
+        Some(seconds) => refused.with("retry-after", seconds.to_string()),
+        None => refused,
+    }
+}
+
+fn html(status: u16) -> Response {
+    Response {
+        status,
+        headers: vec![("content-type", "text/html; charset=utf-8".to_owned())],
+        body: format!(
+            "<!DOCTYPE html>\n<html><head><title>{status}</title></head><body><h1>Whoa there!</h1>\
+             <p>This page is taking too long to load.</p></body></html>\n"
+        )
+        .into_bytes(),
+        delivery: Delivery::Whole,
+    }
+}
