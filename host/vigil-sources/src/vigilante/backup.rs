@@ -103,7 +103,7 @@ fn plain(name: &str) -> String {
             _ => '-',
         })
         .collect();
-    if plain == name {
+    if plain == name && !plain.is_empty() {
         plain
     } else {
         // Two names that become alike keep two folders.
@@ -117,3 +117,6 @@ fn short_digest(bytes: &[u8]) -> String {
     digits.truncate(12);
     digits
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,18 +104,24 @@ impl Prepared {
         let on_target = |error: io::Error| failed("replace", &target, &error);
         world.step("rename").map_err(on_target)?;
         match exchange(self.temp.path(), &target) {
-            Ok(()) => Ok(self.look_back(expected)),
-            // The file system has no exchange: a plain rename is as atomic, but forgets what it displaces.
-            Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP | Errno::XDEV) => {
-                self.temp
-                    .persist(&target)
-                    .map_err(|error| failed("replace", &target, &error.error))?;
-                Ok(Replaced::Unproven(
-                    "the file system cannot let two files change places".to_owned(),
-                ))
-            }
+            Ok(()) => match world.step("look-back") {
+                Ok(()) => Ok(self.look_back(expected)),
+                Err(error) => Ok(Replaced::Unproven(failed("look back at", &target, &error))),
+            },
+            Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP | Errno::XDEV) => self.rename_over(),
             Err(error) => Err(on_target(error.into())),
         }
+    }
+
+    /// Where the file system has no exchange: a plain rename is as atomic, but forgets what it displaces.
+    fn rename_over(self) -> Result<Replaced, String> {
+        let target = &self.target;
+        self.temp
+            .persist(target)
+            .map_err(|error| failed("replace", target, &error.error))?;
+        Ok(Replaced::Unproven(
+            "the file system cannot let two files change places".to_owned(),
+        ))
     }
 
     /// After an exchange: is the displaced text the expected one? If not, changes back until the last writer's stands.

@@ -145,6 +145,33 @@ fn only_old_leftovers_that_are_provably_ours_are_swept() {
 }
 
 #[test]
+fn without_an_exchange_the_rename_is_as_whole_but_proves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "old");
+    let target = dir.path().join("f");
+    let prepared = Prepared::write(&target, "new".to_owned(), &TestWorld::new()).unwrap();
+    let replaced = prepared.rename_over().unwrap();
+    assert!(matches!(replaced, Replaced::Unproven(_)), "{replaced:?}");
+    assert_eq!(text(dir.path()), "new");
+    assert_eq!(names(dir.path()), ["f"]);
+}
+
+#[test]
+fn what_cannot_be_looked_back_at_is_unproven() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "old");
+    let world = TestWorld::with(|name, _| match name {
+        "look-back" => Err(io::Error::other("no")),
+        _ => Ok(()),
+    });
+    let target = dir.path().join("f");
+    let prepared = Prepared::write(&target, "new".to_owned(), &world).unwrap();
+    let replaced = prepared.replace("old", &world).unwrap();
+    assert!(matches!(replaced, Replaced::Unproven(_)), "{replaced:?}");
+    assert_eq!(text(dir.path()), "new");
+}
+
+#[test]
 fn a_name_that_vigil_makes_is_one_that_it_knows() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "old");

@@ -161,6 +161,7 @@ fn a_write_makes_the_records_as_proposed_and_keeps_all_else() {
             "lock",
             "reread",
             "rename",
+            "look-back",
             "sync-folder"
         ]
     );
@@ -331,6 +332,23 @@ fn a_folder_that_cannot_be_synced_does_not_unsay_the_write() {
 }
 
 #[test]
+fn a_write_that_cannot_be_proven_is_looked_at_again() {
+    let home = Home::with(&three());
+    let source = home.source();
+    let proposed = proposals(&source, &[1]);
+    let world = TestWorld::with(|name, _| match name {
+        "look-back" => Err(io::Error::other("no")),
+        _ => Ok(()),
+    });
+    assert_eq!(
+        commit(&source, &proposed, &world),
+        [Committed::Written { exclusive: false }]
+    );
+    assert_eq!(world.steps().last(), Some(&"read-back"));
+    assert_eq!(home.leftovers(), [""; 0]);
+}
+
+#[test]
 fn the_first_write_to_a_home_is_preceded_by_a_backup() {
     let home = Home::with(&three());
     let source = home.source();
@@ -352,6 +370,27 @@ fn without_a_backup_nothing_is_written() {
     let outcomes = commit(&source, &proposals(&source, &[1]), &TestWorld::new());
     assert!(matches!(outcomes[0], Committed::Failed(_)), "{outcomes:?}");
     assert_eq!(home.text(), three());
+}
+
+#[test]
+fn a_link_stays_a_link_and_what_it_leads_to_is_written() {
+    let home = Home::with(&three());
+    let elsewhere = home.dir.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let link = home.path().join(SESSIONS_FILE);
+    fs::rename(&link, elsewhere.join("real.json")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere/real.json", &link).unwrap();
+    let source = home.source();
+    let proposed = proposals(&source, &[1]);
+    assert_eq!(commit(&source, &proposed, &TestWorld::new()), [exclusive()]);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    let real = fs::read_to_string(elsewhere.join("real.json")).unwrap();
+    assert!(real.contains("\"success\""));
+    assert_eq!(fs::read_dir(elsewhere).unwrap().count(), 1);
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("../elsewhere/nothing.json", &link).unwrap();
+    let outcomes = commit(&source, &proposed, &TestWorld::new());
+    assert!(matches!(outcomes[0], Committed::Failed(_)), "{outcomes:?}");
 }
 
 #[test]
