@@ -1,1 +1,48 @@
-//! Journal, cache, leases and alerts on SQLite.
+//! vigil's own memory on SQLite: journal, transitions, cached facts, leases, alerts. The only crate that knows vigil's
+//! schema.
+//!
+//! One [`Store`] is one connection. Several processes may hold one each: a writer waits up to [`BUSY_TIMEOUT`] for
+//! another and then gives [`StoreError::Busy`]. Time is always an argument; nothing in here asks for it.
+//!
+//! No session's record is in here. Whoever loses this file loses the history and the caches, and no work.
+
+mod alerts;
+mod budget;
+mod daemon;
+mod digest;
+mod error;
+mod evidence;
+mod facts;
+mod journal;
+mod leases;
+mod liveness;
+mod mark;
+mod memos;
+mod open;
+mod outbox;
+mod pauses;
+mod rate_limits;
+mod retention;
+mod row;
+mod schedule;
+mod transitions;
+
+pub use alerts::Alert;
+pub use budget::DoneIntent;
+pub use daemon::DaemonLock;
+pub use digest::{EvidenceDigest, evidence_digest};
+pub use error::{Cause, Result, StoreError};
+pub use evidence::{ContentDigest, EVIDENCE_BYTES_MAX};
+pub use facts::CachedFact;
+pub use journal::{Entry, JournalRow, KEEP_LATEST_AFTER};
+pub use leases::{LEASE_SPAN_MAX, Lease};
+pub use mark::Mark;
+pub use memos::Memo;
+pub use open::{BUSY_TIMEOUT, SCHEMA, Store};
+pub use outbox::Notice;
+pub use pauses::Pause;
+pub use retention::{Pruned, Retention};
+pub use schedule::Look;
+pub use transitions::{
+    Kind, NewTransition, ParseTransitionId, Settled, Standing, Transition, TransitionId,
+};

@@ -1,0 +1,84 @@
+//! When each session is looked at next, so that a restart neither forgets a backoff nor looks at all at once.
+
+use rusqlite::params;
+use vigil_core::{SessionId, Timestamp};
+
+use crate::error::Result;
+use crate::open::{Store, ms};
+use crate::row;
+
+/// A session's next look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The session.
+    pub session: SessionId,
+    /// When.
+    pub at: Timestamp,
+    /// Tries in an unbroken row that learned too little.
+    pub attempts: u32,
+    /// Why then, for people, for example `backoff` or the rule that chose.
+    pub why: String,
+}
+
+impl Store {
+    /// Sets the next look of each session, in one transaction; sessions that are not named keep theirs.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn put_schedule(&mut self, looks: &[Look]) -> Result<()> {
+        if looks.is_empty() {
+            return Ok(());
+        }
+        self.write("keep the schedule", |db| {
+            let mut statement = db.prepare_cached(
+                "INSERT INTO schedule (source, session, due, attempts, why) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT DO UPDATE SET due = excluded.due, attempts = excluded.attempts, why = excluded.why",
+            )?;
+            for look in looks {
+                let (source, id) = (&look.session.source, &look.session.id);
+                statement.execute(params![source, id, ms(look.at), look.attempts, look.why])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The next looks of the sessions of `source`, the earliest first. A session that is not in it was never looked
+    /// at, and is due.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn schedule(&self, source: &str) -> Result<Vec<Look>> {
+        self.read("read the schedule", |db| {
+            let sql = "SELECT source, session, due, attempts, why FROM schedule WHERE source = ?1
+                       ORDER BY due, session";
+            db.prepare_cached(sql)?
+                .query_map([source], |row| {
+                    Ok(Look {
+                        session: row::session_id(row, 0)?,
+                        at: row::at(row, 2)?,
+                        attempts: row::count(row, 3)?,
+                        why: row.get(4)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    /// Forgets the looks of sessions that are gone.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn forget_schedule(&mut self, sessions: &[SessionId]) -> Result<()> {
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        self.write("forget looks", |db| {
+            let sql = "DELETE FROM schedule WHERE source = ?1 AND session = ?2";
+            let mut statement = db.prepare_cached(sql)?;
+            for session in sessions {
+                statement.execute([&session.source, &session.id])?;
+            }
+            Ok(())
+        })
+    }
+}
