@@ -169,12 +169,15 @@ pub fn open_pr(case: &Case<'_>) -> Option<Decision> {
     })
 }
 
-/// Its owner cleaned up, or gave up on the open pull request: `failed` is no leftover of a crash.
+/// Its owner cleaned up, or gave up on the open pull request: `failed` is no leftover of a crash. Where the record
+/// cannot be read on this, it may have been so.
 fn failed_on_purpose(case: &Case<'_>) -> bool {
     let session = case.session();
     let stage = session.extra(ExtraName::Stage);
     session.extra(ExtraName::Cleanup).is_some()
         || stage.is_some_and(|stage| MAINTENANCE_STAGES.contains(&stage))
+        || (session.gaps.iter())
+            .any(|missing| matches!(missing.field.as_str(), "extra.cleanup" | "extra.stage"))
 }
 
 /// The pull request was closed without a merge.
