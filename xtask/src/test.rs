@@ -33,7 +33,10 @@ pub fn run() -> Result<bool> {
     });
     // The tidy tests are among these.
     steps.run("tests", || {
-        let finished = runner.run(&["--workspace"], tmp.path(), |_| {})?;
+        let schema = schema::path(&command::target_dir()?);
+        let finished = runner.run(&["--workspace"], tmp.path(), |command| {
+            command.env("VIGIL_GITHUB_SCHEMA", schema);
+        })?;
         closing = finished.closing;
         skipped = finished.skipped;
         Ok(finished.ending)

@@ -193,8 +193,9 @@ fn private_words(texts: &[Text]) -> Vec<String> {
     let cases = CASES.concat();
     let mut findings = Vec::new();
     for text in texts {
-        // Tests of a crate or under `tests/`; scripts there too.
-        let is_test = text.path.starts_with("tests/") || text.path.contains("/tests/");
+        let is_test = text.path.starts_with("tests/")
+            || text.path.contains("/tests/")
+            || text.path.ends_with("/tests.rs");
         for (index, line) in text.content.lines().enumerate() {
             let mut found = |word: &str| {
                 findings.push(format!("{}:{}: \"{word}\"", text.path, index + 1));
