@@ -1,0 +1,307 @@
+//! The kernel's terms as those of `vigil:policy@0.1.0`, and back.
+//!
+//! On the way in texts are borrowed and only lists get a place in `arena`; on the way back they are moved. Neither
+//! copies a text.
+
+use bumpalo::Bump;
+use vigil_core::evidence::Context;
+use vigil_core::forge::{Issue, Mergeability, PullRequest, PullRequestState};
+use vigil_core::session::{Attempts, Liveness, Process, Session, Task, Times};
+use vigil_core::verdict::{Decision, Intent, Verdict};
+use vigil_core::{Evidence, Fact, Gap, Sibling, Sighting, State, Timestamp};
+
+use crate::policy::Question;
+use crate::v0_1_0::wit;
+
+/// The context of a batch, with the policy's settings as canonical JSON.
+pub(crate) fn context<'a>(
+    context: &'a Context,
+    settings: &'a str,
+    arena: &'a Bump,
+) -> wit::Context<'a> {
+    wit::Context {
+        now: context.now.0,
+        booted_at: time(context.booted_at),
+        awake_since: time(context.awake_since),
+        source: wit::Source {
+            name: &context.source.name,
+            kind: &context.source.kind,
+            forge_host: &context.source.forge_host,
+            fresh_for: context.source.fresh_for_ms,
+            final_labels: texts(&context.source.final_labels, arena),
+            closed_pr_is_final: context.source.closed_pr_is_final,
+        },
+        settings,
+    }
+}
+
+/// All that one policy is told about one session: the evidence and its own memo.
+pub(crate) fn evidence<'a>(question: &Question<'a>, arena: &'a Bump) -> wit::Evidence<'a> {
+    let evidence: &'a Evidence = question.evidence;
+    wit::Evidence {
+        session: session(&evidence.session, arena),
+        issue: match &evidence.issue {
+            Fact::Found(found) => wit::IssueFact::Found(issue(found, arena)),
+            Fact::Absent(absent) => wit::IssueFact::Absent(sighting(absent)),
+            Fact::Unknown(unknown) => wit::IssueFact::Unknown(gap(unknown)),
+            Fact::NotAsked => wit::IssueFact::NotAsked,
+        },
+        pull_request: match &evidence.pull_request {
+            Fact::Found(found) => wit::PullRequestFact::Found(pull_request(found)),
+            Fact::Absent(absent) => wit::PullRequestFact::Absent(sighting(absent)),
+            Fact::Unknown(unknown) => wit::PullRequestFact::Unknown(gap(unknown)),
+            Fact::NotAsked => wit::PullRequestFact::NotAsked,
+        },
+        beyond_head: count(&evidence.beyond_head),
+        siblings: arena.alloc_slice_fill_iter(evidence.siblings.iter().map(sibling)),
+        memo: question.memo,
+    }
+}
+
+/// A session as policies see it. What the kernel alone works with stays behind: the revision, where the forge is
+/// asked, what the owner says and does.
+pub(crate) fn session<'a>(session: &'a Session, arena: &'a Bump) -> wit::Session<'a> {
+    let Attempts { runs, failures } = session.attempts;
+    wit::Session {
+        id: &session.id.id,
+        tracker: &session.tracker,
+        repo: session.repo.as_deref(),
+        issue: session.issue,
+        branch: session.branch.as_deref(),
+        pull_request: session.pull_request,
+        state: state(session.state),
+        native_state: &session.native_state,
+        times: times(&session.times),
+        liveness: liveness(&session.liveness),
+        attempts: wit::Attempts { runs, failures },
+        tasks: arena.alloc_slice_fill_iter(session.tasks.iter().map(task)),
+        gaps: arena.alloc_slice_fill_iter(session.gaps.iter().map(|missing| wit::FieldGap {
+            field: &missing.field,
+            gap: gap(&missing.gap),
+        })),
+        extra: arena.alloc_slice_fill_iter(
+            session
+                .extra
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str())),
+        ),
+    }
+}
+
+/// A policy's decision in the kernel's terms. Only the types are changed here: `answer::check` says whether it makes
+/// sense.
+pub(crate) fn decision(decision: wit::Decision) -> Decision {
+    Decision {
+        verdict: match decision.verdict {
+            wit::Verdict::Pass => Verdict::Pass,
+            wit::Verdict::Hold => Verdict::Hold,
+            wit::Verdict::Transition(state) => Verdict::Transition(state_back(state)),
+            wit::Verdict::Repair(drifts) => Verdict::Repair(drifts),
+        },
+        rule: decision.rule,
+        reason: decision.reason,
+        rests_on: decision.rests_on,
+        intents: decision.intents.into_iter().map(intent).collect(),
+        look_again_after_ms: decision.look_again_after,
+        despite_live_work: decision.despite_live_work,
+        memo: decision.memo,
+    }
+}
+
+fn intent(intent: wit::Intent) -> Intent {
+    Intent {
+        kind: intent.kind,
+        key: intent.key,
+        arguments: intent.arguments,
+    }
+}
+
+fn time(time: Option<Timestamp>) -> Option<u64> {
+    time.map(Timestamp::as_millis)
+}
+
+fn texts<'a>(texts: &'a [String], arena: &'a Bump) -> &'a [&'a str] {
+    arena.alloc_slice_fill_iter(texts.iter().map(String::as_str))
+}
+
+fn sighting(sighting: &Sighting) -> wit::Sighting<'_> {
+    wit::Sighting {
+        first: sighting.first.0,
+        last: sighting.last.0,
+        detail: &sighting.detail,
+    }
+}
+
+fn gap(gap: &Gap) -> wit::Gap<'_> {
+    wit::Gap {
+        kind: gap.kind.as_str(),
+        detail: &gap.detail,
+        since: time(gap.since),
+    }
+}
+
+fn times(times: &Times) -> wit::Times {
+    wit::Times {
+        started: time(times.started),
+        heartbeat: time(times.heartbeat),
+        updated: time(times.updated),
+        ended: time(times.ended),
+    }
+}
+
+fn liveness(liveness: &Liveness) -> wit::Liveness<'_> {
+    wit::Liveness {
+        agent: process(&liveness.agent),
+        supervisor: process(&liveness.supervisor),
+        log_written: moment(&liveness.log_written),
+        log_outcome: liveness.log_outcome.as_deref(),
+        worktree_written: moment(&liveness.worktree_written),
+        dirty: match &liveness.dirty {
+            Fact::Found(found) => wit::FlagFact::Found(*found),
+            Fact::Absent(absent) => wit::FlagFact::Absent(sighting(absent)),
+            Fact::Unknown(unknown) => wit::FlagFact::Unknown(gap(unknown)),
+            Fact::NotAsked => wit::FlagFact::NotAsked,
+        },
+        unpushed: count(&liveness.unpushed),
+    }
+}
+
+fn process(fact: &Fact<Process>) -> wit::ProcessFact<'_> {
+    match fact {
+        Fact::Found(found) => wit::ProcessFact::Found(wit::Process {
+            pid: found.pid,
+            started: time(found.started),
+        }),
+        Fact::Absent(absent) => wit::ProcessFact::Absent(sighting(absent)),
+        Fact::Unknown(unknown) => wit::ProcessFact::Unknown(gap(unknown)),
+        Fact::NotAsked => wit::ProcessFact::NotAsked,
+    }
+}
+
+fn moment(fact: &Fact<Timestamp>) -> wit::TimeFact<'_> {
+    match fact {
+        Fact::Found(found) => wit::TimeFact::Found(found.0),
+        Fact::Absent(absent) => wit::TimeFact::Absent(sighting(absent)),
+        Fact::Unknown(unknown) => wit::TimeFact::Unknown(gap(unknown)),
+        Fact::NotAsked => wit::TimeFact::NotAsked,
+    }
+}
+
+fn count(fact: &Fact<u32>) -> wit::CountFact<'_> {
+    match fact {
+        Fact::Found(found) => wit::CountFact::Found(*found),
+        Fact::Absent(absent) => wit::CountFact::Absent(sighting(absent)),
+        Fact::Unknown(unknown) => wit::CountFact::Unknown(gap(unknown)),
+        Fact::NotAsked => wit::CountFact::NotAsked,
+    }
+}
+
+fn task(task: &Task) -> wit::Task<'_> {
+    wit::Task {
+        id: &task.id,
+        native_state: &task.native_state,
+        heartbeat: time(task.heartbeat),
+    }
+}
+
+fn sibling(sibling: &Sibling) -> wit::Sibling<'_> {
+    wit::Sibling {
+        id: &sibling.id,
+        state: state(sibling.state),
+        duplicate: sibling.duplicate,
+    }
+}
+
+fn issue<'a>(issue: &'a Issue, arena: &'a Bump) -> wit::Issue<'a> {
+    wit::Issue {
+        number: issue.number,
+        open: issue.open,
+        reason: issue.reason.as_deref(),
+        labels: texts(&issue.labels, arena),
+        closed: time(issue.closed),
+        observed: issue.observed.0,
+    }
+}
+
+fn pull_request(pull_request: &PullRequest) -> wit::PullRequest<'_> {
+    wit::PullRequest {
+        number: pull_request.number,
+        state: match pull_request.state {
+            PullRequestState::Open => wit::PullRequestState::Open,
+            PullRequestState::Merged => wit::PullRequestState::Merged,
+            PullRequestState::Closed => wit::PullRequestState::Closed,
+        },
+        draft: pull_request.draft,
+        merged: time(pull_request.merged),
+        closed: time(pull_request.closed),
+        url: &pull_request.url,
+        head_ref: &pull_request.head_ref,
+        base_ref: &pull_request.base_ref,
+        head_sha: &pull_request.head_sha,
+        head_owner: pull_request.head_owner.as_deref(),
+        mergeability: match &pull_request.mergeability {
+            Fact::Found(found) => wit::MergeabilityFact::Found(mergeability(found)),
+            Fact::Absent(absent) => wit::MergeabilityFact::Absent(sighting(absent)),
+            Fact::Unknown(unknown) => wit::MergeabilityFact::Unknown(gap(unknown)),
+            Fact::NotAsked => wit::MergeabilityFact::NotAsked,
+        },
+        review: match &pull_request.review {
+            Fact::Found(found) => wit::ReviewFact::Found(found),
+            Fact::Absent(absent) => wit::ReviewFact::Absent(sighting(absent)),
+            Fact::Unknown(unknown) => wit::ReviewFact::Unknown(gap(unknown)),
+            Fact::NotAsked => wit::ReviewFact::NotAsked,
+        },
+        checks: match &pull_request.checks {
+            Fact::Found(found) => wit::ChecksFact::Found(found),
+            Fact::Absent(absent) => wit::ChecksFact::Absent(sighting(absent)),
+            Fact::Unknown(unknown) => wit::ChecksFact::Unknown(gap(unknown)),
+            Fact::NotAsked => wit::ChecksFact::NotAsked,
+        },
+        observed: pull_request.observed.0,
+    }
+}
+
+fn mergeability(mergeability: &Mergeability) -> wit::Mergeability<'_> {
+    wit::Mergeability {
+        mergeable: mergeability.mergeable,
+        merge_state: &mergeability.merge_state,
+    }
+}
+
+fn state(state: State) -> wit::State {
+    match state {
+        State::Queued => wit::State::Queued,
+        State::Running => wit::State::Running,
+        State::Blocked => wit::State::Blocked,
+        State::Interrupted => wit::State::Interrupted,
+        State::Maintaining => wit::State::Maintaining,
+        State::Succeeded => wit::State::Succeeded,
+        State::Failed => wit::State::Failed,
+        State::Closed => wit::State::Closed,
+    }
+}
+
+fn state_back(state: wit::State) -> State {
+    match state {
+        wit::State::Queued => State::Queued,
+        wit::State::Running => State::Running,
+        wit::State::Blocked => State::Blocked,
+        wit::State::Interrupted => State::Interrupted,
+        wit::State::Maintaining => State::Maintaining,
+        wit::State::Succeeded => State::Succeeded,
+        wit::State::Failed => State::Failed,
+        wit::State::Closed => State::Closed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_survives_the_way_there_and_back() {
+        for known in State::ALL {
+            assert_eq!(state_back(state(known)), known);
+        }
+    }
+}

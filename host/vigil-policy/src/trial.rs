@@ -1,0 +1,139 @@
+//! The evidence that every policy is tried on when it is loaded.
+
+use vigil_core::evidence::{Context, SourceFacts};
+use vigil_core::forge::{Issue, PullRequest, PullRequestState};
+use vigil_core::session::{
+    Attempts, Liveness, Lookup, OwnerEffects, Process, PullRequestRef, Revision, Times,
+};
+use vigil_core::verdict::PolicyFailure;
+use vigil_core::{
+    Evidence, Fact, Gap, GapKind, Session, SessionId, Sibling, Sighting, State, Timestamp,
+};
+
+use crate::failure::FailureKind;
+use crate::policy::{Policy, Question};
+
+/// Asks `policy` both of its questions once.
+///
+/// What it answers is its own matter, and so is a policy that says of itself that it cannot judge this session; only
+/// a call that fails, or an answer without sense, counts.
+pub(crate) fn run(policy: &Policy) -> Result<(), PolicyFailure> {
+    let context = context();
+    let evidence = evidence();
+    for wanted in policy.wants(&context, &[&evidence.session]) {
+        wanted?;
+    }
+    let question = Question {
+        evidence: &evidence,
+        memo: None,
+    };
+    for judgement in policy.decide(&context, &[question]) {
+        match judgement.answer {
+            Err(failed) if failed.kind != FailureKind::Error.as_str() => return Err(failed),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// 1 January 2026: any fixed moment will do, and evidence lies before it.
+const NOW: Timestamp = Timestamp(1_767_225_600_000);
+
+fn context() -> Context {
+    Context {
+        now: NOW,
+        booted_at: Some(Timestamp(NOW.0 - 86_400_000)),
+        awake_since: None,
+        source: SourceFacts {
+            name: "trial".to_owned(),
+            kind: "trial".to_owned(),
+            forge_host: "github.com".to_owned(),
+            fresh_for_ms: 30 * 60_000,
+            final_labels: vec!["done".to_owned()],
+            closed_pr_is_final: false,
+        },
+    }
+}
+
+/// A running session that went silent, with one fact of each of the four answers.
+fn evidence() -> Evidence {
+    let silent = Timestamp(NOW.0 - 109 * 60_000);
+    Evidence {
+        session: Session {
+            id: SessionId::new("trial", "trial/trial#1"),
+            revision: Revision("trial".to_owned()),
+            tracker: "github".to_owned(),
+            repo: Some("trial/trial".to_owned()),
+            issue: Some(1),
+            branch: Some("issue-1".to_owned()),
+            pull_request: Some(2),
+            state: State::Running,
+            native_state: "running".to_owned(),
+            times: Times {
+                started: Some(silent),
+                heartbeat: Some(silent),
+                updated: Some(silent),
+                ended: None,
+            },
+            liveness: Liveness {
+                agent: Fact::Absent(Sighting {
+                    first: NOW,
+                    last: NOW,
+                    detail: String::new(),
+                }),
+                supervisor: Fact::Found(Process {
+                    pid: 100,
+                    started: Some(silent),
+                }),
+                log_written: Fact::Found(silent),
+                log_outcome: Some("success".to_owned()),
+                worktree_written: Fact::Unknown(Gap::new(GapKind::Denied, "trial")),
+                dirty: Fact::NotAsked,
+                unpushed: Fact::Found(0),
+            },
+            attempts: Attempts::default(),
+            tasks: Vec::new(),
+            gaps: Vec::new(),
+            extra: Vec::new(),
+            owner_says: None,
+            lookup: Lookup {
+                issue: Err(Gap::new(GapKind::Unsupported, "trial")),
+                pull_request: Ok(PullRequestRef::Number {
+                    repo: "trial/trial".to_owned(),
+                    number: 2,
+                }),
+            },
+            owner_effects: OwnerEffects::default(),
+        },
+        issue: Fact::Found(Issue {
+            number: 1,
+            open: false,
+            reason: Some("completed".to_owned()),
+            labels: vec!["done".to_owned()],
+            closed: Some(silent),
+            observed: NOW,
+        }),
+        pull_request: Fact::Found(PullRequest {
+            number: 2,
+            state: PullRequestState::Merged,
+            draft: false,
+            merged: Some(silent),
+            closed: Some(silent),
+            url: "https://github.com/trial/trial/pull/2".to_owned(),
+            head_ref: "issue-1".to_owned(),
+            base_ref: "main".to_owned(),
+            head_sha: "0".repeat(40),
+            head_owner: Some("trial".to_owned()),
+            mergeability: Fact::NotAsked,
+            review: Fact::NotAsked,
+            checks: Fact::NotAsked,
+            observed: NOW,
+        }),
+        beyond_head: Fact::Found(0),
+        siblings: vec![Sibling {
+            id: "trial/trial#3".to_owned(),
+            state: State::Blocked,
+            duplicate: false,
+        }],
+    }
+}
