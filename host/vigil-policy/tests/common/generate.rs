@@ -1,0 +1,239 @@
+//! Evidence of every shape, for properties.
+
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use vigil_core::forge::{Issue, Mergeability, PullRequest, PullRequestState};
+use vigil_core::session::{Attempts, FieldGap, Liveness, Process, Task, Times};
+use vigil_core::{Evidence, Fact, Gap, GapKind, Sibling, Sighting, State, Timestamp};
+
+use super::{NOW, merged};
+
+/// A session that any of the rules may be about.
+pub(crate) fn evidence() -> impl Strategy<Value = Evidence> {
+    let session = (
+        state(),
+        liveness(),
+        times(),
+        of("[a-z/]{1,12}"),
+        of(1_u64..500),
+        extra(),
+        vec(gap_of_a_field(), 0..2),
+        vec(task(), 0..2),
+    );
+    (
+        1_u64..1000,
+        session,
+        fact(issue()),
+        fact(pull_request()),
+        fact(0_u32..4),
+        vec(sibling(), 0..3),
+    )
+        .prop_map(
+            |(
+                number,
+                (state, liveness, times, branch, pull, extra, gaps, tasks),
+                issue,
+                pr,
+                beyond,
+                siblings,
+            )| {
+                let mut evidence = merged(number);
+                let session = &mut evidence.session;
+                session.state = state;
+                session.liveness = liveness;
+                session.times = times;
+                session.branch = branch;
+                session.pull_request = pull;
+                session.extra = extra;
+                session.gaps = gaps;
+                session.tasks = tasks;
+                session.attempts = Attempts {
+                    runs: (number % 3) as u32,
+                    failures: (number % 2) as u32,
+                };
+                Evidence {
+                    issue,
+                    pull_request: pr,
+                    beyond_head: beyond,
+                    siblings,
+                    ..evidence
+                }
+            },
+        )
+}
+
+fn fact<T: Clone + std::fmt::Debug>(
+    found: impl Strategy<Value = T>,
+) -> impl Strategy<Value = Fact<T>> {
+    prop_oneof![
+        4 => found.prop_map(Fact::Found),
+        2 => (0_u64..40, 0_u64..40, "[a-z-]{0,8}").prop_map(|(from, span, detail)| {
+            Fact::Absent(Sighting {
+                first: Timestamp(NOW.0 - (from + span) * 60_000),
+                last: Timestamp(NOW.0 - from * 60_000),
+                detail,
+            })
+        }),
+        1 => gap().prop_map(Fact::Unknown),
+        1 => Just(Fact::NotAsked),
+    ]
+}
+
+fn gap() -> impl Strategy<Value = Gap> {
+    ("[a-z-]{1,12}", "\\PC{1,12}", of(moment())).prop_map(|(kind, detail, since)| Gap {
+        kind: GapKind::from(kind),
+        detail,
+        since,
+    })
+}
+
+fn gap_of_a_field() -> impl Strategy<Value = FieldGap> {
+    ("times\\.[a-z]{4}", gap()).prop_map(|(field, gap)| FieldGap { field, gap })
+}
+
+fn task() -> impl Strategy<Value = Task> {
+    ("[a-z]{1,6}", "[a-z]{1,6}", of(moment())).prop_map(|(id, native_state, heartbeat)| Task {
+        id,
+        native_state,
+        heartbeat,
+    })
+}
+
+fn extra() -> impl Strategy<Value = Vec<(String, String)>> {
+    let name = prop_oneof![
+        Just("stage".to_owned()),
+        Just("cleanup".to_owned()),
+        Just("maintenance-in-flight".to_owned()),
+        Just("incomplete-reason".to_owned()),
+    ];
+    vec(
+        (name, prop_oneof![Just("true".to_owned()), "[a-z_]{0,9}"]),
+        0..3,
+    )
+}
+
+fn state() -> impl Strategy<Value = State> {
+    prop_oneof![
+        4 => Just(State::Running),
+        4 => proptest::sample::select(&State::ALL[..]),
+    ]
+}
+
+/// Within three hours, before or a little after the moment of the tests.
+fn moment() -> impl Strategy<Value = Timestamp> {
+    (0_u64..180 * 60_000).prop_map(|ago| Timestamp(NOW.0 + 60_000 - ago))
+}
+
+fn times() -> impl Strategy<Value = Times> {
+    (of(moment()), of(moment()), of(moment()), of(moment())).prop_map(
+        |(started, heartbeat, updated, ended)| Times {
+            started,
+            heartbeat,
+            updated,
+            ended,
+        },
+    )
+}
+
+fn liveness() -> impl Strategy<Value = Liveness> {
+    let process =
+        || fact((1_u32..9999, of(moment())).prop_map(|(pid, started)| Process { pid, started }));
+    (
+        process(),
+        process(),
+        fact(moment()),
+        of("success|failure"),
+        fact(moment()),
+        fact(any::<bool>()),
+        fact(0_u32..3),
+    )
+        .prop_map(
+            |(agent, supervisor, log_written, log_outcome, worktree_written, dirty, unpushed)| {
+                Liveness {
+                    agent,
+                    supervisor,
+                    log_written,
+                    log_outcome,
+                    worktree_written,
+                    dirty,
+                    unpushed,
+                }
+            },
+        )
+}
+
+fn sibling() -> impl Strategy<Value = Sibling> {
+    ("[a-z#]{1,9}", state(), any::<bool>()).prop_map(|(id, state, duplicate)| Sibling {
+        id,
+        state,
+        duplicate,
+    })
+}
+
+fn issue() -> impl Strategy<Value = Issue> {
+    (
+        1_u64..500,
+        any::<bool>(),
+        of("completed|not-planned"),
+        vec("vigilante:done|needs-design|\\PC{1,8}", 0..3),
+        of(moment()),
+    )
+        .prop_map(|(number, open, reason, labels, closed)| Issue {
+            number,
+            open,
+            reason,
+            labels,
+            closed,
+            observed: NOW,
+        })
+}
+
+fn pull_request() -> impl Strategy<Value = PullRequest> {
+    let states = vec![
+        PullRequestState::Open,
+        PullRequestState::Merged,
+        PullRequestState::Closed,
+    ];
+    let merge = (any::<bool>(), "clean|dirty").prop_map(|(mergeable, merge_state)| Mergeability {
+        mergeable,
+        merge_state,
+    });
+    (
+        1_u64..500,
+        proptest::sample::select(states),
+        (any::<bool>(), of(moment()), of(moment())),
+        ("[a-z]{1,9}", of("[a-z]{1,9}")),
+        fact(merge),
+        fact("approved|review-required".prop_map(String::from)),
+        fact("passing|failing".prop_map(String::from)),
+    )
+        .prop_map(
+            |(
+                number,
+                state,
+                (draft, merged, closed),
+                (head, owner),
+                mergeability,
+                review,
+                checks,
+            )| {
+                PullRequest {
+                    number,
+                    state,
+                    draft,
+                    merged,
+                    closed,
+                    url: format!("https://github.com/acme/shop/pull/{number}"),
+                    head_ref: head,
+                    base_ref: "main".into(),
+                    head_sha: "4f".repeat(20),
+                    head_owner: owner,
+                    mergeability,
+                    review,
+                    checks,
+                    observed: NOW,
+                }
+            },
+        )
+}
