@@ -152,13 +152,11 @@ impl Model {
             self.tally.faulted += 1;
         }
         let mut note = Note::default();
-        let mut response = match trouble::instead(&faults, is_graphql, now_ms) {
+        let answer = match trouble::instead(&faults, is_graphql, now_ms) {
             Some(response) => response,
-            None => {
-                let right = self.right_answer(&request, is_graphql, &faults, &mut note);
-                trouble::on_the_way(&faults, right)
-            }
+            None => self.right_answer(&request, is_graphql, &faults, &mut note),
         };
+        let mut response = trouble::on_the_way(&faults, answer);
         self.finish(&request, note, &mut response);
         response
     }

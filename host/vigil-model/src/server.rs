@@ -203,7 +203,9 @@ fn cut(response: Response, bytes: usize) -> Outgoing {
     };
     let body = Full::new(axum::body::Bytes::from(part))
         .map_err(|never| match never {})
-        .with_trailers(broken);
+        .with_trailers(broken)
+        // Hides the size, which hyper would otherwise compare with what the head promises.
+        .map_frame(|frame| frame);
     let mut outgoing = head(response, Body::new(body));
     outgoing
         .headers_mut()

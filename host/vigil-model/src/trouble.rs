@@ -78,6 +78,9 @@ fn one_instead(fault: &Fault, is_graphql: bool, now_ms: u64) -> Option<Response>
 /// What faults do to the right answer on its way.
 pub(crate) fn on_the_way(faults: &[Fault], mut response: Response) -> Response {
     for fault in faults {
+        if response.delivery != Delivery::Whole {
+            break;
+        }
         let half = response.body.len() / 2;
         match fault {
             Fault::Delay(delay_ms) => {

@@ -15,7 +15,7 @@ pub(crate) mod execute;
 mod page;
 mod price;
 mod resolve;
-mod schema;
+pub(crate) mod schema;
 mod validate;
 mod value;
 

@@ -144,10 +144,15 @@ impl<'w> Asker<'w> {
             url.push('?');
             url.push_str(&request.query);
         }
+        // A write must not be turned into a read on the way, which clients do on a 301.
+        let (status, message) = match request.method.as_str() {
+            "GET" => (301, "Moved Permanently"),
+            _ => (307, "Temporary Redirect"),
+        };
         Response::json(
-            301,
+            status,
             &json!({
-                "message": "Moved Permanently",
+                "message": message,
                 "url": url,
                 "documentation_url": "https://docs.github.com/rest/guides/best-practices-for-using-the-rest-api#follow-redirects",
             }),

@@ -2,6 +2,13 @@
 
 use serde_json::{Value, json};
 
+mod faults;
+mod graphql;
+mod limits;
+mod rest;
+mod schema;
+mod socket;
+
 use crate::{Model, Request, Response};
 
 /// 2026-11-20T06:00:00Z.
