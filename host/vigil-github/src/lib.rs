@@ -1,9 +1,36 @@
-//! What GitHub says: plan, ask, learn.
+//! What GitHub says about issues and pull requests: plan, ask, learn.
+//!
+//! [`plan`] works out which questions a set of sessions comes down to, and what they cost. [`GitHub::ask`] sends them,
+//! and [`learn`](learn::learn) reads what comes back. Both ends are pure; only the middle knows time, tokens and
+//! sockets. This is the only crate that knows octocrab.
+//!
+//! Nothing here fails: what could not be learned is a gap that says why, and nothing becomes absent unless the
+//! repository itself answered.
 
 pub mod ask;
+pub mod check;
+pub mod choose;
+pub mod convert;
+pub mod github;
+pub mod learn;
+pub mod limits;
 pub mod plan;
 pub mod query;
+pub mod reply;
+pub mod settings;
+pub mod tokens;
+
+mod errors;
+mod pass;
+mod transport;
+mod words;
 
 pub use ask::{Answer, Ask, Parts, Wants};
+pub use check::Check;
+pub use github::GitHub;
+pub use limits::Meter;
 pub use plan::{Question, Repo, Target, plan};
 pub use query::{Query, points};
+pub use reply::{Reply, Trouble, Usage};
+pub use settings::{BATCH, REQUEST_TIMEOUT, Settings, SettingsError, graphql_url};
+pub use tokens::{NoToken, Token, TokenChain, TokenOrigin, Tokens};

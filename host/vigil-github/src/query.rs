@@ -65,11 +65,12 @@ impl Query {
         }
         let mut body = String::new();
         for (at, (repo, block)) in repositories.iter().zip(&blocks).enumerate() {
+            let alias = repository_alias(at);
             // Writing to a String cannot fail.
             let _ = write!(declared, "$owner{at}: String!, $name{at}: String!, ");
             let _ = write!(
                 body,
-                "  repository{at}: repository(owner: $owner{at}, name: $name{at}, followRenames: false) {{\n    \
+                "  {alias}: repository(owner: $owner{at}, name: $name{at}, followRenames: false) {{\n    \
                  nameWithOwner\n    hasIssuesEnabled\n{block}  }}\n"
             );
             variables.insert(format!("owner{at}"), repo.owner().into());
@@ -93,13 +94,11 @@ impl Query {
             connections,
         }
     }
+}
 
-    /// The alias of the repository that the question at `at` belongs to; `None`: there is no such question.
-    pub(crate) fn repository_alias(&self, at: usize) -> Option<String> {
-        let repo = self.questions.get(at)?.target.repo();
-        let place = self.repositories.iter().position(|known| known == repo)?;
-        Some(format!("repository{place}"))
-    }
+/// The alias of the repository at `place`.
+pub(crate) fn repository_alias(place: usize) -> String {
+    format!("repository{place}")
 }
 
 /// The alias of the question at `at`.

@@ -1,0 +1,189 @@
+//! The `errors` of a GraphQL answer, sorted by what they are about.
+
+use serde_json::Value;
+use vigil_core::{Gap, GapKind};
+
+use crate::limits;
+use crate::query::{Query, item_alias, repository_alias};
+use crate::words;
+
+/// The errors of one answer.
+#[derive(Debug, Default)]
+pub(crate) struct Errors {
+    all: Vec<Problem>,
+}
+
+/// One error.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    /// What it is about.
+    pub(crate) place: Place,
+    /// What it means.
+    pub(crate) class: Class,
+    /// GitHub's words.
+    pub(crate) message: String,
+}
+
+/// What an error is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Nothing that can be named: it casts doubt on the whole answer.
+    Whole,
+    /// A side dish that no fact rests on.
+    Meter,
+    /// A repository, or a field of it that everything below rests on.
+    Repository(usize),
+    /// A question. The rest of the path leads into its value: empty, it is about the value itself.
+    Item(usize, Vec<String>),
+}
+
+/// What an error means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Not there, or not visible.
+    NotFound,
+    /// No permission.
+    Denied,
+    /// A limit on requests: stop.
+    Limited,
+    /// The query was too much work: ask for less at once.
+    TooMuch,
+    /// GitHub itself is in trouble.
+    Failing,
+    /// Another type, by its name; empty: it had none.
+    Other(String),
+}
+
+impl Errors {
+    /// From the value of `errors`. Whatever is not as it should be there is an error about the whole answer.
+    pub(crate) fn read(value: Option<&Value>, query: &Query) -> Self {
+        let all = match value {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(list)) => list.iter().map(|error| problem(error, query)).collect(),
+            Some(_) => vec![Problem {
+                place: Place::Whole,
+                class: Class::Other(String::new()),
+                message: "its errors are no list".to_owned(),
+            }],
+        };
+        Errors { all }
+    }
+
+    /// The first that means "stop", wherever it points.
+    pub(crate) fn limit(&self) -> Option<&Problem> {
+        self.all.iter().find(|p| p.class == Class::Limited)
+    }
+
+    /// The first about the whole answer.
+    pub(crate) fn whole(&self) -> Option<&Problem> {
+        self.all.iter().find(|p| p.place == Place::Whole)
+    }
+
+    /// The one about the repository at `at` that says most.
+    pub(crate) fn repository(&self, at: usize) -> Option<&Problem> {
+        weightiest(self.all.iter().filter(|p| p.place == Place::Repository(at)))
+    }
+
+    /// The one about the question at `at` that says most, among those whose inner path `which` takes.
+    pub(crate) fn item(&self, at: usize, which: impl Fn(&[String]) -> bool) -> Option<&Problem> {
+        weightiest(
+            self.all
+                .iter()
+                .filter(|p| matches!(&p.place, Place::Item(n, inner) if *n == at && which(inner))),
+        )
+    }
+}
+
+/// Of several errors about one thing, "not found" counts only when there is no other: the other one may be its cause.
+fn weightiest<'a>(problems: impl Iterator<Item = &'a Problem>) -> Option<&'a Problem> {
+    let mut found = None;
+    for problem in problems {
+        match problem.class {
+            Class::TooMuch => return Some(problem),
+            Class::NotFound => found = found.or(Some(problem)),
+            _ => match found {
+                Some(Problem { class, .. }) if *class != Class::NotFound => {}
+                _ => found = Some(problem),
+            },
+        }
+    }
+    found
+}
+
+impl Problem {
+    /// The gap that this error leaves in the fact about `what`.
+    pub(crate) fn gap(&self, what: &str) -> Gap {
+        let kind = match &self.class {
+            Class::NotFound => GapKind::NotFound,
+            Class::Denied => GapKind::Denied,
+            Class::Limited => GapKind::RateLimited,
+            Class::TooMuch => GapKind::TooLarge,
+            Class::Failing => GapKind::Unreachable,
+            Class::Other(name) if name.is_empty() => GapKind::Malformed,
+            Class::Other(name) => GapKind::Other(name.clone()),
+        };
+        let message = match self.message.as_str() {
+            "" => "an error without a message",
+            message => message,
+        };
+        Gap::new(kind, format!("{what}: GitHub says: {message}"))
+    }
+}
+
+fn problem(error: &Value, query: &Query) -> Problem {
+    let message = error.get("message").and_then(Value::as_str).unwrap_or("");
+    let kind = error.get("type").and_then(Value::as_str).unwrap_or("");
+    Problem {
+        place: place(error.get("path"), query),
+        class: class(kind, message),
+        message: words::short(message),
+    }
+}
+
+fn class(kind: &str, message: &str) -> Class {
+    match kind {
+        "NOT_FOUND" => Class::NotFound,
+        "RATE_LIMIT" | "RATE_LIMITED" => Class::Limited,
+        // Secondary limits have come as a refusal, and without any type. To be silent for nothing costs little.
+        "FORBIDDEN" | "" if limits::speaks_of_limits(message) => Class::Limited,
+        "FORBIDDEN" | "INSUFFICIENT_SCOPES" => Class::Denied,
+        "RESOURCE_LIMITS_EXCEEDED" | "MAX_NODE_LIMIT_EXCEEDED" => Class::TooMuch,
+        "SERVICE_UNAVAILABLE" => Class::Failing,
+        // Without a type only the words are left. GitHub's own time limit comes in two of them.
+        "" if message.starts_with("Timeout on validation of query")
+            || message.starts_with("Something went wrong while executing your query") =>
+        {
+            Class::TooMuch
+        }
+        other => Class::Other(words::dashed(other)),
+    }
+}
+
+fn place(path: Option<&Value>, query: &Query) -> Place {
+    let Some(Value::Array(path)) = path else {
+        return Place::Whole;
+    };
+    let mut steps = path.iter().map(|step| match step {
+        Value::String(name) => name.clone(),
+        other => other.to_string(),
+    });
+    match steps.next() {
+        Some(first) if first == "rateLimit" => Place::Meter,
+        Some(first) => {
+            let repository =
+                (0..query.repositories.len()).find(|at| repository_alias(*at) == first);
+            let Some(repository) = repository else {
+                return Place::Whole;
+            };
+            let second = steps.next();
+            let item = (0..query.questions.len())
+                .find(|at| second.as_ref().is_some_and(|name| *name == item_alias(*at)));
+            match item {
+                Some(at) => Place::Item(at, steps.collect()),
+                // The repository's own fields are the control that every answer below rests on.
+                None => Place::Repository(repository),
+            }
+        }
+        None => Place::Whole,
+    }
+}

@@ -1,0 +1,191 @@
+//! Bytes to GitHub and back: octocrab's client, with a deadline, a bound on the body, and the token per request.
+//!
+//! octocrab's own clients retry at once, wait without end, announce themselves twice and log failures as errors; its
+//! `graphql()` throws a partial answer away and its cache replays cut-off bodies. So only its request and its service
+//! are used, over a connection made here.
+
+use std::error::Error as _;
+use std::io;
+use std::time::Duration;
+
+use http::header::{ACCEPT, AUTHORIZATION, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use octocrab::{AuthState, Octocrab, OctocrabBuilder};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use crate::tokens::Token;
+use crate::words;
+
+/// The largest body that is read. 25 sessions with 100 labels each stay far below 1 MiB.
+pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How long making a connection may take; the time for the whole request goes on meanwhile.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An answer, whatever its status.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+/// How a request came to have no answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// There was no connection: name, network, port or TLS. Nothing was sent.
+    NoConnection(String),
+    /// The connection ended before the answer did.
+    Broken(String),
+    /// The time was up.
+    TimedOut,
+    /// The body is larger than is read.
+    TooLarge,
+}
+
+/// The way to one GitHub.
+pub(crate) struct Transport {
+    user_agent: HeaderValue,
+    /// TLS is set up only when something is sent: reading the machine's certificates takes longer than `status` may.
+    client: OnceCell<Octocrab>,
+    tls: bool,
+}
+
+impl Transport {
+    /// `tls`: some address begins with `https`.
+    pub(crate) fn new(user_agent: HeaderValue, tls: bool) -> Self {
+        Transport {
+            user_agent,
+            client: OnceCell::new(),
+            tls,
+        }
+    }
+
+    /// Sends one request, and waits for its answer until `deadline`. `body` makes it a POST.
+    pub(crate) async fn send(
+        &self,
+        uri: &Uri,
+        token: &Token,
+        body: Option<&Value>,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        match tokio::time::timeout_at(deadline, self.exchange(uri, token, body)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Failure::TimedOut),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        uri: &Uri,
+        token: &Token,
+        body: Option<&Value>,
+    ) -> Result<Answer, Failure> {
+        let client = self
+            .client
+            .get_or_try_init(|| async { connect(self.tls) })
+            .await
+            .map_err(|error| Failure::NoConnection(format!("TLS cannot be set up: {error}")))?;
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.secret.expose_secret()))
+            .map_err(|_| Failure::NoConnection("the token does not fit a header".to_owned()))?;
+        bearer.set_sensitive(true);
+        let request = Request::builder()
+            .method(match body {
+                Some(_) => Method::POST,
+                None => Method::GET,
+            })
+            .uri(uri.clone())
+            .header(USER_AGENT, self.user_agent.clone())
+            .header(ACCEPT, "application/vnd.github+json")
+            .header(AUTHORIZATION, bearer);
+        let request = client
+            .build_request(request, body)
+            .map_err(|error| Failure::NoConnection(words::short(&error.to_string())))?;
+        let response = client.execute(request).await.map_err(failure)?;
+        let (parts, stream) = response.into_parts();
+        let body = match Limited::new(stream, BODY_BYTES_MAX).collect().await {
+            Ok(body) => body.to_bytes().to_vec(),
+            Err(error) if error.is::<LengthLimitError>() => return Err(Failure::TooLarge),
+            Err(error) => return Err(Failure::Broken(causes(&*error))),
+        };
+        Ok(Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: without(body, token),
+        })
+    }
+}
+
+/// octocrab over a connection of ours: it connects where the request says, and does nothing by itself.
+fn connect(tls: bool) -> io::Result<Octocrab> {
+    let mut tcp = HttpConnector::new();
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_nodelay(true);
+    let builder = Client::builder(TokioExecutor::new());
+    let octocrab = if tls {
+        tcp.enforce_http(false);
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        OctocrabBuilder::new_empty()
+            .with_service(builder.build(connector))
+            .with_auth(AuthState::None)
+            .build()
+    } else {
+        OctocrabBuilder::new_empty()
+            .with_service(builder.build(tcp))
+            .with_auth(AuthState::None)
+            .build()
+    };
+    octocrab.map_err(|never| match never {})
+}
+
+/// Sorts what octocrab hands on.
+fn failure(error: octocrab::Error) -> Failure {
+    let mut next = error.source();
+    let mut no_connection = false;
+    while let Some(cause) = next {
+        if let Some(client) = cause.downcast_ref::<hyper_util::client::legacy::Error>() {
+            no_connection |= client.is_connect();
+        }
+        next = cause.source();
+    }
+    let causes = causes(&error);
+    if no_connection {
+        Failure::NoConnection(causes)
+    } else {
+        Failure::Broken(causes)
+    }
+}
+
+/// The last two links of a chain of causes: the first ones say no more than that something failed.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut chain = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if chain.last().is_none_or(|last| !last.contains(&text)) {
+            chain.push(text);
+        }
+        next = cause.source();
+    }
+    let from = chain.len().saturating_sub(2);
+    words::short(&chain[from..].join(": "))
+}
+
+/// The body without the token, should a proxy or an error page echo what it was sent: parts of bodies end up in gaps.
+fn without(body: Vec<u8>, token: &Token) -> Vec<u8> {
+    let secret = token.secret.expose_secret();
+    match std::str::from_utf8(&body) {
+        Ok(text) if text.contains(secret) => text.replace(secret, "[token]").into_bytes(),
+        _ => body,
+    }
+}

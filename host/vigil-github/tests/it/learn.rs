@@ -1,0 +1,685 @@
+//! What each kind of answer teaches, on literal bodies.
+
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use vigil_core::forge::PullRequestState;
+use vigil_core::{Fact, GapKind, Timestamp};
+use vigil_github::choose::{Candidates, More};
+use vigil_github::learn::{Answered, Finding, Learned, Received, learn};
+use vigil_github::{Ask, Query, plan};
+
+use crate::support::*;
+
+/// Issue 299 and pull request 319 by number: items 0 and 1.
+fn one_session() -> Query {
+    query(&[by_number("acme/app", 299, 319, ALL)])
+}
+
+fn query(asks: &[Ask]) -> Query {
+    let mut queries = plan(asks, 25);
+    assert_eq!(queries.len(), 1);
+    queries.remove(0)
+}
+
+fn receive(query: &Query, status: u16, headers: &HeaderMap, body: &str) -> Learned {
+    let received = Received {
+        status: StatusCode::from_u16(status).expect("a status"),
+        headers,
+        body: body.as_bytes(),
+        at: NOW,
+    };
+    learn(query, &received, NOW)
+}
+
+fn answered(query: &Query, body: Value) -> Answered {
+    match receive(query, 200, &HeaderMap::new(), &body.to_string()) {
+        Learned::Answered(answered) => answered,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The answer to `one_session` with these two values.
+fn both(issue: Value, pull_request: Value) -> Value {
+    json!({ "data": {
+        "rateLimit": rate_limit(),
+        "repository0": repository("acme/app", json!({ "item0": issue, "item1": pull_request })),
+    }})
+}
+
+fn with_errors(mut body: Value, errors: Value) -> Value {
+    body["errors"] = errors;
+    body
+}
+
+fn error(kind: &str, path: Value) -> Value {
+    json!([{ "type": kind, "path": path, "message": "as it is" }])
+}
+
+fn issue_of(answered: &Answered) -> &Fact<vigil_core::forge::Issue> {
+    match &answered.findings[0].1 {
+        Finding::Issue(fact) => fact,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn pull_request_of(answered: &Answered) -> &Fact<vigil_core::forge::PullRequest> {
+    match &answered.findings[1].1 {
+        Finding::PullRequest(fact) => fact,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn kind<T>(fact: &Fact<T>) -> &str {
+    fact.gap().map_or("no gap", |gap| gap.kind.as_str())
+}
+
+#[test]
+fn what_github_says_is_found() {
+    let learned = answered(
+        &one_session(),
+        both(
+            issue("Acme/App", 299, false),
+            pull_request(319, "MERGED", Some("acme")),
+        ),
+    );
+    let issue = issue_of(&learned).found().expect("an issue");
+    assert!(!issue.open);
+    assert_eq!(issue.reason.as_deref(), Some("completed"));
+    assert_eq!(issue.labels, ["bug", "vigilante:done"]);
+    assert_eq!(issue.closed, Some(Timestamp(NOW.0 - 30 * 60_000)));
+    assert_eq!(issue.observed, NOW);
+    let pr = pull_request_of(&learned).found().expect("a pull request");
+    assert_eq!(pr.state, PullRequestState::Merged);
+    assert_eq!(pr.merged, Some(Timestamp(NOW.0 - 20 * 60_000)));
+    assert_eq!(pr.closed, pr.merged);
+    assert_eq!(pr.head_owner.as_deref(), Some("acme"));
+    assert_eq!(pr.review, Fact::Found("approved".to_owned()));
+    assert_eq!(pr.checks, Fact::Found("passing".to_owned()));
+    // Of an ended one GitHub says nothing about mergeability that means anything.
+    assert!(pr.mergeability.is_absent());
+    assert_eq!(learned.cost, Some(1));
+    assert_eq!(learned.meter.remaining, Some(4999));
+    assert_eq!(learned.meter.reset, Some(Timestamp(NOW.0 + 3_600_000)));
+}
+
+#[test]
+fn the_parts_of_a_pull_request_have_words_of_their_own() {
+    let part = |changes: Value| {
+        let mut pr = pull_request(319, "OPEN", Some("acme"));
+        for (name, value) in changes.as_object().expect("an object") {
+            pr[name] = value.clone();
+        }
+        let learned = answered(&one_session(), both(issue("acme/app", 299, true), pr));
+        pull_request_of(&learned)
+            .found()
+            .expect("a pull request")
+            .clone()
+    };
+    for (state, word) in [
+        ("SUCCESS", "passing"),
+        ("PENDING", "pending"),
+        ("EXPECTED", "pending"),
+        ("FAILURE", "failing"),
+        ("ERROR", "failing"),
+    ] {
+        let pr = part(json!({ "statusCheckRollup": { "state": state } }));
+        assert_eq!(pr.checks, Fact::Found(word.to_owned()), "{state}");
+    }
+    assert!(
+        part(json!({ "statusCheckRollup": null }))
+            .checks
+            .is_absent()
+    );
+    assert_eq!(
+        kind(&part(json!({ "statusCheckRollup": { "state": "NEW" } })).checks),
+        "malformed"
+    );
+    for (decision, word) in [
+        ("APPROVED", "approved"),
+        ("CHANGES_REQUESTED", "changes-requested"),
+        ("REVIEW_REQUIRED", "review-required"),
+    ] {
+        let pr = part(json!({ "reviewDecision": decision }));
+        assert_eq!(pr.review, Fact::Found(word.to_owned()));
+    }
+    assert!(part(json!({ "reviewDecision": null })).review.is_absent());
+    for (mergeable, state, expected) in [
+        ("MERGEABLE", "HAS_HOOKS", Some((true, "has-hooks"))),
+        ("CONFLICTING", "DIRTY", Some((false, "dirty"))),
+        ("UNKNOWN", "CLEAN", None),
+        ("MERGEABLE", "UNKNOWN", None),
+    ] {
+        let pr = part(json!({ "mergeable": mergeable, "mergeStateStatus": state }));
+        match expected {
+            Some((can, word)) => {
+                let found = pr.mergeability.found().expect(mergeable);
+                assert_eq!((found.mergeable, found.merge_state.as_str()), (can, word));
+            }
+            None => assert_eq!(kind(&pr.mergeability), "not-ready"),
+        }
+    }
+}
+
+#[test]
+fn an_issue_is_absent_only_where_its_repository_answered() {
+    let gone = |repository: Value, extra: Option<Value>| {
+        let mut errors = vec![json!({
+            "type": "NOT_FOUND", "path": ["repository0", "item0"],
+            "message": "Could not resolve to an issue or pull request with the number of 299.",
+        })];
+        errors.extend(extra);
+        let body = json!({ "data": { "repository0": repository }, "errors": errors });
+        answered(&one_session(), body)
+    };
+    let items = json!({ "item0": null, "item1": pull_request(319, "OPEN", Some("acme")) });
+    let named = repository("acme/app", items.clone());
+    assert!(issue_of(&gone(named.clone(), None)).is_absent());
+
+    let mut without_issues = named.clone();
+    without_issues["hasIssuesEnabled"] = false.into();
+    assert_eq!(kind(issue_of(&gone(without_issues, None))), "no-control");
+
+    let mut silent = named.clone();
+    silent["hasIssuesEnabled"] = Value::Null;
+    assert_eq!(kind(issue_of(&gone(silent, None))), "malformed");
+
+    let renamed = gone(repository("acme/other", items), None);
+    assert_eq!(kind(issue_of(&renamed)), "identity-changed");
+    assert_eq!(kind(pull_request_of(&renamed)), "identity-changed");
+
+    // A second error about the same thing may be the cause of the first.
+    let forbidden =
+        json!({ "type": "FORBIDDEN", "path": ["repository0", "item0"], "message": "no" });
+    assert_eq!(
+        kind(issue_of(&gone(named.clone(), Some(forbidden)))),
+        "denied"
+    );
+
+    // And one about the repository takes the control away.
+    let shaky = json!({ "type": "FORBIDDEN", "path": ["repository0", "hasIssuesEnabled"], "message": "no" });
+    assert_eq!(kind(issue_of(&gone(named, Some(shaky)))), "denied");
+}
+
+#[test]
+fn every_type_of_error_on_an_item_is_a_gap_of_its_kind() {
+    for (name, of_issue, of_pull_request) in [
+        ("NOT_FOUND", "no gap", "not-found"),
+        ("FORBIDDEN", "denied", "denied"),
+        ("INSUFFICIENT_SCOPES", "denied", "denied"),
+        ("SERVICE_UNAVAILABLE", "unreachable", "unreachable"),
+        ("UNPROCESSABLE", "unprocessable", "unprocessable"),
+        ("", "malformed", "malformed"),
+    ] {
+        for item in ["item0", "item1"] {
+            let mut body = both(
+                issue("acme/app", 299, true),
+                pull_request(319, "OPEN", Some("acme")),
+            );
+            body["data"]["repository0"][item] = Value::Null;
+            let body = with_errors(body, error(name, json!(["repository0", item])));
+            let learned = answered(&one_session(), body);
+            let (hit, kind_of_hit, other) = match item {
+                "item0" => (
+                    of_issue,
+                    kind(issue_of(&learned)),
+                    kind(pull_request_of(&learned)),
+                ),
+                _ => (
+                    of_pull_request,
+                    kind(pull_request_of(&learned)),
+                    kind(issue_of(&learned)),
+                ),
+            };
+            assert_eq!(kind_of_hit, hit, "{name} on {item}");
+            assert_eq!(other, "no gap", "{name} on {item} is nobody else's");
+        }
+    }
+}
+
+#[test]
+fn every_type_of_error_on_a_repository_is_a_gap_for_all_of_it() {
+    for (name, expected) in [
+        ("NOT_FOUND", "not-found"),
+        ("FORBIDDEN", "denied"),
+        ("SOMETHING_NEW", "something-new"),
+    ] {
+        let body = with_errors(
+            json!({ "data": { "repository0": null } }),
+            error(name, json!(["repository0"])),
+        );
+        let learned = answered(&one_session(), body);
+        assert_eq!(kind(issue_of(&learned)), expected);
+        assert_eq!(kind(pull_request_of(&learned)), expected);
+    }
+}
+
+#[test]
+fn a_null_without_an_error_is_never_an_absence() {
+    let learned = answered(&one_session(), both(Value::Null, Value::Null));
+    assert_eq!(kind(issue_of(&learned)), "malformed");
+    assert_eq!(kind(pull_request_of(&learned)), "malformed");
+    for body in [
+        json!({ "data": { "repository0": null } }),
+        json!({ "data": {} }),
+    ] {
+        let learned = answered(&one_session(), body);
+        assert_eq!(kind(issue_of(&learned)), "malformed");
+        assert_eq!(kind(pull_request_of(&learned)), "malformed");
+    }
+}
+
+#[test]
+fn a_part_that_was_refused_is_unknown_and_the_rest_stands() {
+    let mut pr = pull_request(319, "OPEN", Some("acme"));
+    pr["statusCheckRollup"] = Value::Null;
+    let body = with_errors(
+        both(issue("acme/app", 299, true), pr),
+        error(
+            "FORBIDDEN",
+            json!(["repository0", "item1", "statusCheckRollup"]),
+        ),
+    );
+    let learned = answered(&one_session(), body);
+    let pr = pull_request_of(&learned).found().expect("a pull request");
+    assert_eq!(kind(&pr.checks), "denied");
+    assert_eq!(pr.review, Fact::Found("approved".to_owned()));
+}
+
+#[test]
+fn an_error_inside_an_item_makes_the_item_unknown() {
+    let body = with_errors(
+        both(
+            issue("acme/app", 299, true),
+            pull_request(319, "OPEN", Some("acme")),
+        ),
+        json!([
+            { "type": "FORBIDDEN", "path": ["repository0", "item0", "labels"], "message": "no" },
+            { "type": "FORBIDDEN", "path": ["repository0", "item1", "headRefOid"], "message": "no" },
+        ]),
+    );
+    let learned = answered(&one_session(), body);
+    assert_eq!(kind(issue_of(&learned)), "denied");
+    assert_eq!(kind(pull_request_of(&learned)), "denied");
+}
+
+#[test]
+fn a_field_that_is_missing_is_malformed_and_not_null() {
+    for field in [
+        "number",
+        "repository",
+        "issueState",
+        "stateReason",
+        "closedAt",
+        "labels",
+        "__typename",
+    ] {
+        let mut without = issue("acme/app", 299, false);
+        without.as_object_mut().expect("an object").remove(field);
+        let learned = answered(
+            &one_session(),
+            both(without, pull_request(319, "OPEN", None)),
+        );
+        assert_eq!(kind(issue_of(&learned)), "malformed", "{field}");
+    }
+    for field in [
+        "number",
+        "prState",
+        "isDraft",
+        "createdAt",
+        "mergedAt",
+        "closedAt",
+        "url",
+        "headRefName",
+        "baseRefName",
+        "headRefOid",
+        "headRepositoryOwner",
+    ] {
+        let mut without = pull_request(319, "MERGED", None);
+        without.as_object_mut().expect("an object").remove(field);
+        let learned = answered(&one_session(), both(issue("acme/app", 299, true), without));
+        assert_eq!(kind(pull_request_of(&learned)), "malformed", "{field}");
+    }
+    for (field, part) in [
+        ("reviewDecision", 0),
+        ("statusCheckRollup", 1),
+        ("mergeable", 2),
+        ("mergeStateStatus", 2),
+    ] {
+        let mut without = pull_request(319, "OPEN", None);
+        without.as_object_mut().expect("an object").remove(field);
+        let learned = answered(&one_session(), both(issue("acme/app", 299, true), without));
+        let pr = pull_request_of(&learned).found().expect(field);
+        let kinds = [kind(&pr.review), kind(&pr.checks), kind(&pr.mergeability)];
+        assert_eq!(kinds[part], "malformed", "{field}");
+        assert_eq!(kinds.iter().filter(|kind| **kind == "malformed").count(), 1);
+    }
+}
+
+#[test]
+fn contradictions_and_nonsense_are_malformed() {
+    for (field, value) in [
+        ("issueState", json!("HALF_OPEN")),
+        ("closedAt", json!(null)),
+        ("closedAt", json!("yesterday")),
+        ("closedAt", json!("1900-01-01T00:00:00Z")),
+        ("number", json!("299")),
+        (
+            "labels",
+            json!({ "pageInfo": { "hasNextPage": false }, "nodes": [null] }),
+        ),
+        ("repository", json!({ "nameWithOwner": "acme" })),
+    ] {
+        let mut bad = issue("acme/app", 299, false);
+        bad[field] = value;
+        let learned = answered(&one_session(), both(bad, Value::Null));
+        assert_eq!(kind(issue_of(&learned)), "malformed", "{field}");
+    }
+    for (field, value) in [
+        ("prState", json!("DRAFT")),
+        ("mergedAt", json!(null)),
+        ("createdAt", json!(12)),
+        ("isDraft", json!("no")),
+    ] {
+        let mut bad = pull_request(319, "MERGED", None);
+        bad[field] = value;
+        let learned = answered(&one_session(), both(Value::Null, bad));
+        assert_eq!(kind(pull_request_of(&learned)), "malformed", "{field}");
+    }
+}
+
+#[test]
+fn another_thing_under_the_number_is_not_taken_for_the_issue() {
+    let moved = answered(
+        &one_session(),
+        both(issue("acme/elsewhere", 12, true), Value::Null),
+    );
+    assert_eq!(kind(issue_of(&moved)), "identity-changed");
+    let pull = answered(
+        &one_session(),
+        both(json!({ "__typename": "PullRequest" }), Value::Null),
+    );
+    assert_eq!(kind(issue_of(&pull)), "identity-changed");
+    let other = answered(
+        &one_session(),
+        both(Value::Null, pull_request(320, "OPEN", Some("acme"))),
+    );
+    assert_eq!(kind(pull_request_of(&other)), "identity-changed");
+}
+
+#[test]
+fn too_many_labels_for_a_page_are_no_complete_list() {
+    let mut crowded = issue("acme/app", 299, true);
+    crowded["labels"]["pageInfo"]["hasNextPage"] = true.into();
+    let learned = answered(&one_session(), both(crowded, Value::Null));
+    assert_eq!(kind(issue_of(&learned)), "too-large");
+}
+
+/// The list of one branch, item 1 of its query.
+fn branch(list: Value, errors: Value) -> (Answered, Query) {
+    let query = query(&[by_branch("acme/app", 299, "vigilante/issue-299", ALL)]);
+    let body = json!({
+        "data": { "repository0": repository("acme/app", json!({ "item0": issue("acme/app", 299, true), "item1": list })) },
+        "errors": errors,
+    });
+    (answered(&query, body), query)
+}
+
+fn candidates(answered: &Answered) -> &Candidates {
+    match &answered.findings[1].1 {
+        Finding::Branch(list) => list,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_branch_has_a_list_with_or_without_an_end() {
+    let node = pull_request(319, "OPEN", Some("acme"));
+    let (all, _) = branch(
+        json!({ "pageInfo": { "hasNextPage": false, "endCursor": "Y" }, "nodes": [node] }),
+        Value::Null,
+    );
+    assert_eq!(candidates(&all).known.len(), 1);
+    assert_eq!(candidates(&all).more, More::Complete);
+    let (some, _) = branch(
+        json!({ "pageInfo": { "hasNextPage": true, "endCursor": "Y" }, "nodes": [] }),
+        Value::Null,
+    );
+    assert_eq!(candidates(&some).more, More::After("Y".to_owned()));
+    for page in [
+        json!({ "hasNextPage": true, "endCursor": null }),
+        json!({ "hasNextPage": null, "endCursor": null }),
+        json!(null),
+    ] {
+        let (learned, _) = branch(json!({ "pageInfo": page, "nodes": [] }), Value::Null);
+        assert!(
+            matches!(&candidates(&learned).more, More::Lost(gap) if gap.kind == GapKind::Malformed)
+        );
+    }
+}
+
+#[test]
+fn one_unreadable_pull_request_makes_a_branch_unknown() {
+    let node = pull_request(319, "OPEN", Some("acme"));
+    let list =
+        json!({ "pageInfo": { "hasNextPage": false, "endCursor": null }, "nodes": [node, null] });
+    let (silent, _) = branch(list.clone(), Value::Null);
+    assert!(matches!(&candidates(&silent).more, More::Lost(gap) if gap.kind == GapKind::Malformed));
+    let (denied, _) = branch(
+        list,
+        error("FORBIDDEN", json!(["repository0", "item1", "nodes", 1])),
+    );
+    assert!(candidates(&denied).known.is_empty());
+    assert!(matches!(&candidates(&denied).more, More::Lost(gap) if gap.kind == GapKind::Denied));
+}
+
+#[test]
+fn a_refused_part_of_one_in_a_list_is_that_ones_alone() {
+    let mut second = pull_request(318, "CLOSED", Some("acme"));
+    second["statusCheckRollup"] = Value::Null;
+    let first = pull_request(319, "OPEN", Some("acme"));
+    let list = json!({ "pageInfo": { "hasNextPage": false, "endCursor": null }, "nodes": [first, second] });
+    let path = json!(["repository0", "item1", "nodes", 1, "statusCheckRollup"]);
+    let (learned, _) = branch(list, error("FORBIDDEN", path));
+    let known = &candidates(&learned).known;
+    assert_eq!(
+        known[0].pull_request.checks,
+        Fact::Found("passing".to_owned())
+    );
+    assert_eq!(kind(&known[1].pull_request.checks), "denied");
+}
+
+#[test]
+fn what_exceeded_the_budget_is_asked_again_and_alone_is_too_large() {
+    let path = json!(["repository0", "item1"]);
+    let body = with_errors(
+        both(issue("acme/app", 299, true), Value::Null),
+        error("RESOURCE_LIMITS_EXCEEDED", path),
+    );
+    let learned = answered(&one_session(), body);
+    assert!(issue_of(&learned).found().is_some());
+    assert_eq!(learned.again, one_session().questions[1..]);
+
+    let mut alone = one_session();
+    alone.questions.remove(1);
+    let body = with_errors(
+        both(Value::Null, Value::Null),
+        error("RESOURCE_LIMITS_EXCEEDED", json!(["repository0", "item0"])),
+    );
+    let learned = answered(&alone, body);
+    assert!(learned.again.is_empty());
+    assert_eq!(kind(issue_of(&learned)), "too-large");
+}
+
+#[test]
+fn a_null_that_follows_from_another_ones_error_is_asked_again() {
+    // `pullRequests` cannot be null, so its failure takes the repository and the issue in it along.
+    let query = query(&[by_branch("acme/app", 299, "b", LEAN)]);
+    let body = json!({
+        "data": { "repository0": null },
+        "errors": error("FORBIDDEN", json!(["repository0", "item1"])),
+    });
+    let learned = answered(&query, body);
+    assert_eq!(learned.again, query.questions[..1]);
+    match &learned.findings[0].1 {
+        Finding::Branch(list) => {
+            assert!(matches!(&list.more, More::Lost(gap) if gap.kind == GapKind::Denied))
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_error_without_a_place_casts_doubt_on_the_whole_answer() {
+    let whole = both(
+        issue("acme/app", 299, true),
+        pull_request(319, "OPEN", None),
+    );
+    for errors in [
+        json!([{ "message": "odd" }]),
+        json!([{ "type": "NOT_FOUND", "message": "of what?" }]),
+        json!([{ "path": ["somewhere"], "message": "odd" }]),
+        json!(["text"]),
+        json!({ "message": "not a list" }),
+    ] {
+        let body = with_errors(whole.clone(), errors.clone()).to_string();
+        let learned = receive(&one_session(), 200, &HeaderMap::new(), &body);
+        assert!(matches!(learned, Learned::Lost(_)), "{errors}: {learned:?}");
+    }
+    // The pot is a side dish.
+    let body = with_errors(whole, error("FORBIDDEN", json!(["rateLimit"])));
+    assert!(issue_of(&answered(&one_session(), body)).found().is_some());
+}
+
+#[test]
+fn a_query_that_was_too_much_is_taken_apart() {
+    for body in [
+        json!({ "errors": [{ "type": "RESOURCE_LIMITS_EXCEEDED", "message": "Resource limits for this query exceeded." }] }),
+        json!({ "errors": [{ "type": "MAX_NODE_LIMIT_EXCEEDED", "message": "too many" }] }),
+        json!({ "errors": [{ "message": "Timeout on validation of query" }] }),
+        json!({ "data": null, "errors": [{ "message": "Something went wrong while executing your query. Please include `X`" }] }),
+    ] {
+        let learned = receive(&one_session(), 200, &HeaderMap::new(), &body.to_string());
+        assert!(
+            matches!(learned, Learned::Overloaded(_)),
+            "{body}: {learned:?}"
+        );
+    }
+    for status in [502, 504] {
+        let learned = receive(
+            &one_session(),
+            status,
+            &HeaderMap::new(),
+            "<html>Unicorn</html>",
+        );
+        assert!(matches!(learned, Learned::Overloaded(_)), "{status}");
+    }
+}
+
+#[test]
+fn a_limit_is_a_limit_in_every_form_that_github_gives_it() {
+    let retry = headers(&[("retry-after", "30")]);
+    let empty = headers(&[
+        ("x-ratelimit-remaining", "0"),
+        ("x-ratelimit-reset", "1795155000"),
+    ]);
+    let none = HeaderMap::new();
+    let secondary = json!({ "message": "You have exceeded a secondary rate limit." }).to_string();
+    let in_body = |kind: &str| {
+        json!({ "errors": [{ "type": kind, "message": "API rate limit exceeded for user ID 1." }] })
+            .to_string()
+    };
+    for (status, headers, body, until) in [
+        (429, &none, String::new(), None),
+        (429, &retry, String::new(), Some(30)),
+        (403, &retry, String::new(), Some(30)),
+        (403, &empty, String::new(), Some(600)),
+        (403, &none, secondary, None),
+        (503, &retry, "<html>".to_owned(), Some(30)),
+        (200, &none, in_body("RATE_LIMIT"), None),
+        (200, &empty, in_body("RATE_LIMITED"), Some(600)),
+        (
+            200,
+            &none,
+            json!({ "errors": [{ "message": "You have exceeded a secondary rate limit" }] })
+                .to_string(),
+            None,
+        ),
+    ] {
+        match receive(&one_session(), status, headers, &body) {
+            Learned::Limited(limit) => {
+                let expected = until.map(|seconds: u64| Timestamp(NOW.0 + seconds * 1000));
+                assert_eq!(limit.until, expected, "{status} {body}");
+            }
+            other => panic!("{status} {body}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_refusal_is_not_a_limit_and_a_bad_token_is_neither() {
+    let none = HeaderMap::new();
+    let bare = receive(
+        &one_session(),
+        403,
+        &none,
+        r#"{"message":"Resource not accessible"}"#,
+    );
+    assert!(matches!(bare, Learned::Refused(gap) if gap.kind == GapKind::Denied));
+    let wrong = receive(&one_session(), 404, &none, r#"{"message":"Not Found"}"#);
+    assert!(matches!(wrong, Learned::Refused(gap) if gap.kind == GapKind::Unreachable));
+    let empty = headers(&[
+        ("x-ratelimit-remaining", "0"),
+        ("x-ratelimit-reset", "1795158000"),
+        ("retry-after", "9"),
+    ]);
+    let rejected = receive(
+        &one_session(),
+        401,
+        &empty,
+        r#"{"message":"Bad credentials"}"#,
+    );
+    assert_eq!(rejected, Learned::TokenRejected);
+}
+
+#[test]
+fn what_cannot_be_read_is_lost() {
+    let none = HeaderMap::new();
+    let good = both(
+        issue("acme/app", 299, true),
+        pull_request(319, "OPEN", None),
+    )
+    .to_string();
+    for body in [
+        "",
+        "<html>",
+        "[]",
+        "null",
+        "{}",
+        r#"{"data":[]}"#,
+        &good[..good.len() / 2],
+    ] {
+        let learned = receive(&one_session(), 200, &none, body);
+        assert!(
+            matches!(learned, Learned::Lost(ref gap) if gap.kind == GapKind::Malformed),
+            "{body}: {learned:?}"
+        );
+    }
+    for status in [500, 503] {
+        let learned = receive(&one_session(), status, &none, "<html>Unicorn</html>");
+        assert!(matches!(learned, Learned::Lost(gap) if gap.kind == GapKind::Unreachable));
+    }
+}
+
+/// No cut of a good answer, at any byte, may teach an absence.
+#[test]
+fn a_truncated_answer_teaches_nothing() {
+    let good = both(
+        issue("acme/app", 299, false),
+        pull_request(319, "MERGED", None),
+    )
+    .to_string();
+    for end in 0..good.len() {
+        let learned = receive(&one_session(), 200, &HeaderMap::new(), &good[..end]);
+        assert!(matches!(learned, Learned::Lost(_)), "cut at {end}");
+    }
+}

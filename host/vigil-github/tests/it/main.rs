@@ -1,0 +1,13 @@
+//! The tests of vigil-github: the pure ones on literal answers, the others over real sockets.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "tests read the environment and say when they skip"
+)]
+
+mod choose;
+mod learn;
+mod limits;
+mod plan;
+mod schema;
+mod support;

@@ -1,0 +1,144 @@
+//! Which queries a set of sessions comes down to, and what they cost.
+
+use vigil_core::session::{Lookup, PullRequestRef};
+use vigil_core::{Gap, GapKind};
+use vigil_github::{Ask, Parts, Target, Wants, plan, points};
+
+use crate::support::*;
+
+#[test]
+fn sessions_that_share_a_question_ask_it_once() {
+    let asks = [
+        by_number("acme/app", 299, 319, LEAN),
+        by_number(
+            "Acme/App",
+            299,
+            319,
+            Wants {
+                checks: true,
+                ..LEAN
+            },
+        ),
+        by_number("acme/app", 299, 320, LEAN),
+    ];
+    let queries = plan(&asks, 25);
+    assert_eq!(queries.len(), 1);
+    let questions = &queries[0].questions;
+    assert_eq!(questions.len(), 3, "{questions:?}");
+    assert_eq!(queries[0].repositories.len(), 1);
+    // What either wants of it is asked.
+    let shared = questions
+        .iter()
+        .find(|question| matches!(question.target, Target::PullRequest { number: 319, .. }))
+        .expect("the shared one");
+    assert_eq!(
+        shared.parts,
+        Parts {
+            checks: true,
+            ..Parts::default()
+        }
+    );
+}
+
+#[test]
+fn a_branch_is_asked_for_once_whoever_owns_its_head() {
+    let mut fork = by_branch("acme/app", 1, "fix", LEAN);
+    fork.lookup.pull_request = Ok(PullRequestRef::Branch {
+        repo: "acme/app".to_owned(),
+        branch: "fix".to_owned(),
+        head_owner: "robot".to_owned(),
+    });
+    let asks = [
+        by_branch("acme/app", 1, "fix", LEAN),
+        fork,
+        by_branch("acme/app", 1, "Fix", LEAN),
+    ];
+    let branches = plan(&asks, 25)[0]
+        .questions
+        .iter()
+        .filter(|question| matches!(question.target, Target::Branch { .. }))
+        .count();
+    // git tells upper from lower case.
+    assert_eq!(branches, 2);
+}
+
+#[test]
+fn what_nobody_wants_or_nobody_can_ask_costs_nothing() {
+    let unaskable = Ask {
+        lookup: Lookup {
+            issue: Err(Gap::new(GapKind::Unsupported, "linear")),
+            pull_request: Err(Gap::new(GapKind::Unrecorded, "neither branch nor number")),
+        },
+        wants: ALL,
+        started: None,
+    };
+    let nonsense = [
+        by_number("acme", 1, 1, ALL),
+        by_number("acme/app/x", 1, 1, ALL),
+        by_number("acme/app", 0, 1 << 31, ALL),
+        by_number("acme/app", 1, 1, Wants::NOTHING),
+    ];
+    let mut asks = nonsense.to_vec();
+    asks.push(unaskable);
+    asks.push(by_branch("acme/app", u64::MAX, "", ALL));
+    assert_eq!(plan(&asks, 25), []);
+    assert_eq!(plan(&[], 25), []);
+}
+
+#[test]
+fn a_batch_counts_sessions_and_keeps_repositories_together() {
+    let asks: Vec<_> = (0..100)
+        .map(|n| by_number(&format!("acme/app-{}", n % 4), n + 1, n + 1000, LEAN))
+        .collect();
+    let queries = plan(&asks, 25);
+    assert_eq!(queries.len(), 4);
+    for query in &queries {
+        assert_eq!(query.questions.len(), 50);
+        assert_eq!(query.repositories.len(), 1);
+    }
+    // A batch of none would never end.
+    assert_eq!(plan(&asks[..3], 0).len(), 3);
+}
+
+#[test]
+fn the_price_follows_the_published_formula() {
+    let lean = |count: u64| {
+        let asks: Vec<_> = (1..=count)
+            .map(|n| by_number("acme/app", n, n + 1000, LEAN))
+            .collect();
+        plan(&asks, 1000).iter().map(points).collect::<Vec<_>>()
+    };
+    // One list for the labels of each issue; a pull request by number has none.
+    assert_eq!(lean(1), [1]);
+    assert_eq!(lean(100), [1]);
+    assert_eq!(lean(149), [1]);
+    assert_eq!(lean(150), [2]);
+    assert_eq!(lean(249), [2]);
+    assert_eq!(lean(250), [3]);
+    // With the look-up by branch there are two.
+    let asks: Vec<_> = (1..=75)
+        .map(|n| by_branch("acme/app", n, &format!("b{n}"), ALL))
+        .collect();
+    assert_eq!(plan(&asks, 75)[0].connections, 150);
+    assert_eq!(points(&plan(&asks, 75)[0]), 2);
+    assert_eq!(points(&plan(&asks, 25)[0]), 1);
+}
+
+#[test]
+fn wants_come_from_the_registered_names() {
+    let wants = Wants::from_names(["issue", "checks", "runs", "made-up"]);
+    assert_eq!(
+        wants,
+        Wants {
+            issue: true,
+            checks: true,
+            ..Wants::NOTHING
+        }
+    );
+    assert!(wants.any_pull_request());
+    assert!(!Wants::from_names(["issue"]).any_pull_request());
+    assert_eq!(
+        Wants::from_names(["issue", "pull-request", "mergeability", "reviews", "checks"]),
+        ALL
+    );
+}

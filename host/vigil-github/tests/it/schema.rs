@@ -1,0 +1,160 @@
+//! Every shape of document that vigil builds, against the schema that GitHub publishes.
+//!
+//! The schema is npm's `@octokit/graphql-schema`, fetched by `cargo xtask` into the target folder and never committed.
+//! Where it is missing this test says so and checks nothing.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+
+use apollo_compiler::{ExecutableDocument, Schema, validation::Valid};
+use vigil_core::session::{IssueRef, Lookup, PullRequestRef};
+use vigil_core::{Gap, GapKind};
+use vigil_github::{Ask, Parts, Query, Question, Repo, Target, Wants, plan};
+
+fn schema() -> Option<Valid<Schema>> {
+    let path = env::var_os("VIGIL_GITHUB_SCHEMA").map_or_else(default_path, PathBuf::from);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => {
+            eprintln!("skipped: no schema at {} ({error})", path.display());
+            return None;
+        }
+    };
+    // GitHub's file defines two fields of one type twice, which a strict parser reports; the rest is sound.
+    Some(match Schema::parse(text, "schema.graphql") {
+        Ok(schema) => Valid::assume_valid(schema),
+        Err(errors) => Valid::assume_valid(errors.partial),
+    })
+}
+
+fn default_path() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(
+            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target")),
+            PathBuf::from,
+        )
+        .join("github-schema/schema.graphql")
+}
+
+fn question(target: Target, parts: u8, after: Option<&str>) -> Question {
+    Question {
+        target,
+        parts: Parts {
+            mergeability: parts & 1 != 0,
+            reviews: parts & 2 != 0,
+            checks: parts & 4 != 0,
+        },
+        after: after.map(str::to_owned),
+    }
+}
+
+/// Each kind of question alone with each set of parts, all together, and none.
+fn shapes() -> Vec<Query> {
+    let repo = Repo::parse("acme/app").expect("a name");
+    let issue = Target::Issue {
+        repo: repo.clone(),
+        number: 299,
+    };
+    let pull_request = Target::PullRequest {
+        repo: repo.clone(),
+        number: 319,
+    };
+    let branch = Target::Branch {
+        repo,
+        branch: "vigilante/issue-299".to_owned(),
+    };
+    let mut shapes = vec![
+        Query::new(Vec::new()),
+        Query::new(vec![question(issue.clone(), 0, None)]),
+    ];
+    for parts in 0..8 {
+        let number = question(pull_request.clone(), parts, None);
+        let first = question(branch.clone(), parts, None);
+        let further = question(branch.clone(), parts, Some("cursor"));
+        for set in [
+            vec![number.clone()],
+            vec![first.clone()],
+            vec![further.clone()],
+            vec![question(issue.clone(), 0, None), number, first, further],
+        ] {
+            shapes.push(Query::new(set));
+        }
+    }
+    shapes
+}
+
+/// A hundred sessions over thirty repositories, with whatever a record may hold as a name.
+fn fleet() -> Vec<Ask> {
+    (0..100)
+        .map(|n| {
+            let repo = format!("acme/app-{}\") {{ id }} #", n % 30);
+            Ask {
+                lookup: Lookup {
+                    issue: Ok(IssueRef {
+                        repo: repo.clone(),
+                        number: n + 1,
+                    }),
+                    pull_request: match n % 3 {
+                        0 => Ok(PullRequestRef::Number {
+                            repo,
+                            number: n + 1,
+                        }),
+                        1 => Ok(PullRequestRef::Branch {
+                            repo,
+                            branch: format!("a\"b\\c\n{n}"),
+                            head_owner: "acme".to_owned(),
+                        }),
+                        _ => Err(Gap::new(GapKind::Unrecorded, "no branch")),
+                    },
+                },
+                wants: Wants {
+                    issue: true,
+                    pull_request: true,
+                    mergeability: n % 2 == 0,
+                    reviews: n % 5 == 0,
+                    checks: n % 7 == 0,
+                },
+                started: None,
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn every_document_is_valid_by_the_published_schema() {
+    let Some(schema) = schema() else { return };
+    let fleet = plan(&fleet(), 25);
+    assert_eq!(fleet.len(), 4);
+    for query in shapes().iter().chain(&fleet) {
+        if let Err(errors) =
+            ExecutableDocument::parse_and_validate(&schema, &query.document, "query.graphql")
+        {
+            panic!("{}\n{}", errors.errors, query.document);
+        }
+        assert!(
+            !query.document.contains("acme"),
+            "text of a record in the document:\n{}",
+            query.document
+        );
+    }
+}
+
+/// The check above would be worth nothing if the validator let mistakes pass.
+#[test]
+fn the_validator_refuses_what_github_does_not_know() {
+    let Some(schema) = schema() else { return };
+    let good = &shapes()[1].document;
+    for (from, to) in [
+        ("closedAt", "endedAt"),
+        ("first: 100", "first: \"100\""),
+        ("$number0: Int!", "$number0: String!"),
+    ] {
+        let bad = good.replace(from, to);
+        assert_ne!(&bad, good);
+        assert!(
+            ExecutableDocument::parse_and_validate(&schema, &bad, "query.graphql").is_err(),
+            "{to} passed"
+        );
+    }
+}
