@@ -128,6 +128,12 @@ pub enum StoreError {
     },
 }
 
+/// Whether SQLite found no room for the shared memory beside the database, which it does not call a full disk.
+fn is_full_beside(error: &rusqlite::Error) -> bool {
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
+}
+
 /// What the store's functions give.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
@@ -143,8 +149,10 @@ impl StoreError {
                 source,
             };
         }
+        let shm_full = is_full_beside(&error);
         let source = Box::new(error);
         match code {
+            _ if shm_full => StoreError::Full { path, source },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { path },
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 StoreError::Corrupt { path, source }

@@ -1,6 +1,7 @@
 //! Cached facts with their age. What is in here may be lost at any time: it costs a question, no knowledge.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use rusqlite::{OptionalExtension as _, params};
 use vigil_core::Timestamp;
@@ -16,6 +17,13 @@ pub struct CachedFact {
     pub json: String,
     /// When it was learned.
     pub at: Timestamp,
+}
+
+impl CachedFact {
+    /// How old it is at `now`; `None`: it was learned by a clock that ran ahead, and nobody can say.
+    pub fn age(&self, now: Timestamp) -> Option<Duration> {
+        (self.at <= now).then(|| self.at.age(now))
+    }
 }
 
 impl Store {

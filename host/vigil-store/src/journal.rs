@@ -97,7 +97,7 @@ pub struct JournalRow {
     pub latest_evidence: ContentDigest,
     /// The first time.
     pub first_at: Timestamp,
-    /// The latest time.
+    /// The latest time; earlier than the first one when the clock was set back in between.
     pub last_at: Timestamp,
     /// In how many passes it was decided like this, 1 or more.
     pub count: u64,
@@ -130,6 +130,10 @@ impl Entry<'_> {
                 Ok(decision) => {
                     part(&json(&decision.verdict));
                     part(&decision.rule);
+                    for intent in &decision.intents {
+                        part(&intent.kind);
+                        part(&intent.key);
+                    }
                 }
                 Err(failure) => part(&failure.kind),
             }
@@ -167,16 +171,21 @@ impl Store {
             })
             .collect();
         self.write("record decisions", |db| {
+            let turn = db
+                .prepare_cached("SELECT coalesce(max(turn), 0) + 1 FROM journal_seen")?
+                .query_row([], |row| row.get(0))?;
             for (entry, key, evidence) in &keyed {
-                if !count_up(db, entry, key, &mut packer)? {
-                    insert(db, entry, key, evidence, &packer.pack(entry.evidence)?)?;
+                if !count_up(db, entry, key, turn, &mut packer)? {
+                    let packed = packer.pack(entry.evidence)?;
+                    insert(db, entry, key, turn, evidence, &packed)?;
                 }
             }
             Ok(())
         })
     }
 
-    /// Rows of the journal, the one that was decided latest first; of one session or of all.
+    /// Rows of the journal, of one session or of all, the one of the latest pass first, also when the clock was set
+    /// back since the passes before.
     ///
     /// # Errors
     /// Those of reading.
@@ -211,7 +220,8 @@ const SELECT: &str = "SELECT j.id, j.source, j.session, j.from_state, j.to_state
     FROM journal j JOIN journal_seen s ON s.journal_id = j.id JOIN evidence e ON e.id = j.evidence_id
     LEFT JOIN journal_latest l ON l.journal_id = j.id";
 
-const NEWEST_FIRST: &str = "ORDER BY s.last_at DESC, j.id DESC";
+// By turn and not by time: after the clock was set back the latest decision has an earlier time than the one before.
+const NEWEST_FIRST: &str = "ORDER BY s.turn DESC, j.id DESC";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<JournalRow> {
     Ok(JournalRow {
@@ -243,6 +253,7 @@ fn count_up(
     db: &Transaction<'_>,
     entry: &Entry<'_>,
     key: &[u8; 32],
+    turn: i64,
     packer: &mut Packer,
 ) -> rusqlite::Result<bool> {
     let known = db
@@ -254,13 +265,13 @@ fn count_up(
     let Some((id, kept_at)) = known else {
         return Ok(false);
     };
-    let replace = kept_at.age(entry.at) >= KEEP_LATEST_AFTER;
-    // After the clock was set back the times would lie: the latest is the greatest that was seen.
+    // One that lies ahead was kept by a clock that has been set back since.
+    let replace = kept_at.age(entry.at) >= KEEP_LATEST_AFTER || kept_at > entry.at;
     db.prepare_cached(
-        "UPDATE journal_seen SET last_at = max(last_at, ?2), count = count + 1,
+        "UPDATE journal_seen SET turn = ?4, last_at = ?2, count = count + 1,
          kept_at = CASE WHEN ?3 THEN ?2 ELSE kept_at END WHERE journal_id = ?1",
     )?
-    .execute(params![id, ms(entry.at), replace])?;
+    .execute(params![id, ms(entry.at), replace, turn])?;
     if replace {
         let latest = packer.pack(entry.evidence)?;
         db.prepare_cached(
@@ -276,6 +287,7 @@ fn insert(
     db: &Transaction<'_>,
     entry: &Entry<'_>,
     key: &[u8; 32],
+    turn: i64,
     evidence_digest: &[u8; 32],
     evidence: &Packed,
 ) -> rusqlite::Result<()> {
@@ -307,8 +319,8 @@ fn insert(
             ms(entry.at),
         ])?;
     db.prepare_cached(
-        "INSERT INTO journal_seen (journal_id, last_at, count, kept_at) VALUES (?1, ?2, 1, ?2)",
+        "INSERT INTO journal_seen (journal_id, turn, last_at, count, kept_at) VALUES (?1, ?3, ?2, 1, ?2)",
     )?
-    .execute(params![id, ms(entry.at)])?;
+    .execute(params![id, ms(entry.at), turn])?;
     Ok(())
 }

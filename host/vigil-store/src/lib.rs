@@ -39,8 +39,9 @@ pub use leases::{LEASE_SPAN_MAX, Lease};
 pub use mark::Mark;
 pub use memos::Memo;
 pub use open::{BUSY_TIMEOUT, SCHEMA, Store};
-pub use outbox::Notice;
+pub use outbox::{Notice, RETRY_AHEAD_MAX};
 pub use pauses::Pause;
+pub use rate_limits::LIMIT_AHEAD_MAX;
 pub use retention::{Pruned, Retention};
 pub use schedule::Look;
 pub use transitions::{

@@ -84,15 +84,20 @@ impl Store {
     /// All that the survey of a pass over `source` needs to know from the passes before. `evidence` is that of the
     /// present pass: the moves of the last day are compared with what the forge says now.
     ///
-    /// A move counts once it was written; repairs and undos are none.
+    /// A move counts once it was written; repairs and undos are none. What lies ahead of `now`, after the clock was
+    /// set back, acknowledges nothing and is no loss.
     ///
     /// # Errors
     /// Those of reading.
     pub fn memory(&self, source: &str, evidence: &[Evidence], now: Timestamp) -> Result<Memory> {
         Ok(Memory {
             seen_alive: self.seen_alive(source)?,
-            lost: self.lost(source, now.before(MASS_WINDOW))?,
-            acknowledged: self.last_ack(source)?,
+            lost: {
+                let mut lost = self.lost(source, now.before(MASS_WINDOW))?;
+                lost.retain(|_, at| *at <= now);
+                lost
+            },
+            acknowledged: self.last_ack(source)?.filter(|at| *at <= now),
             past: self.past(source, evidence, now)?,
         })
     }

@@ -68,6 +68,19 @@ impl Store {
         Ok(store)
     }
 
+    /// As [`Store::open`], but `None` where there is no store yet: for commands that only look.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub fn open_existing(dir: &Path, now: Timestamp) -> Result<Option<Store>> {
+        let path = dir.join(FILE);
+        match path.try_exists() {
+            Ok(true) => Store::open(dir, now).map(Some),
+            Ok(false) => Ok(None),
+            Err(error) => Err(StoreError::io("look for", &path, error)),
+        }
+    }
+
     /// A store that lives as long as this value, for tests and simulations.
     ///
     /// # Errors
@@ -127,10 +140,17 @@ impl Store {
             let error = io::Error::new(io::ErrorKind::InvalidInput, "its name is no UTF-8");
             return Err(StoreError::io("back up into", target, error));
         };
-        self.read("back up", |db| {
-            db.execute("VACUUM INTO ?1", [name])?;
-            Ok(())
-        })
+        let copied = self.read("back up", |db| {
+            db.execute("VACUUM INTO ?1", [name]).map(drop)
+        });
+        if copied.is_err() {
+            // Half a copy would only be taken for a whole one. It was made here, a moment ago.
+            let _ = fs::remove_file(target);
+        }
+        copied?;
+        File::open(target)
+            .and_then(|copy| copy.sync_all())
+            .map_err(|error| StoreError::io("write", target, error))
     }
 
     /// Runs `read` on the connection; its error names `doing`.
@@ -311,6 +331,10 @@ fn create_file(path: &Path) -> io::Result<()> {
 /// A file that came from elsewhere, say a restored backup, may be readable by others.
 fn tighten(path: &Path) -> Result<()> {
     let mode = fs::metadata(path).map_err(|error| StoreError::io("look at", path, error))?;
+    if !mode.is_file() {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no file");
+        return Err(StoreError::io("open", path, error));
+    }
     if mode.permissions().mode() & 0o077 == 0 {
         return Ok(());
     }

@@ -1,11 +1,17 @@
 //! Notifications that wait to be delivered. Each key once; what a crash interrupted is sent again.
 
+use std::time::Duration;
+
 use rusqlite::params;
 use vigil_core::Timestamp;
+use vigil_core::time::minutes;
 
 use crate::error::Result;
 use crate::open::{Store, ms};
 use crate::row;
+
+/// A next try further ahead than this was set by a clock that ran ahead, and is due.
+pub const RETRY_AHEAD_MAX: Duration = minutes(24 * 60);
 
 /// A notification that was not delivered yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,16 +47,17 @@ impl Store {
         })
     }
 
-    /// The notifications whose next try is due at `now`, the oldest first.
+    /// The notifications whose next try is due at `now`, the oldest first. So is one that lies further ahead than
+    /// [`RETRY_AHEAD_MAX`].
     ///
     /// # Errors
     /// Those of reading.
     pub fn undelivered(&self, now: Timestamp) -> Result<Vec<Notice>> {
         self.read("read notifications", |db| {
             let sql = "SELECT key, payload, at, attempts, next_at, last_error FROM outbox
-                       WHERE delivered_at IS NULL AND next_at <= ?1 ORDER BY at, key";
+                       WHERE delivered_at IS NULL AND (next_at <= ?1 OR next_at > ?2) ORDER BY at, key";
             db.prepare_cached(sql)?
-                .query_map([ms(now)], read)?
+                .query_map([ms(now), ms(now.after(RETRY_AHEAD_MAX))], read)?
                 .collect()
         })
     }

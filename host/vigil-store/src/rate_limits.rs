@@ -1,24 +1,31 @@
 //! Until when a forge asked to be left alone, so that a restart does not ask again too early.
 
+use std::time::Duration;
+
 use rusqlite::{OptionalExtension as _, params};
 use vigil_core::Timestamp;
+use vigil_core::time::minutes;
 
 use crate::error::Result;
 use crate::open::{Store, ms};
 use crate::row;
 
+/// No forge asks for more patience than a day: a limit further ahead was noted by a clock that ran ahead.
+pub const LIMIT_AHEAD_MAX: Duration = minutes(24 * 60);
+
 impl Store {
-    /// Until when `host` is not to be asked; `None`: it may be. A moment that has passed is no limit: the caller
-    /// compares.
+    /// Until when `host` is not to be asked; `None`: it may be at `now`. More than [`LIMIT_AHEAD_MAX`] ahead is no
+    /// limit.
     ///
     /// # Errors
     /// Those of reading.
-    pub fn limited_until(&self, host: &str) -> Result<Option<Timestamp>> {
-        self.read("read a rate limit", |db| {
+    pub fn limited_until(&self, host: &str, now: Timestamp) -> Result<Option<Timestamp>> {
+        let until = self.read("read a rate limit", |db| {
             db.prepare_cached("SELECT until FROM rate_limits WHERE host = ?1")?
                 .query_row([host], |row| row::at(row, 0))
                 .optional()
-        })
+        })?;
+        Ok(until.filter(|until| now < *until && *until <= now.after(LIMIT_AHEAD_MAX)))
     }
 
     /// Keeps until when `host` is not to be asked; `None`: it may be again.

@@ -49,6 +49,12 @@ pub struct Pruned {
 /// Rows that one transaction removes: others wait for it, so it must take much less than their patience.
 const ROWS_PER_STEP: usize = 2_000;
 
+/// Pages that one transaction gives back, for the same reason.
+const PAGES_PER_STEP: usize = 5_000;
+
+/// What was learned this much ahead of `now` was learned by a clock that ran ahead: nobody can tell its age.
+const AHEAD: Duration = minutes(5);
+
 impl Store {
     /// Forgets what is older than `retention` allows, then the oldest until the size fits, and gives the space back.
     ///
@@ -63,20 +69,13 @@ impl Store {
         let mut pruned = Pruned::default();
         let before = now.before(retention.max_age);
         let day_before = now.before(DISAGREEMENT_WINDOW);
-        pruned.journal += self.forget_journal(before)?;
-        pruned.transitions += self.forget_transitions(before.min(day_before))?;
+        while self.forget_journal(ms(before), &mut pruned)? {}
+        while self.forget_transitions(before.min(day_before), &mut pruned)? {}
         pruned.other += self.forget_other(before, now)?;
-        pruned.evidence += self.sweep_evidence()?;
         while self.bytes()? > retention.max_bytes {
-            let journal = self.forget_step(OLDEST_JOURNAL, i64::MAX)?;
-            let transitions = match journal {
-                0 => self.forget_step(OLDEST_TRANSITIONS, ms(day_before))?,
-                _ => 0,
-            };
-            pruned.journal += journal;
-            pruned.transitions += transitions;
-            pruned.evidence += self.sweep_evidence()?;
-            if journal + transitions == 0 {
+            let more = self.forget_journal(i64::MAX, &mut pruned)?
+                || self.forget_transitions(day_before, &mut pruned)?;
+            if !more {
                 break;
             }
         }
@@ -85,30 +84,25 @@ impl Store {
         Ok(pruned)
     }
 
-    fn forget_journal(&mut self, before: Timestamp) -> Result<usize> {
-        self.forget_steps(OLDEST_JOURNAL, ms(before))
+    /// One step; false: there was nothing to forget.
+    fn forget_journal(&mut self, before: i64, pruned: &mut Pruned) -> Result<bool> {
+        let gone = self.write("forget what is old", |db| {
+            forget(db, OLDEST_JOURNAL, before)
+        })?;
+        pruned.journal += gone.rows;
+        pruned.evidence += gone.evidence;
+        Ok(gone.rows > 0)
     }
 
-    fn forget_transitions(&mut self, before: Timestamp) -> Result<usize> {
-        self.forget_steps(OLDEST_TRANSITIONS, ms(before))
-    }
-
-    fn forget_steps(&mut self, sql: &str, before: i64) -> Result<usize> {
-        let mut all = 0;
-        loop {
-            let gone = self.forget_step(sql, before)?;
-            all += gone;
-            if gone < ROWS_PER_STEP {
-                return Ok(all);
-            }
-        }
-    }
-
-    fn forget_step(&mut self, sql: &str, before: i64) -> Result<usize> {
-        let limit = i64::try_from(ROWS_PER_STEP).unwrap_or(i64::MAX);
-        self.write("forget what is old", |db| {
-            db.prepare_cached(sql)?.execute(params![before, limit])
-        })
+    /// One step; false: there was nothing to forget.
+    fn forget_transitions(&mut self, before: Timestamp, pruned: &mut Pruned) -> Result<bool> {
+        let before = ms(before);
+        let gone = self.write("forget what is old", |db| {
+            forget(db, OLDEST_TRANSITIONS, before)
+        })?;
+        pruned.transitions += gone.rows;
+        pruned.evidence += gone.evidence;
+        Ok(gone.rows > 0)
     }
 
     fn forget_other(&mut self, before: Timestamp, now: Timestamp) -> Result<usize> {
@@ -116,6 +110,7 @@ impl Store {
             let old = |sql: &str, moment: Timestamp| one(db, sql, moment);
             let mut gone = 0;
             gone += old("DELETE FROM facts WHERE at < ?1", before)?;
+            gone += old("DELETE FROM facts WHERE at > ?1", now.after(AHEAD))?;
             gone += old("DELETE FROM memos WHERE at < ?1", before)?;
             gone += old("DELETE FROM schedule WHERE due < ?1", before)?;
             gone += old("DELETE FROM outbox WHERE delivered_at < ?1", before)?;
@@ -126,36 +121,66 @@ impl Store {
         })
     }
 
-    /// Removes evidence that neither the journal nor a transition names.
-    fn sweep_evidence(&mut self) -> Result<usize> {
-        self.write("sweep evidence", |db| {
-            db.prepare_cached(
-                "DELETE FROM evidence WHERE id NOT IN (
-                     SELECT evidence_id FROM journal
-                     UNION SELECT evidence_id FROM transitions WHERE evidence_id IS NOT NULL)",
-            )?
-            .execute([])
-        })
-    }
-
-    /// Returns free pages to the file system and folds the log into the database.
+    /// Returns free pages to the file system, a few at a time since others wait meanwhile, and folds the log into the
+    /// database.
     fn give_back(&self) -> Result<()> {
         self.read("give space back", |db| {
-            let mut statement = db.prepare("PRAGMA incremental_vacuum")?;
-            let mut rows = statement.query([])?;
-            while rows.next()?.is_some() {}
-            drop(rows);
+            let free = || db.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0));
+            let mut left = free()?;
+            while left > 0 {
+                let mut statement =
+                    db.prepare_cached(&format!("PRAGMA incremental_vacuum({PAGES_PER_STEP})"))?;
+                let mut rows = statement.query([])?;
+                while rows.next()?.is_some() {}
+                drop(rows);
+                let now = free()?;
+                // A database from before this was switched on keeps its pages, and uses them again.
+                if now >= left {
+                    break;
+                }
+                left = now;
+            }
             // Busy readers only mean that the log is folded in later.
             db.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()))
         })
     }
 }
 
+/// Removes rows of one table with `sql`, and the evidence that nothing names any more after that.
+fn forget(db: &Transaction<'_>, sql: &str, before: i64) -> rusqlite::Result<Gone> {
+    let limit = i64::try_from(ROWS_PER_STEP).unwrap_or(i64::MAX);
+    let named = db
+        .prepare_cached(sql)?
+        .query_map(params![before, limit], |row| row.get::<_, Option<i64>>(0))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut sweep = db.prepare_cached(
+        "DELETE FROM evidence WHERE id = ?1
+         AND NOT EXISTS (SELECT 1 FROM journal WHERE evidence_id = ?1)
+         AND NOT EXISTS (SELECT 1 FROM transitions WHERE evidence_id = ?1)",
+    )?;
+    let mut gone = Gone {
+        rows: named.len(),
+        evidence: 0,
+    };
+    for id in named.into_iter().flatten() {
+        gone.evidence += sweep.execute([id])?;
+    }
+    Ok(gone)
+}
+
+/// What one step removed.
+#[derive(Clone, Copy)]
+struct Gone {
+    rows: usize,
+    evidence: usize,
+}
+
 const OLDEST_JOURNAL: &str = "DELETE FROM journal WHERE id IN (
-    SELECT journal_id FROM journal_seen WHERE last_at < ?1 ORDER BY last_at LIMIT ?2)";
+    SELECT journal_id FROM journal_seen WHERE last_at < ?1 ORDER BY turn LIMIT ?2) RETURNING evidence_id";
 
 const OLDEST_TRANSITIONS: &str = "DELETE FROM transitions WHERE id IN (
-    SELECT id FROM transitions WHERE prepared_at < ?1 AND outcome IS NOT NULL ORDER BY prepared_at LIMIT ?2)";
+    SELECT id FROM transitions WHERE prepared_at < ?1 AND outcome IS NOT NULL ORDER BY prepared_at LIMIT ?2)
+    RETURNING evidence_id";
 
 fn one(db: &Transaction<'_>, sql: &str, moment: Timestamp) -> rusqlite::Result<usize> {
     db.prepare_cached(sql)?.execute([ms(moment)])

@@ -1,6 +1,7 @@
 //! When each session is looked at next, so that a restart neither forgets a backoff nor looks at all at once.
 
 use rusqlite::params;
+use vigil_core::requeue::LOOK_AGAIN_MAX;
 use vigil_core::{SessionId, Timestamp};
 
 use crate::error::Result;
@@ -43,16 +44,17 @@ impl Store {
     }
 
     /// The next looks of the sessions of `source`, the earliest first. A session that is not in it was never looked
-    /// at, and is due.
+    /// at, and is due. So is one whose look lies further ahead than the kernel ever sets one: the clock was set back.
     ///
     /// # Errors
     /// Those of reading.
-    pub fn schedule(&self, source: &str) -> Result<Vec<Look>> {
+    pub fn schedule(&self, source: &str, now: Timestamp) -> Result<Vec<Look>> {
+        let too_far = ms(now.after(LOOK_AGAIN_MAX));
         self.read("read the schedule", |db| {
-            let sql = "SELECT source, session, due, attempts, why FROM schedule WHERE source = ?1
-                       ORDER BY due, session";
+            let sql = "SELECT source, session, iif(due > ?2, ?3, due) AS due_then, attempts, why FROM schedule
+                       WHERE source = ?1 ORDER BY due_then, session";
             db.prepare_cached(sql)?
-                .query_map([source], |row| {
+                .query_map(params![source, too_far, ms(now)], |row| {
                     Ok(Look {
                         session: row::session_id(row, 0)?,
                         at: row::at(row, 2)?,

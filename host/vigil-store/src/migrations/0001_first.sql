@@ -1,9 +1,8 @@
 -- Schema 1. Moments are whole milliseconds since the Unix epoch, UTC. Enumerations are stored by their kebab-case
 -- names, so that a database can be read with the sqlite3 shell alone. JSON columns hold vigil-core's types.
 
--- What decisions rested on, with its times, compressed with zstd. Addressed by content: equal evidence is kept once.
--- Nothing refers to it by a foreign key: SQLite would look through every referring table for each row that goes.
--- Retention sweeps what neither a journal row nor a transition names.
+-- What decisions rested on, with its times, compressed with zstd. Addressed by content: equal evidence is kept once,
+-- and goes with the last row that names it.
 CREATE TABLE evidence (
     id     INTEGER PRIMARY KEY,
     digest BLOB NOT NULL UNIQUE,   -- SHA-256 of the JSON
@@ -28,21 +27,23 @@ CREATE TABLE journal (
     answers         TEXT NOT NULL,         -- JSON list, the whole chain
     guards          TEXT NOT NULL,         -- JSON list
     reason          TEXT NOT NULL,
-    transition_id   INTEGER,               -- NULL: nothing was written
+    transition_id   INTEGER,               -- NULL: nothing was to be written
     evidence_digest BLOB NOT NULL,         -- times left out
-    evidence_id     INTEGER NOT NULL,      -- the first one, with its times
+    evidence_id     INTEGER NOT NULL REFERENCES evidence (id), -- the first one, with its times
     first_at        INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX journal_by_session ON journal (source, session);
+CREATE INDEX journal_by_evidence ON journal (evidence_id);
 
 -- The columns that change with each pass, apart from the wide ones: a quiet pass rewrites a few bytes for a session.
 CREATE TABLE journal_seen (
     journal_id INTEGER PRIMARY KEY REFERENCES journal (id) ON DELETE CASCADE,
+    turn       INTEGER NOT NULL,           -- rises with each pass, also when the clock is set back
     last_at    INTEGER NOT NULL,
     count      INTEGER NOT NULL,
     kept_at    INTEGER NOT NULL            -- when the latest evidence that is kept was seen
 ) STRICT;
-CREATE INDEX journal_seen_by_last ON journal_seen (last_at);
+CREATE INDEX journal_seen_by_turn ON journal_seen (turn);
 
 -- The latest evidence of a row, replaced in place. No row: the first one is the latest that is kept.
 CREATE TABLE journal_latest (
@@ -72,7 +73,7 @@ CREATE TABLE transitions (
     reason          TEXT NOT NULL,
     guards          TEXT NOT NULL,         -- JSON list
     intents         TEXT NOT NULL,         -- JSON list of what was granted
-    evidence_id     INTEGER,               -- NULL: a person asked for it
+    evidence_id     INTEGER REFERENCES evidence (id), -- NULL: a person asked for it
     forge_words     TEXT,                  -- what the forge said, to tell whether the facts are still the same
     undoes          INTEGER REFERENCES transitions (id) ON DELETE SET NULL,
     undone_by       INTEGER REFERENCES transitions (id) ON DELETE SET NULL,
@@ -85,6 +86,7 @@ CREATE TABLE transitions (
 CREATE INDEX transitions_by_session ON transitions (source, session, id);
 CREATE INDEX transitions_by_time ON transitions (prepared_at);
 CREATE INDEX transitions_unsettled ON transitions (id) WHERE outcome IS NULL;
+CREATE INDEX transitions_by_evidence ON transitions (evidence_id) WHERE evidence_id IS NOT NULL;
 CREATE INDEX transitions_undoes ON transitions (undoes) WHERE undoes IS NOT NULL;
 CREATE INDEX transitions_undone_by ON transitions (undone_by) WHERE undone_by IS NOT NULL;
 
