@@ -36,8 +36,7 @@ pub fn run(args: &Args) -> Result<bool> {
             ]))
         });
     }
-    print!("{steps}");
-    Ok(steps.in_order())
+    Ok(steps.conclude(&[]))
 }
 
 /// All benches of the workspace, by crate and name.

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow};
 use cargo_metadata::{Metadata, MetadataCommand};
+use tempfile::TempDir;
 
 use crate::steps::Ending;
 
@@ -61,6 +62,19 @@ pub fn cargo_for_tests<'a>(args: impl IntoIterator<Item = &'a str>, tmp: &Path) 
     }
     command.env("TMPDIR", tmp);
     command
+}
+
+/// Runs `work` with a new folder for temporary files outside the clone, so that no test takes the clone for its own
+/// repository, and removes the folder with all that tests left in it.
+pub fn with_tmp<T>(work: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    let tmp = tempfile::Builder::new()
+        .prefix("vigil-test-")
+        .tempdir()
+        .context("failed to create a folder for temporary files")?;
+    let done = work(tmp.path())?;
+    // Dropping it would hide that something could not be removed.
+    TempDir::close(tmp).context("failed to remove the folder for temporary files")?;
+    Ok(done)
 }
 
 /// What cargo knows of the workspace's own packages, without resolving dependencies.

@@ -1,7 +1,7 @@
 //! More cases for the property tests. There is no coverage-guided fuzzer here: the inputs are proptest's, which are
 //! random and seeded, and a failing one is kept under `proptest-regressions/`.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use cargo_metadata::{DependencyKind, Metadata};
 
 use crate::command;
@@ -36,27 +36,18 @@ pub fn run(args: &Args) -> Result<bool> {
         .iter()
         .flat_map(|name| ["--package", name.as_str()])
         .collect();
-    let tmp = tempfile::Builder::new()
-        .prefix("vigil-fuzz-")
-        .tempdir()
-        .context("failed to create a folder for temporary files")?;
-    let runner = Runner::installed();
-    let mut steps = Steps::default();
-    let mut closing = Vec::new();
-    steps.run("properties", || {
-        let finished = runner.run(&packages, tmp.path(), |command| {
-            command.env("PROPTEST_CASES", args.cases.to_string());
-        })?;
-        closing = finished.closing;
-        Ok(finished.ending)
-    });
-    println!("\n{steps}");
-    for line in closing {
-        println!("{line}");
-    }
-    tmp.close()
-        .context("failed to remove the folder for temporary files")?;
-    Ok(steps.in_order())
+    command::with_tmp(|tmp| {
+        let mut steps = Steps::default();
+        let mut closing = Vec::new();
+        steps.run("properties", || {
+            let finished = Runner::installed().run(&packages, tmp, |command| {
+                command.env("PROPTEST_CASES", args.cases.to_string());
+            })?;
+            closing = finished.closing;
+            Ok(finished.ending)
+        });
+        Ok(steps.conclude(&closing))
+    })
 }
 
 /// The crates whose tests use proptest.

@@ -14,8 +14,7 @@ pub fn run() -> Result<bool> {
         let runner = Runner::installed();
         command::run(&mut runner.tidy_command())
     });
-    print!("{steps}");
-    Ok(steps.in_order())
+    Ok(steps.conclude(&[]))
 }
 
 /// Format and clippy, all targets of all crates, warnings being errors.

@@ -26,8 +26,7 @@ pub fn run() -> Result<bool> {
             ending => ending,
         })
     });
-    print!("{steps}");
-    Ok(steps.in_order())
+    Ok(steps.conclude(&[]))
 }
 
 /// Where the schema lies once it was fetched, below the folder in which cargo builds.

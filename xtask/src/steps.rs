@@ -52,6 +52,15 @@ impl Steps {
         self.skipped_within.extend(lines);
     }
 
+    /// Prints the table, and below it the last lines of a test runner, which are the last of all. True: no step failed.
+    pub fn conclude(&self, closing: &[String]) -> bool {
+        println!("\n{self}");
+        for line in closing {
+            println!("{line}");
+        }
+        self.in_order()
+    }
+
     /// No step failed. What was skipped is no failure, and is shown.
     pub fn in_order(&self) -> bool {
         !self

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::command::{self, cargo_for_tests, works};
 use crate::runner::Runner;
@@ -12,45 +12,34 @@ use crate::{deny, lint, schema};
 /// Runs all steps, the ones after a failed one included. The last lines are the test runner's own.
 pub fn run() -> Result<bool> {
     needs_git()?;
-    let tmp = tempfile::Builder::new()
-        .prefix("vigil-test-")
-        .tempdir()
-        .context("failed to create a folder for temporary files")?;
-    let runner = Runner::installed();
-    let mut steps = Steps::default();
-    let mut closing = Vec::new();
-    let mut skipped = Vec::new();
+    command::with_tmp(|tmp| {
+        let mut steps = Steps::default();
+        let mut closing = Vec::new();
+        let mut skipped = Vec::new();
 
-    lint::code(&mut steps);
-    steps.run("deny", deny::check);
-    steps.run("schema", schema::ensure_there);
-    // nextest runs no doc tests, so cargo does in both cases.
-    steps.run("doc tests", || {
-        command::run(&mut cargo_for_tests(
-            ["test", "--workspace", "--doc", "--quiet"],
-            tmp.path(),
-        ))
-    });
-    // The tidy tests are among these.
-    steps.run("tests", || {
-        let schema = schema::path(&command::target_dir()?);
-        let finished = runner.run(&["--workspace"], tmp.path(), |command| {
-            command.env("VIGIL_GITHUB_SCHEMA", schema);
-        })?;
-        closing = finished.closing;
-        skipped = finished.skipped;
-        Ok(finished.ending)
-    });
-    steps.skipped_within(skipped);
-
-    println!("\n{steps}");
-    for line in closing {
-        println!("{line}");
-    }
-    // Dropping would hide that something could not be removed.
-    tmp.close()
-        .context("failed to remove the folder for temporary files")?;
-    Ok(steps.in_order())
+        lint::code(&mut steps);
+        steps.run("deny", deny::check);
+        steps.run("schema", schema::ensure_there);
+        // nextest runs no doc tests, so cargo does in both cases.
+        steps.run("doc tests", || {
+            command::run(&mut cargo_for_tests(
+                ["test", "--workspace", "--doc", "--quiet"],
+                tmp,
+            ))
+        });
+        // The tidy tests are among these.
+        steps.run("tests", || {
+            let schema = schema::path(&command::target_dir()?);
+            let finished = Runner::installed().run(&["--workspace"], tmp, |command| {
+                command.env("VIGIL_GITHUB_SCHEMA", schema);
+            })?;
+            closing = finished.closing;
+            skipped = finished.skipped;
+            Ok(finished.ending)
+        });
+        steps.skipped_within(skipped);
+        Ok(steps.conclude(&closing))
+    })
 }
 
 /// The tests make real worktrees; everything else that they need, cargo brings or they skip.
