@@ -35,10 +35,11 @@ pub(super) fn propose(
                 return Err(moved(&session.id));
             }
             let edits = fields::edits(&text, record, change)?;
-            if let Target::State(target) = change.target {
-                reads_back(&path, &text, record, &edits, change.at, target)?;
-            }
-            proposal(&path, &text, record, session.id.clone(), &edits)
+            let target = match change.target {
+                Target::State(target) => Some((target, change.at)),
+                Target::Repair(_) => None,
+            };
+            proposal(&path, &text, record, session.id.clone(), &edits, target)
         })
         .collect()
 }
@@ -66,7 +67,7 @@ pub(super) fn undo(source: &Vigilante, written: &Proposal) -> Result<Proposal, R
         )));
     };
     let edits = fields::undo_edits(before, record, &edits, BOOKKEEPING);
-    proposal(&path, &text, record, written.id.clone(), &edits)
+    proposal(&path, &text, record, written.id.clone(), &edits, None)
 }
 
 /// The present revision of each of `ids`, in order; `None` where there is no such record.
@@ -86,18 +87,20 @@ pub(super) fn revisions(
         .collect())
 }
 
-/// `edits` of `record` with what they make of it.
+/// `edits` of `record` with what they make of it: a record that will be read as the target state, at the moment
+/// given with it.
 fn proposal(
     path: &Path,
     text: &str,
     record: &Record<'_>,
     id: SessionId,
     edits: &[Edit],
+    target: Option<(State, Timestamp)>,
 ) -> Result<Proposal, Refusal> {
     let edited = format!("[{}]", edit::apply_to_record(text, record, edits));
-    let after = RecordFile::parse(path, &edited)
+    let file = RecordFile::parse(path, &edited)
         .map_err(|error| Refusal::Unsafe(format!("the edits of {id}: {}", chain(&error))))?;
-    let [after] = after.records.as_slice() else {
+    let [after] = file.records.as_slice() else {
         return Err(Refusal::Unsafe(format!("the edits of {id} make no record")));
     };
     // A key in another case is the same field to Vigilante: beside it ours would be its second mention.
@@ -106,6 +109,9 @@ fn proposal(
             "the record of {id} spells `{}` in a way that only some readers take for that field; write it in lower case",
             twice.key
         )));
+    }
+    if let Some((target, at)) = target {
+        reads_back(&file, target, at)?;
     }
     let (before_revision, after_revision) = (record.revision(), after.revision());
     if before_revision == after_revision {
@@ -124,19 +130,10 @@ fn proposal(
     })
 }
 
-/// Whether the written record will be read as `target` again. A field that only this record has might say otherwise,
+/// Whether the written record, the only one of `file`, will be read as `target` again. A field that only this record has might say otherwise,
 /// and a transition that the next pass does not see would be made over and over.
-fn reads_back(
-    path: &Path,
-    text: &str,
-    record: &Record<'_>,
-    edits: &[Edit],
-    at: Timestamp,
-    target: State,
-) -> Result<(), Refusal> {
-    let edited = format!("[{}]", edit::apply_to_record(text, record, edits));
-    let file = RecordFile::parse(path, &edited).map_err(|error| Refusal::Unsafe(chain(&error)))?;
-    let read = convert::sessions(&file, "", at);
+fn reads_back(file: &RecordFile<'_>, target: State, at: Timestamp) -> Result<(), Refusal> {
+    let read = convert::sessions(file, "", at);
     match read.first() {
         Some((session, _)) if session.state == target => Ok(()),
         Some((session, _)) => Err(Refusal::Unsafe(format!(

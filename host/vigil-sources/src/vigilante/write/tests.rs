@@ -254,6 +254,13 @@ fn a_second_writer_at_any_step_is_merged_with() {
         );
         assert_eq!(revision_of(&source, 1), Some(proposed[0].after.clone()));
         assert_eq!(home.leftovers(), [""; 0]);
+        // What can be seen before the files change places is not left to the look back.
+        let renames = world
+            .steps()
+            .iter()
+            .filter(|step| **step == "rename")
+            .count();
+        assert_eq!(renames, if step == "rename" { 2 } else { 1 }, "at {step}");
     }
 }
 
