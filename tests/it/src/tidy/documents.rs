@@ -92,13 +92,42 @@ fn the_architecture_is_read_in_one_sitting() {
 }
 
 #[test]
+fn the_map_shows_every_crate_of_the_host() {
+    let map = read("host/ARCHITECTURE.md");
+    let metadata = xtask::command::metadata().expect("cargo reads the workspace");
+    let crates: Vec<_> = metadata
+        .packages
+        .iter()
+        .filter(|package| package.manifest_path.starts_with(root().join("host")))
+        .map(|package| package.name.to_string())
+        .collect();
+    assert!(!crates.is_empty(), "the host has crates");
+    expect_none(
+        "the code map of host/ARCHITECTURE.md has no row for",
+        off_the_map(&map, &crates),
+    );
+}
+
+/// Crates without a row that begins with their name.
+fn off_the_map(map: &str, crates: &[String]) -> Vec<String> {
+    crates
+        .iter()
+        .filter(|name| {
+            let row = format!("| `{name}` |");
+            !map.lines().any(|line| line.starts_with(&row))
+        })
+        .cloned()
+        .collect()
+}
+
+#[test]
 fn links_within_the_repository_lead_somewhere() {
     let texts = texts();
     expect_none("these links lead nowhere", dead_links(root(), &texts));
 }
 
 #[test]
-fn a_dead_link_and_a_named_command_are_found() {
+fn a_dead_link_a_named_command_and_a_crate_off_the_map_are_found() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("there.md"), "").expect("a file");
     let text = Text {
@@ -110,6 +139,8 @@ fn a_dead_link_and_a_named_command_are_found() {
         named_commands("`vigil run --once`, or\n\n    vigil policy test\n\nvigil is; `vigil-core`"),
         ["policy", "run"]
     );
+    let crates = ["a".to_owned(), "b".to_owned()];
+    assert_eq!(off_the_map("| `a` | what | first |\n`b`\n", &crates), ["b"]);
     let cli = "enum Command {\n    Run(RunArgs),\n    Doctor,\n    LookAgain {\n";
     for (command, there) in [
         ("run", true),
