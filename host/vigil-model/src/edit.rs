@@ -223,6 +223,11 @@ macro_rules! common_edits {
                 self.repo.pull(number)
             }
 
+            /// Back to the repository, so that a loop can go on from there.
+            pub fn back(self) -> RepoEdit<'m> {
+                self.repo
+            }
+
             /// Changes what GitHub counts as activity.
             fn touch(self, change: impl FnOnce(&mut Item)) -> Self {
                 let now_ms = self.repo.now_ms;

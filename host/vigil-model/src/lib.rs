@@ -1,4 +1,64 @@
 //! A strict, mutable model of GitHub on loopback, for the demo, the tests and the simulation.
+//!
+//! [`Model`] is the pure part: a world that is built and changed by [`Model::repo`], and [`Model::respond`], which
+//! answers one request at a given moment. It has no sockets and no clock, so that a simulation calls it in process.
+//! [`Server`] puts it behind a socket, faults included.
+//!
+//! ```
+//! use vigil_model::{Model, Request};
+//!
+//! let now_ms = 1_795_154_400_000;
+//! let mut model = Model::new(now_ms);
+//! model.token("secret");
+//! model
+//!     .repo("owner/repo")
+//!     .issue(299)
+//!     .closed("completed")
+//!     .label("vigilante:done")
+//!     .pull(319)
+//!     .head("vigilante/issue-299")
+//!     .merged_at(now_ms);
+//! let answer = model.respond(Request::get("/repos/owner/repo/issues/299", "secret"), now_ms);
+//! assert_eq!(answer.value()["state_reason"], "completed");
+//! ```
+//!
+//! # What is modelled
+//!
+//! The rules are those of GitHub's documentation and, where it is silent, of what others saw on the live service; none
+//! was tried on github.com from here. Where GitHub is not known to be lenient, the model refuses.
+//!
+//! - **Who asks** (docs: *getting started with the REST API*, *troubleshooting the REST API*): a request without a
+//!   user agent is a 403, without a token or with a bad one a 401. A private repository without access looks like a
+//!   missing one. A token can lack permissions: REST says 403, GraphQL FORBIDDEN on the field, and check runs behave
+//!   as they do for fine-grained tokens and for installations.
+//! - **GraphQL** (docs: *forming calls with GraphQL*, the public schema): a part of the schema, compared with the
+//!   published one by a test. Documents are checked as graphql-ruby does it, the server that GitHub runs: an unknown
+//!   field, argument, type, variable or fragment, an unused one, a conflict of types or fields is HTTP 200 with
+//!   `errors` and no data. A body that is no JSON request is a 400. Errors of single fields are null with type, path
+//!   and location, and climb to the nearest place that may be null.
+//! - **Price** (docs: *rate limits and query limits for the GraphQL API*): `first` or `last` wherever nodes or edges
+//!   are selected, at most 100, at most 500,000 nodes, points by the published formula.
+//! - **Limits** (docs: *rate limits for the REST API*): 5,000 requests and 5,000 points an hour for all tokens of one
+//!   login, apart, told by `x-ratelimit-*` on every answer. Over the limit REST is a 403 and GraphQL a 200 with
+//!   RATE_LIMIT. A 304 and `/rate_limit` are free.
+//! - **REST** (docs: *issues*, *pulls*, *best practices for using the REST API*, *using pagination*): `/user`,
+//!   `/rate_limit`, `/repos/{o}/{n}` and `/repositories/{id}` with `/issues`, `/issues/{k}`, its `/labels` and
+//!   `/comments`, `/pulls`, `/pulls/{k}`; adding and taking away labels, posting comments. Pages of 30 to 100 with
+//!   `link`, cursors beyond 10,000 records, ETags that belong to one token, 304, 301 to a renamed repository (307 for a
+//!   write), 410 for deleted issues and for switched-off ones, 422 for values that are not known.
+//! - **Time**: `updated_at` moves with state, labels, comments and pushes, and not with checks or mergeability.
+//!   Mergeability is worked out when it is asked for ([`PullEdit::mergeability_pending`]).
+//! - **Trouble**: each [`Fault`] for the next requests or until it is switched off, and [`Model::lag`]. Unreachable is
+//!   [`Handle::shutdown`].
+//!
+//! # What is not
+//!
+//! - Anonymous REST (a 401 here), GitHub Enterprise's paths, API versions, compression, HTTP/2.
+//! - Mutations, introspection, search, `filterBy`, reviews, timelines, check suites, actions, merge queues, webhooks.
+//! - Secondary limits by themselves: they come as faults, while [`Tally::secondary_points`] counts what would weigh.
+//!   The price in processor time, which binds before points do, comes as [`Fault::ResourceLimits`] and [`Fault::Html`].
+//! - Forks are owners of heads, not repositories; a pull request has its newest commit alone; every login is a user.
+//! - Transferred issues and blocked repositories.
 
 mod answer;
 mod edit;

@@ -183,6 +183,10 @@ impl Schema {
 
     /// Some object can be both.
     pub(crate) fn overlap(&self, one: &str, other: &str) -> bool {
+        let is_object = |name| matches!(self.get(name), Some(TypeDef::Object { .. }));
+        if one == other || (is_object(one) && is_object(other)) {
+            return one == other;
+        }
         self.types.iter().any(|(name, definition)| {
             matches!(definition, TypeDef::Object { .. })
                 && self.is_kind_of(name, one)

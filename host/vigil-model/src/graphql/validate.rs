@@ -27,6 +27,7 @@ pub(crate) fn errors<'c, 'a>(
             .collect(),
         used: HashSet::new(),
         spread: HashSet::new(),
+        walked: HashSet::new(),
         trail: Vec::new(),
         path: vec![operation.label()],
         operation: operation.label(),
@@ -47,6 +48,8 @@ struct Check<'c, 'a> {
     declared: HashMap<&'a str, &'c VariableDefinition<'a, &'a str>>,
     used: HashSet<&'a str>,
     spread: HashSet<&'a str>,
+    /// Fragments whose inside was looked at: once is enough, wherever they are spread.
+    walked: HashSet<&'a str>,
     /// Fragments that the walk is in, against loops.
     trail: Vec<&'a str>,
     path: Vec<String>,
@@ -184,7 +187,9 @@ impl<'c, 'a> Check<'c, 'a> {
                     let TypeCondition::On(on) = fragment.type_condition;
                     let path = std::mem::replace(&mut self.path, vec![format!("fragment {name}")]);
                     self.trail.push(name);
-                    if self.condition(on, parent, fragment.position, name) {
+                    if self.condition(on, parent, fragment.position, name)
+                        && self.walked.insert(name)
+                    {
                         self.selection(&fragment.selection_set, on);
                     }
                     self.trail.pop();

@@ -260,8 +260,9 @@ fn pages_are_linked() {
 fn long_lists_are_followed_by_cursor() {
     let mut model = Model::new(NOW);
     model.token(TOKEN);
+    let mut repo = model.repo("owner/repo");
     for number in 1..=10_050 {
-        model.repo("owner/repo").issue(number);
+        repo = repo.issue(number).back();
     }
     let mut target = "/repos/owner/repo/issues?per_page=100&direction=asc".to_owned();
     let mut seen = Vec::new();
