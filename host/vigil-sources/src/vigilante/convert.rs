@@ -1,18 +1,17 @@
 //! What a record means: Vigilante's fields end here.
 
-use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use vigil_core::fact::{Gap, GapKind};
 use vigil_core::session::{
-    Attempts, FieldGap, IssueRef, Liveness, Lookup, OwnerEffects, PullRequestRef, Revision,
-    Session, SessionId, Times,
+    Attempts, FieldGap, Liveness, Lookup, OwnerEffects, Revision, Session, SessionId, Times,
 };
 use vigil_core::{State, Timestamp};
 
-use crate::vigilante::fields;
+use crate::vigilante::lookup::{self, Fork};
 use crate::vigilante::record::{Record, RecordFile, excerpt};
-use crate::vigilante::time;
+use crate::vigilante::status::{self, Outcome};
+use crate::vigilante::{fields, log, time};
 
 /// The provider of a record that names none.
 const DEFAULT_PROVIDER: &str = "codex";
@@ -69,58 +68,6 @@ impl Work {
     }
 }
 
-/// What a record of status `success` says about its pull request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Outcome<'a> {
-    /// `pull_request_state`; empty: not recorded.
-    pub(crate) pull_request_state: &'a str,
-    /// `pull_request_merged_at` is there.
-    pub(crate) merged: bool,
-    /// A pull request's number is there.
-    pub(crate) numbered: bool,
-    /// `cleanup_completed_at` or `monitoring_stopped_at` is there: Vigilante is done with it.
-    pub(crate) let_go: bool,
-    /// `last_cleanup_source`; empty: not recorded.
-    pub(crate) cleanup_source: &'a str,
-}
-
-/// Vigilante's status in vigil's words. `None`: a word that neither of them knows.
-///
-/// Vigilante keeps `success` from the moment a pull request was found until its issue closes, so that what the record
-/// says about the pull request decides:
-/// - merged: the result is in, whatever has been cleaned up since.
-/// - open: looked after, also when Vigilante has stopped watching it: vigil itself writes that for a closed issue,
-///   and the pull request may still be merged.
-/// - closed: Vigilante goes on watching until it has cleaned up; after that the record is at its end.
-/// - not recorded: the agent's run ends with `success` only when Vigilante has seen a pull request, and its first
-///   maintenance round writes down which. Where Vigilante has let go without ever writing one down, the reason it
-///   gives for the clean-up decides, and without a reason its own word, success.
-pub(crate) fn state(status: &str, outcome: Outcome<'_>) -> Option<State> {
-    Some(match status {
-        "running" | "resuming" => State::Running,
-        "blocked" => State::Blocked,
-        "incomplete" => State::Interrupted,
-        "failed" => State::Failed,
-        "closed" => State::Closed,
-        "success" => match outcome.pull_request_state {
-            _ if outcome.merged => State::Succeeded,
-            "MERGED" => State::Succeeded,
-            "OPEN" => State::Maintaining,
-            "CLOSED" if outcome.let_go => State::Closed,
-            "CLOSED" => State::Maintaining,
-            "" if !outcome.let_go => State::Maintaining,
-            "" => match outcome.cleanup_source {
-                "pull_request_merged" => State::Succeeded,
-                "pull_request_closed" => State::Closed,
-                _ if outcome.numbered => State::Maintaining,
-                _ => State::Succeeded,
-            },
-            _ => return None,
-        },
-        _ => return None,
-    })
-}
-
 /// All sessions of the file, in its order, each with what is needed to look at its work. Pure.
 pub(crate) fn sessions(
     file: &RecordFile<'_>,
@@ -129,7 +76,7 @@ pub(crate) fn sessions(
 ) -> Vec<(Session, Work)> {
     let ids = file.ids();
     let copies = file.copies();
-    let logs = logs(file);
+    let logs = log::names(file);
     file.records
         .iter()
         .zip(ids)
@@ -186,9 +133,11 @@ impl<'r, 'a> Reader<'r, 'a> {
                 pull_request: Err(gap.clone()),
             },
             None => Lookup {
-                issue: issue_ref(&tracker, &repo, &issue),
+                issue: lookup::issue_ref(&tracker, &repo, &issue),
                 pull_request: match pull_request_backend.as_deref() {
-                    None | Some("github") => pull_request_ref(&repo, &branch, &number, &fork),
+                    None | Some("github") => {
+                        lookup::pull_request_ref(&repo, &branch, &number, &fork)
+                    }
                     Some(other) => Err(Gap::new(
                         GapKind::Unsupported,
                         format!(
@@ -275,8 +224,7 @@ impl<'r, 'a> Reader<'r, 'a> {
                  nobody can say whether that is the one at work; remove all but one",
                 id.id
             )
-        } else if self.record.field("repo").is_none() || self.record.field("issue_number").is_none()
-        {
+        } else if self.record.identity().is_none() {
             "the record names no repository or no issue, so that it cannot be told from others"
                 .to_owned()
         } else {
@@ -314,7 +262,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         };
         let numbered = matches!(record.number("pull_request_number"), Ok(Some(_)))
             || matches!(record.number("upstream_pr_number"), Ok(Some(_)));
-        let state = state(
+        let state = status::state(
             &native,
             Outcome {
                 pull_request_state: &snapshot,
@@ -409,7 +357,7 @@ impl<'r, 'a> Reader<'r, 'a> {
 
     fn branch(&mut self) -> Result<Option<String>, Gap> {
         let branch = self.record.text("branch").and_then(|branch| match branch {
-            Some(branch) if !is_ref_name(&branch) => Err(Gap::new(
+            Some(branch) if !lookup::is_ref_name(&branch) => Err(Gap::new(
                 GapKind::Malformed,
                 format!(
                     "`branch` is {}, which git takes for no branch",
@@ -423,7 +371,7 @@ impl<'r, 'a> Reader<'r, 'a> {
 
     fn repo(&mut self, name: &str, field: &str) -> Result<Option<String>, Gap> {
         let repo = self.record.text(name).and_then(|repo| match repo {
-            Some(repo) if !is_repo(&repo) => Err(Gap::new(
+            Some(repo) if !lookup::is_repo(&repo) => Err(Gap::new(
                 GapKind::Malformed,
                 format!(
                     "`{name}` is {}, which is no owner/name of the forge",
@@ -446,7 +394,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             .record
             .text("fork_owner")
             .and_then(|owner| match owner {
-                Some(owner) if !is_owner(&owner) => Err(Gap::new(
+                Some(owner) if !lookup::is_owner(&owner) => Err(Gap::new(
                     GapKind::Malformed,
                     format!(
                         "`fork_owner` is {}, which is no owner on the forge",
@@ -518,77 +466,7 @@ impl<'r, 'a> Reader<'r, 'a> {
     }
 }
 
-/// Where the session's branch is pushed and its pull request goes.
-struct Fork {
-    is_fork: Result<bool, Gap>,
-    owner: Result<Option<String>, Gap>,
-    push_repo: Result<Option<String>, Gap>,
-    upstream: Result<Option<String>, Gap>,
-}
-
-fn issue_ref(
-    tracker: &str,
-    repo: &Result<Option<String>, Gap>,
-    issue: &Result<Option<u64>, Gap>,
-) -> Result<IssueRef, Gap> {
-    if tracker != "github" {
-        return Err(Gap::new(
-            GapKind::Unsupported,
-            format!(
-                "the issue lives in {}, which vigil has no way to ask",
-                excerpt(tracker)
-            ),
-        ));
-    }
-    Ok(IssueRef {
-        repo: repo.clone()?.ok_or_else(|| unrecorded("repo"))?,
-        number: issue.clone()?.ok_or_else(|| unrecorded("issue_number"))?,
-    })
-}
-
-/// The number where one is recorded, else the branch. A pull request goes into the repository itself or, from a fork,
-/// into `upstream_repo`; its branch lies where Vigilante pushes.
-fn pull_request_ref(
-    repo: &Result<Option<String>, Gap>,
-    branch: &Result<Option<String>, Gap>,
-    number: &Result<Option<u64>, Gap>,
-    fork: &Fork,
-) -> Result<PullRequestRef, Gap> {
-    let own = repo.clone()?.ok_or_else(|| unrecorded("repo"))?;
-    let is_fork = fork.is_fork.clone()?;
-    let into = match is_fork {
-        true => fork.upstream.clone()?.unwrap_or_else(|| own.clone()),
-        false => own.clone(),
-    };
-    if let Some(number) = number.clone()? {
-        return Ok(PullRequestRef::Number { repo: into, number });
-    }
-    let Some(branch) = branch.clone()? else {
-        return Err(Gap::new(
-            GapKind::Unrecorded,
-            "the record names neither a pull request nor a branch",
-        ));
-    };
-    let fork_owner = match is_fork {
-        true => fork.owner.clone()?,
-        false => None,
-    };
-    let owner_of = |repo: String| repo.split('/').next().map(str::to_owned);
-    let pushed_to = fork.push_repo.clone()?.and_then(owner_of);
-    let head_owner = match fork_owner.or(pushed_to) {
-        Some(owner) => owner,
-        // A fork's branch lies anywhere but in the repository itself.
-        None if is_fork => return Err(unrecorded("fork_owner")),
-        None => owner_of(own).ok_or_else(|| unrecorded("repo"))?,
-    };
-    Ok(PullRequestRef::Branch {
-        repo: into,
-        branch,
-        head_owner,
-    })
-}
-
-fn unrecorded(name: &str) -> Gap {
+pub(crate) fn unrecorded(name: &str) -> Gap {
     Gap::new(GapKind::Unrecorded, format!("the record holds no `{name}`"))
 }
 
@@ -608,110 +486,8 @@ fn pid(record: &Record<'_>) -> Result<u32, Gap> {
 
 fn ref_name(record: &Record<'_>, name: &str) -> Option<String> {
     let text = record.text(name).ok().flatten()?;
-    is_ref_name(&text).then_some(text)
+    lookup::is_ref_name(&text).then_some(text)
 }
 
-/// Whether `owner/name` can name a repository: owners of letters, digits, dashes and underscores (managed users have
-/// them), names of those and dots.
-fn is_repo(repo: &str) -> bool {
-    const NAME_CHARS_MAX: usize = 100;
-    let Some((owner, name)) = repo.split_once('/') else {
-        return false;
-    };
-    is_owner(owner)
-        && !name.is_empty()
-        && name.len() <= NAME_CHARS_MAX
-        && name != "."
-        && name != ".."
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-}
-
-fn is_owner(owner: &str) -> bool {
-    const OWNER_CHARS_MAX: usize = 100;
-    !owner.is_empty()
-        && owner.len() <= OWNER_CHARS_MAX
-        && !owner.starts_with('-')
-        && owner
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-}
-
-/// Whether git takes `name` for a branch (git-check-ref-format, for what follows `refs/heads/`). What it does not take
-/// could mean something else on its command line, such as a range.
-pub(crate) fn is_ref_name(name: &str) -> bool {
-    const BYTES_MAX: usize = 1024;
-    !name.is_empty()
-        && name.len() <= BYTES_MAX
-        && name != "@"
-        && !name.starts_with('-')
-        && !name.ends_with('.')
-        && !name.contains("..")
-        && !name.contains("@{")
-        && !name.contains(|c: char| {
-            c.is_ascii_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\')
-        })
-        && name
-            .split('/')
-            .all(|part| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock"))
-}
-
-/// The name of each session's log, or why its log cannot be told from another's.
-fn logs(file: &RecordFile<'_>) -> Vec<Result<String, Gap>> {
-    let identities: Vec<Option<(String, u64)>> = file
-        .records
-        .iter()
-        .map(|record| {
-            Some((
-                record.text("repo").ok().flatten()?,
-                record.number("issue_number").ok().flatten()?,
-            ))
-        })
-        .collect();
-    let mut writers: HashMap<String, Vec<&str>> = HashMap::new();
-    for (repo, issue) in identities.iter().flatten() {
-        let repos = writers.entry(log_name(repo, *issue)).or_default();
-        if !repos.contains(&repo.as_str()) {
-            repos.push(repo);
-        }
-    }
-    identities
-        .iter()
-        .map(|identity| {
-            let (repo, issue) = identity.as_ref().ok_or_else(|| unrecorded("repo"))?;
-            let name = log_name(repo, *issue);
-            match writers.get(&name).map(Vec::as_slice) {
-                Some([_]) | None => Ok(name),
-                Some(repos) => Err(Gap::new(
-                    GapKind::IdentityChanged,
-                    format!(
-                        "{name} is the log of issue {issue} of each of {}, and nobody can say which one wrote last",
-                        repos.join(", ")
-                    ),
-                )),
-            }
-        })
-        .collect()
-}
-
-/// The log's name as Vigilante makes it. Not injective: `a-b/c` and `a/b-c` share one.
-pub(crate) fn log_name(repo: &str, issue: u64) -> String {
-    let slugs: Vec<String> = repo
-        .split('/')
-        .map(slug)
-        .filter(|slug| !slug.is_empty())
-        .collect();
-    let slug = match slugs.is_empty() {
-        true => "unknown-repo".to_owned(),
-        false => slugs.join("-"),
-    };
-    format!("{slug}-issue-{issue}.log")
-}
-
-fn slug(part: &str) -> String {
-    part.split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|run| !run.is_empty())
-        .collect::<Vec<_>>()
-        .join("-")
-}
+#[cfg(test)]
+mod tests;

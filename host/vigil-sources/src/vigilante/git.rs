@@ -419,3 +419,6 @@ fn collect(mut child: Child) -> io::Result<Output> {
         stderr,
     })
 }
+
+#[cfg(test)]
+mod tests;

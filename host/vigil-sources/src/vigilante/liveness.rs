@@ -305,3 +305,6 @@ fn unknown(gap: &Gap) -> Liveness {
         unpushed: Fact::Unknown(gap.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests;

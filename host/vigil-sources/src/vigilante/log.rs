@@ -3,6 +3,7 @@
 //! Agents write into the same file, without any mark, whatever they like. The time of the last write is evidence; the
 //! outcome is a hint, and nothing may rest on it.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -10,6 +11,8 @@ use std::path::Path;
 use vigil_core::Timestamp;
 use vigil_core::fact::{Fact, Gap, GapKind, Sighting};
 
+use crate::vigilante::convert::unrecorded;
+use crate::vigilante::record::RecordFile;
 use crate::vigilante::{time, worktree};
 
 /// 64 KiB from the end: the outcome is among the last lines, and the lines before it can be any agent's output.
@@ -72,7 +75,11 @@ pub(crate) fn outcome(logs: &Path, name: &str) -> Option<String> {
         // The first line was cut.
         lines.next();
     }
-    lines.filter_map(said).next_back().flatten().map(str::to_owned)
+    lines
+        .filter_map(said)
+        .next_back()
+        .flatten()
+        .map(str::to_owned)
 }
 
 /// What a line says: `Some(None)` that a run is under way, `None` nothing at all.
@@ -104,6 +111,65 @@ fn said(line: &str) -> Option<Option<&'static str>> {
     } else {
         None
     }
+}
+
+/// The name of each session's log, or why its log cannot be told from another's.
+pub(crate) fn names(file: &RecordFile<'_>) -> Vec<Result<String, Gap>> {
+    let identities: Vec<Option<(String, u64)>> = file
+        .records
+        .iter()
+        .map(|record| {
+            Some((
+                record.text("repo").ok().flatten()?,
+                record.number("issue_number").ok().flatten()?,
+            ))
+        })
+        .collect();
+    let mut writers: HashMap<String, Vec<&str>> = HashMap::new();
+    for (repo, issue) in identities.iter().flatten() {
+        let repos = writers.entry(log_name(repo, *issue)).or_default();
+        if !repos.contains(&repo.as_str()) {
+            repos.push(repo);
+        }
+    }
+    identities
+        .iter()
+        .map(|identity| {
+            let (repo, issue) = identity.as_ref().ok_or_else(|| unrecorded("repo"))?;
+            let name = log_name(repo, *issue);
+            match writers.get(&name).map(Vec::as_slice) {
+                Some([_]) | None => Ok(name),
+                Some(repos) => Err(Gap::new(
+                    GapKind::IdentityChanged,
+                    format!(
+                        "{name} is the log of issue {issue} of each of {}, and nobody can say which one wrote last",
+                        repos.join(", ")
+                    ),
+                )),
+            }
+        })
+        .collect()
+}
+
+/// The log's name as Vigilante makes it. Not injective: `a-b/c` and `a/b-c` share one.
+fn log_name(repo: &str, issue: u64) -> String {
+    let slugs: Vec<String> = repo
+        .split('/')
+        .map(slug)
+        .filter(|slug| !slug.is_empty())
+        .collect();
+    let slug = match slugs.is_empty() {
+        true => "unknown-repo".to_owned(),
+        false => slugs.join("-"),
+    };
+    format!("{slug}-issue-{issue}.log")
+}
+
+fn slug(part: &str) -> String {
+    part.split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|run| !run.is_empty())
+        .collect::<Vec<_>>()
+        .join("-")
 }
 
 #[cfg(test)]

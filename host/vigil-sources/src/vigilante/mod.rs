@@ -27,10 +27,14 @@ mod git;
 mod liveness;
 mod lock;
 mod log;
+mod lookup;
 mod processes;
 mod propose;
 mod record;
 mod replace;
+#[cfg(test)]
+mod scene;
+mod status;
 #[cfg(test)]
 mod testing;
 mod time;

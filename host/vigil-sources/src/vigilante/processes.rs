@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use procfs::ProcError;
 use procfs::process::{self, Process as Seen};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
@@ -93,8 +94,21 @@ impl Table {
             now,
         };
         match process::all_processes_with_root(proc) {
-            // A process that ended during the scan is no trouble: it is not there.
-            Ok(all) => all.flatten().for_each(|seen| table.add(&seen)),
+            Ok(all) => {
+                for seen in all {
+                    if let Err(error) = seen.and_then(|seen| table.add(&seen))
+                        && !has_ended(&error)
+                    {
+                        table.blind = Some(Gap::new(
+                            GapKind::NoControl,
+                            format!(
+                                "a process below {} cannot be looked at: {error}",
+                                proc.display()
+                            ),
+                        ));
+                    }
+                }
+            }
             Err(error) => {
                 table.blind = Some(Gap::new(
                     GapKind::NoControl,
@@ -110,10 +124,11 @@ impl Table {
         table
     }
 
-    fn add(&mut self, seen: &Seen) {
-        let (Ok(pid), Ok(stat)) = (u32::try_from(seen.pid()), seen.stat()) else {
-            return;
+    fn add(&mut self, seen: &Seen) -> procfs::ProcResult<()> {
+        let Ok(pid) = u32::try_from(seen.pid()) else {
+            return Ok(());
         };
+        let stat = seen.stat()?;
         // Ticks since the boot, at the rate that the kernel reports to programs.
         let started = self.booted_at.map(|booted| {
             let millis = stat.starttime.saturating_mul(1000) / procfs::ticks_per_second().max(1);
@@ -136,8 +151,7 @@ impl Table {
                     }
                 }
             }
-            Err(procfs::ProcError::NotFound(_)) => {}
-            Err(_) if ended => {}
+            Err(error) if ended || has_ended(&error) => {}
             Err(_) => self.hidden.push(pid),
         }
         let entry = Entry {
@@ -148,6 +162,7 @@ impl Table {
             arguments: seen.cmdline().unwrap_or_default(),
         };
         self.processes.insert(pid, entry);
+        Ok(())
     }
 
     /// Two processes must be in any table that shows everything: vigil's own, and the first one, which belongs to
@@ -348,6 +363,15 @@ impl Entry {
     }
 }
 
+/// A process that ended while it was looked at is no trouble: it is not there.
+fn has_ended(error: &ProcError) -> bool {
+    match error {
+        ProcError::NotFound(_) => true,
+        ProcError::Io(error, _) => error.raw_os_error() == Some(Errno::SRCH.raw_os_error()),
+        _ => false,
+    }
+}
+
 /// `claude`, `claude.js`, `claude-code`, and not `claudette`.
 fn program_is(part: &str, name: &str) -> bool {
     part.strip_prefix(name)
@@ -394,3 +418,6 @@ fn remote_file_system(path: &Path) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

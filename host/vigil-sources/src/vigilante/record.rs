@@ -315,8 +315,12 @@ impl<'a> Record<'a> {
 
     /// Repository and issue: a key that is equal for every spelling of the same issue, and the name for people.
     /// GitHub takes `Acme/App` and `acme/app` for the same repository.
-    fn identity(&self) -> Option<(String, String)> {
+    /// `None`: it names no repository or no issue, or one that would garble a terminal.
+    pub(crate) fn identity(&self) -> Option<(String, String)> {
         let repo = self.text("repo").ok().flatten()?;
+        if repo.chars().any(char::is_control) {
+            return None;
+        }
         let issue = self.number("issue_number").ok().flatten()?;
         let id = format!("{repo}#{issue}");
         Some((id.to_ascii_lowercase(), id))

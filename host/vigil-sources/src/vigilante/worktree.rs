@@ -285,3 +285,6 @@ pub(crate) fn modified(found: &Metadata) -> Option<Timestamp> {
     let since = found.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
     Some(Timestamp(span::millis(since)))
 }
+
+#[cfg(test)]
+mod tests;

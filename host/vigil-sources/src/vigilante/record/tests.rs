@@ -1,3 +1,5 @@
+//! The text of `sessions.json`, odd spellings and broken files included.
+
 use std::path::Path;
 
 use super::*;
@@ -96,15 +98,16 @@ fn a_key_that_comes_twice_is_found_whatever_its_spelling() {
 fn ids_are_distinct_and_duplicates_are_counted_across_spellings() {
     let file = parse(
         r#"[{"repo":"a/b","issue_number":1},{"repo":"a/b","issue_number":2},{"repo":"A/b","issue_number":1},
-            {"repo":"a/b"},{"issue_number":1},{"repo":7,"issue_number":1}]"#,
+            {"repo":"a/b"},{"issue_number":1},{"repo":7,"issue_number":1},
+            {"repo":"a/b\u001b[2J","issue_number":1}]"#,
     );
     assert_eq!(
         file.ids(),
         [
-            "a/b#1", "a/b#2", "A/b#1@2", "record-4", "record-5", "record-6"
+            "a/b#1", "a/b#2", "A/b#1@2", "record-4", "record-5", "record-6", "record-7"
         ]
     );
-    assert_eq!(file.copies(), [2, 1, 2, 1, 1, 1]);
+    assert_eq!(file.copies(), [2, 1, 2, 1, 1, 1, 1]);
 }
 
 #[test]
