@@ -1,5 +1,6 @@
 //! The pass as a whole: what no single session can show. Mass changes, past moves, siblings.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -97,7 +98,8 @@ impl Survey {
 ///
 /// First sightings do not count as losses, and neither do sessions about which the forge or the owner says why they
 /// ended. A boot since the last sighting explains a loss; a session that is alive again is no loss.
-pub fn survey(evidence: &[Evidence], context: &Context, memory: Memory) -> Survey {
+pub fn survey<E: Borrow<Evidence>>(evidence: &[E], context: &Context, memory: Memory) -> Survey {
+    let evidence: Vec<&Evidence> = evidence.iter().map(Borrow::borrow).collect();
     let Memory {
         seen_alive,
         lost: lost_before,
@@ -111,7 +113,7 @@ pub fn survey(evidence: &[Evidence], context: &Context, memory: Memory) -> Surve
         .collect();
     let mut lost = BTreeMap::new();
     let mut grounds: BTreeMap<&'static str, usize> = BTreeMap::new();
-    for one in evidence {
+    for one in &evidence {
         let id = &one.session.id;
         let recently = |at: &&Timestamp| at.age(context.now) < MASS_WINDOW;
         let since = match (lost_before.get(id).filter(recently), seen_alive.get(id)) {
@@ -137,7 +139,7 @@ pub fn survey(evidence: &[Evidence], context: &Context, memory: Memory) -> Surve
     let mass = (counted > limit).then(|| MassLoss {
         lost: counted,
         of: known.len(),
-        cause: common_cause(&grounds, evidence, &lost),
+        cause: common_cause(&grounds, &evidence, &lost),
     });
     Survey {
         alive,
@@ -164,7 +166,7 @@ fn explained_by_forge(evidence: &Evidence) -> bool {
 /// What the lost have in common: one supervisor, one kind of absence, one parent folder.
 fn common_cause(
     grounds: &BTreeMap<&'static str, usize>,
-    evidence: &[Evidence],
+    evidence: &[&Evidence],
     lost: &BTreeMap<SessionId, Timestamp>,
 ) -> String {
     let all = lost.len();

@@ -79,7 +79,7 @@ fn a_fact_that_nobody_asked_for_stands_in_nobodys_way() {
     let mut evidence = evidence(State::Running);
     evidence.issue = Fact::unknown(GapKind::Unsupported, "the issue lives in another tracker");
     let context = context();
-    let survey = survey(&[], &context, Memory::default());
+    let survey = survey::<Evidence>(&[], &context, Memory::default());
     let answers = [answer("p", Verdict::Transition(State::Succeeded))];
     let asked = ["pull-request".to_owned()];
     let ruling = decide(&evidence, &answers, &asked, &survey, &context);
@@ -255,7 +255,7 @@ fn a_second_record_of_the_same_issue_holds_both() {
         state: State::Running,
         duplicate: true,
     }];
-    let survey = survey(&[], &context(), Memory::default());
+    let survey = survey::<Evidence>(&[], &context(), Memory::default());
     let answers = [answer("p", Verdict::Transition(State::Succeeded))];
     let ruling = decide(&evidence, &answers, &asked(), &survey, &context());
     assert_eq!(
@@ -306,7 +306,7 @@ fn a_move_that_the_owner_took_back_twice_is_not_repeated() {
 #[test]
 fn the_first_verdict_that_is_not_pass_decides() {
     let evidence = evidence(State::Running);
-    let survey = survey(&[], &context(), Memory::default());
+    let survey = survey::<Evidence>(&[], &context(), Memory::default());
     let rule_of = |answers: &[_]| decide(&evidence, answers, &asked(), &survey, &context());
     let chain = [
         answer("first", Verdict::Pass),
@@ -329,7 +329,7 @@ fn the_first_verdict_that_is_not_pass_decides() {
 #[test]
 fn a_policy_that_fails_holds_unless_it_is_configured_to_pass() {
     let evidence = evidence(State::Running);
-    let survey = survey(&[], &context(), Memory::default());
+    let survey = survey::<Evidence>(&[], &context(), Memory::default());
     let failed = |passes| {
         let mut failed = answer("broken", Verdict::Pass);
         failed.answer = Err(PolicyFailure {

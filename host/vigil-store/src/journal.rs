@@ -1,5 +1,6 @@
 //! The journal: every pass's decisions with what they rested on. What repeats is counted, not written again.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
@@ -203,6 +204,28 @@ impl Store {
                 .query_map([limit], read)?
                 .collect(),
         })
+    }
+
+    /// The latest decision about each session of a source: what `status` shows where nobody looks anew.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn latest_of(&self, source: &str) -> Result<HashMap<SessionId, JournalRow>> {
+        // Rows come oldest first, so that the latest one of a session is the one that stays.
+        let rows: Vec<JournalRow> = self.read("read the journal", |db| {
+            db.prepare_cached(&format!(
+                "{SELECT} WHERE j.source = ?1 AND s.last_at = (
+                     SELECT max(t.last_at) FROM journal k JOIN journal_seen t ON t.journal_id = k.id
+                     WHERE k.source = j.source AND k.session = j.session)
+                 ORDER BY j.id"
+            ))?
+            .query_map([source], read)?
+            .collect()
+        })?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.session.clone(), row))
+            .collect())
     }
 
     /// The decision that was made latest about `session`; `None`: it was never looked at, or long ago.

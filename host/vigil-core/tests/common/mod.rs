@@ -1,5 +1,5 @@
 //! Evidence to start from: a `running` Vigilante-like session that went silent 109 minutes ago.
-#![allow(missing_docs, reason = "test helpers")]
+#![allow(missing_docs, unreachable_pub, reason = "test helpers")]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use vigil_core::evidence::{Context, SourceFacts};

@@ -1,0 +1,549 @@
+//! `vigil explain SESSION`: why a session is in its state, and what would move it.
+
+use serde::Serialize;
+use vigil_core::decide::{Action, decide};
+use vigil_core::forge::{Issue, PullRequest, PullRequestState};
+use vigil_core::session::Process;
+use vigil_core::verdict::{PolicyAnswer, Verdict};
+use vigil_core::{Evidence, Fact, signs};
+use vigil_policy::ChainQuestion;
+use vigil_store::JournalRow;
+
+use crate::cli::SessionArg;
+use crate::failure::{EXIT_DONE, Failure, Outcome};
+use crate::memory;
+use crate::pass::{Batch, Entry, How, Reconciler};
+use crate::report::{self, GapReport, GuardReport, SessionReport};
+use crate::ui::{self, Ui};
+use crate::wiring::Setup;
+
+#[derive(Debug, Serialize)]
+struct Explained {
+    schema: &'static str,
+    now: String,
+    session: SessionReport,
+    stale_since: Option<String>,
+    evidence: Evidence,
+    answers: Vec<PolicyAnswer>,
+    would_move: Vec<WhatIf>,
+    last: Option<Last>,
+}
+
+/// Another fact, and what it would lead to.
+#[derive(Debug, Serialize)]
+struct WhatIf {
+    #[serde(rename = "if")]
+    if_: String,
+    then: String,
+    rule: String,
+    guards: Vec<GuardReport>,
+}
+
+/// What the journal knows.
+#[derive(Debug, Serialize)]
+struct Last {
+    outcome: String,
+    rule: String,
+    reason: String,
+    first: String,
+    last: String,
+    count: u64,
+    transition_id: Option<String>,
+}
+
+/// Runs the command.
+pub async fn run(args: &SessionArg, setup: Setup, ui: Ui) -> Outcome {
+    let (_engine, chain) = setup.chain(&args.chain.policies)?;
+    let mut reconciler = setup.reconciler(chain, None)?;
+    let mut known = Vec::new();
+    for configured in &reconciler.sources {
+        match configured.source.load(reconciler.world.as_ref()) {
+            Ok(sessions) => known.extend(sessions.into_iter().map(|session| session.id)),
+            Err(error) => ui.remark(format!("source {}: {error}", configured.source.name())),
+        }
+    }
+    let id = super::session_named(&args.session, &setup, &known)?;
+    let how = How {
+        only: Some([id.clone()].into()),
+        ..How::look()
+    };
+    let passed = reconciler.pass(&how).await?;
+    let last = reconciler.store.latest(&id).map_err(memory::failed)?;
+    let found = passed.batches.iter().find_map(|batch| {
+        batch
+            .entries
+            .iter()
+            .find(|entry| entry.evidence.session.id == id)
+            .map(|entry| (batch, entry))
+    });
+    let Some((batch, entry)) = found else {
+        return settled(&id.to_string(), last.as_ref(), ui);
+    };
+    let would_move = what_ifs(&mut reconciler, batch, entry)?;
+    let report = passed.report(true, setup.world.now());
+    let session = report
+        .sessions
+        .into_iter()
+        .find(|session| session.id == id.id && session.source == id.source)
+        .ok_or_else(|| Failure::world(format!("{id} went away while it was looked at")))?;
+    let stale_since = signs::stale_since(&entry.evidence.session, &batch.context).map(ui::moment);
+    let explained = Explained {
+        schema: report::EXPLAIN,
+        now: report.now,
+        session,
+        stale_since,
+        evidence: entry.evidence.clone(),
+        answers: entry.answers.clone(),
+        would_move,
+        last: last.as_ref().map(last_row),
+    };
+    if ui.json {
+        ui.document(&explained)?;
+    } else {
+        print(&explained, batch, ui);
+    }
+    Ok(EXIT_DONE)
+}
+
+/// A settled session is not looked at any more; the journal says how it came there.
+fn settled(id: &str, last: Option<&JournalRow>, ui: Ui) -> Outcome {
+    if ui.json {
+        let last = last.map(last_row);
+        ui.document(&serde_json::json!({ "schema": report::EXPLAIN, "id": id, "settled": true, "last": last }))?;
+        return Ok(EXIT_DONE);
+    }
+    ui.line(format!(
+        "{id} is settled: nothing follows its state, so vigil does not look at it again."
+    ));
+    match last {
+        Some(row) => ui.line(format!(
+            "Last decision: {} by {} at {}: {}",
+            row.outcome,
+            row.rule,
+            ui::moment(row.last_at),
+            row.reason
+        )),
+        None => ui.line("Its owner recorded it so; vigil never moved it."),
+    }
+    Ok(EXIT_DONE)
+}
+
+fn last_row(row: &JournalRow) -> Last {
+    Last {
+        outcome: row.outcome.clone(),
+        rule: row.rule.clone(),
+        reason: row.reason.clone(),
+        first: ui::moment(row.first_at),
+        last: ui::moment(row.last_at),
+        count: row.count,
+        transition_id: row.transition.map(|id| id.to_string()),
+    }
+}
+
+/// Changes one fact at a time and asks the same chain and the same guards again. Only changes that lead elsewhere are
+/// told.
+fn what_ifs(
+    reconciler: &mut Reconciler,
+    batch: &Batch,
+    entry: &Entry,
+) -> Result<Vec<WhatIf>, Failure> {
+    let variations = variations(&entry.evidence);
+    let memos: Vec<Option<&str>> = entry.memos.iter().map(Option::as_deref).collect();
+    let questions: Vec<ChainQuestion<'_>> = variations
+        .iter()
+        .map(|(_, evidence)| ChainQuestion {
+            evidence,
+            memos: &memos,
+            failures: &entry.failures,
+        })
+        .collect();
+    let chain = reconciler.chain.clone();
+    let mut quarantine = reconciler.quarantine.clone();
+    let answers = chain.decide(&batch.context, &questions, &mut quarantine);
+    let now = entry
+        .ruling
+        .as_ref()
+        .map(|ruling| (&ruling.action, &ruling.rule));
+    Ok(variations
+        .iter()
+        .zip(answers)
+        .filter_map(|((if_, evidence), answers)| {
+            let ruling = decide(
+                evidence,
+                &answers,
+                &entry.asked,
+                &batch.survey,
+                &batch.context,
+            );
+            if Some((&ruling.action, &ruling.rule)) == now || ruling.action == Action::Hold {
+                return None;
+            }
+            let then = match (&ruling.action, &ruling.proposed) {
+                (Action::Move(to), _) => to.to_string(),
+                (Action::Repair(drift), _) => format!("repair of {}", drift.join(", ")),
+                (Action::Refuse, Some(Verdict::Transition(to))) => {
+                    format!("{to}, but a guard refuses it")
+                }
+                _ => "refused".to_owned(),
+            };
+            let guards = ruling.guards.iter().map(Into::into).collect();
+            Some(WhatIf {
+                if_: if_.clone(),
+                then,
+                rule: ruling.rule,
+                guards,
+            })
+        })
+        .collect())
+}
+
+/// The evidence with one fact changed, each with the words for the change.
+fn variations(evidence: &Evidence) -> Vec<(String, Evidence)> {
+    let now = evidence
+        .issue
+        .found()
+        .map(|issue| issue.observed)
+        .unwrap_or_default();
+    let mut all: Vec<(String, Evidence)> = Vec::new();
+    let mut add = |words: &str, change: &dyn Fn(&mut Evidence)| {
+        let mut changed = evidence.clone();
+        change(&mut changed);
+        if changed != *evidence {
+            all.push((words.to_owned(), changed));
+        }
+    };
+    for (words, state) in [
+        ("its pull request were merged", PullRequestState::Merged),
+        ("its pull request were open", PullRequestState::Open),
+        (
+            "its pull request were closed without a merge",
+            PullRequestState::Closed,
+        ),
+    ] {
+        add(words, &|evidence| {
+            evidence.pull_request = Fact::Found(pull_request(evidence, state));
+            if !matches!(evidence.beyond_head, Fact::Found(_)) {
+                evidence.beyond_head = Fact::Found(0);
+            }
+        });
+    }
+    add("it had no pull request", &|evidence| {
+        evidence.pull_request = Fact::absent_at(now)
+    });
+    add("its issue were closed as completed", &|evidence| {
+        evidence.issue = Fact::Found(issue(evidence, false));
+    });
+    add("its issue were open", &|evidence| {
+        evidence.issue = Fact::Found(issue(evidence, true))
+    });
+    add("no agent process were left", &|evidence| {
+        evidence.session.liveness.agent = Fact::absent_at(now);
+    });
+    add("an agent were at work on it", &|evidence| {
+        evidence.session.liveness.agent = Fact::Found(Process {
+            pid: 1,
+            started: None,
+        });
+    });
+    add("all its work were committed and pushed", &|evidence| {
+        evidence.session.liveness.dirty = Fact::Found(false);
+        evidence.session.liveness.unpushed = Fact::Found(0);
+        evidence.beyond_head = match evidence.beyond_head {
+            Fact::NotAsked => Fact::NotAsked,
+            _ => Fact::Found(0),
+        };
+    });
+    all
+}
+
+fn issue(evidence: &Evidence, open: bool) -> Issue {
+    let before = evidence.issue.found();
+    Issue {
+        number: evidence.session.issue.unwrap_or_default(),
+        open,
+        reason: (!open).then(|| "completed".to_owned()),
+        labels: before.map(|issue| issue.labels.clone()).unwrap_or_default(),
+        closed: if open {
+            None
+        } else {
+            Some(signs::last_sign(&evidence.session).unwrap_or_default())
+        },
+        observed: before.map(|issue| issue.observed).unwrap_or_default(),
+    }
+}
+
+fn pull_request(evidence: &Evidence, state: PullRequestState) -> PullRequest {
+    let ended = (state != PullRequestState::Open)
+        .then(|| signs::last_sign(&evidence.session).unwrap_or_default());
+    let mut pr = match &evidence.pull_request {
+        Fact::Found(pr) => pr.clone(),
+        _ => PullRequest {
+            number: evidence.session.pull_request.unwrap_or(1),
+            state,
+            draft: false,
+            merged: None,
+            closed: None,
+            url: String::new(),
+            head_ref: evidence.session.branch.clone().unwrap_or_default(),
+            base_ref: String::new(),
+            head_sha: String::new(),
+            head_owner: None,
+            mergeability: Fact::NotAsked,
+            review: Fact::NotAsked,
+            checks: Fact::NotAsked,
+            observed: ended.unwrap_or_default(),
+        },
+    };
+    if pr.state != state {
+        pr.state = state;
+        pr.merged = ended.filter(|_| state == PullRequestState::Merged);
+        pr.closed = ended;
+    }
+    pr
+}
+
+fn print(explained: &Explained, batch: &Batch, ui: Ui) {
+    let session = &explained.session;
+    let evidence = &explained.evidence;
+    let now = batch.context.now;
+    ui.heading(format!("{} ({})", session.id, session.source));
+    ui.line(format!(
+        "recorded   {} ({})",
+        session.from, session.from_native
+    ));
+    if let Some(since) = &explained.stale_since {
+        ui.line(format!("stale      since {since}"));
+    }
+    ui.line(format!(
+        "decision   {}: {}",
+        session.outcome.as_str(),
+        session.reason
+    ));
+    if session.from != session.to {
+        ui.line(format!("leads to   {} ({})", session.to, session.to_native));
+    }
+    ui.line(format!(
+        "rule       {} of {}",
+        session.rule,
+        session.policy.as_deref().unwrap_or("no policy")
+    ));
+    for guard in &session.guards {
+        ui.line(format!("guard      {}: {}", guard.code, guard.detail));
+    }
+    ui.line("");
+    ui.heading("Evidence");
+    ui.table(&["fact", "what is known"], facts(evidence, now));
+    if !session.gaps.is_empty() {
+        ui.line("");
+        ui.heading("What could not be learned");
+        let row = |gap: &GapReport| {
+            let since = gap.since.clone().unwrap_or_else(|| "just now".to_owned());
+            vec![
+                gap.fact.clone(),
+                gap.kind.clone(),
+                gap.detail.clone(),
+                since,
+            ]
+        };
+        ui.table(
+            &["fact", "kind", "what happened", "since"],
+            session.gaps.iter().map(row).collect(),
+        );
+    }
+    ui.line("");
+    ui.heading("What the policies said");
+    for answer in &explained.answers {
+        let said = match &answer.answer {
+            Ok(decision) => format!(
+                "{} by {}: {}",
+                verdict(&decision.verdict),
+                decision.rule,
+                decision.reason
+            ),
+            Err(failure) => format!("failed ({}): {}", failure.kind, failure.detail),
+        };
+        ui.line(format!("{}  {said}", answer.policy));
+    }
+    ui.line("");
+    ui.heading("What would move it");
+    if explained.would_move.is_empty() {
+        ui.line("No single other fact would.");
+    }
+    for what in &explained.would_move {
+        let guards: Vec<String> = what
+            .guards
+            .iter()
+            .map(|guard| format!(" [{}: {}]", guard.code, guard.detail))
+            .collect();
+        ui.line(format!(
+            "if {}: {} ({}){}",
+            what.if_,
+            what.then,
+            what.rule,
+            guards.concat()
+        ));
+    }
+    if let Some(last) = &explained.last {
+        ui.line("");
+        ui.heading("In the journal");
+        ui.line(format!(
+            "{} by {} in {} from {} to {}{}",
+            last.outcome,
+            last.rule,
+            if last.count == 1 {
+                "one pass".to_owned()
+            } else {
+                format!("{} passes", last.count)
+            },
+            last.first,
+            last.last,
+            last.transition_id
+                .as_ref()
+                .map_or_else(String::new, |id| format!(" ({id})"))
+        ));
+    }
+}
+
+fn verdict(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Pass => "pass".to_owned(),
+        Verdict::Hold => "hold".to_owned(),
+        Verdict::Transition(to) => format!("transition to {to}"),
+        Verdict::Repair(drift) => format!("repair of {}", drift.join(", ")),
+    }
+}
+
+/// Every fact in one row, the four answers told apart.
+fn facts(evidence: &Evidence, now: vigil_core::Timestamp) -> Vec<Vec<String>> {
+    let session = &evidence.session;
+    let liveness = &session.liveness;
+    let at = |moment: &vigil_core::Timestamp| format!("{} ago", ui::age(*moment, now));
+    let maybe = |moment: Option<vigil_core::Timestamp>| {
+        moment.map_or_else(|| "not recorded".to_owned(), |m| at(&m))
+    };
+    let process = |process: &Process| match process.started {
+        Some(started) => format!("alive: pid {}, started {}", process.pid, at(&started)),
+        None => format!("alive: pid {}", process.pid),
+    };
+    let yes = |flag: &bool| {
+        if *flag {
+            "yes".to_owned()
+        } else {
+            "no".to_owned()
+        }
+    };
+    let mut rows = vec![
+        (
+            "issue",
+            tell(&evidence.issue, now, |issue| describe_issue(issue, now)),
+        ),
+        (
+            "pull request",
+            tell(&evidence.pull_request, now, |pr| {
+                describe_pull_request(pr, now)
+            }),
+        ),
+        ("heartbeat", maybe(session.times.heartbeat)),
+        ("started", maybe(session.times.started)),
+        ("record updated", maybe(session.times.updated)),
+        ("agent process", tell(&liveness.agent, now, process)),
+        ("supervisor", tell(&liveness.supervisor, now, process)),
+        ("log written", tell(&liveness.log_written, now, at)),
+        (
+            "worktree written",
+            tell(&liveness.worktree_written, now, at),
+        ),
+        ("uncommitted changes", tell(&liveness.dirty, now, yes)),
+        (
+            "commits on no remote",
+            tell(&liveness.unpushed, now, ToString::to_string),
+        ),
+        (
+            "commits beyond the PR",
+            tell(&evidence.beyond_head, now, ToString::to_string),
+        ),
+    ];
+    if let Some(outcome) = &liveness.log_outcome {
+        rows.push(("log says (a hint)", outcome.clone()));
+    }
+    let mut rows: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|(name, known)| vec![name.to_owned(), known])
+        .collect();
+    for (name, value) in &session.extra {
+        rows.push(vec![name.clone(), value.clone()]);
+    }
+    for sibling in &evidence.siblings {
+        let kind = if sibling.duplicate {
+            "second record"
+        } else {
+            "sibling"
+        };
+        rows.push(vec![
+            kind.to_owned(),
+            format!("{} ({})", sibling.id, sibling.state),
+        ]);
+    }
+    rows
+}
+
+fn tell<T>(fact: &Fact<T>, now: vigil_core::Timestamp, found: impl Fn(&T) -> String) -> String {
+    match fact {
+        Fact::Found(value) => found(value),
+        Fact::Absent(sighting) => {
+            let detail = if sighting.detail.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", sighting.detail)
+            };
+            format!(
+                "absent{detail}, first seen so {} ago",
+                ui::age(sighting.first, now)
+            )
+        }
+        Fact::Unknown(gap) => format!("unknown ({gap})"),
+        Fact::NotAsked => "not asked".to_owned(),
+    }
+}
+
+fn describe_issue(issue: &Issue, now: vigil_core::Timestamp) -> String {
+    let labels = if issue.labels.is_empty() {
+        String::new()
+    } else {
+        format!(", labels {}", issue.labels.join(", "))
+    };
+    let state = match (issue.open, issue.closed) {
+        (true, _) => "open".to_owned(),
+        (false, Some(closed)) => format!(
+            "closed {} ago{}",
+            ui::age(closed, now),
+            issue
+                .reason
+                .as_deref()
+                .map_or_else(String::new, |reason| format!(" as {reason}"))
+        ),
+        (false, None) => "closed".to_owned(),
+    };
+    format!(
+        "#{} {state}{labels} (learned {} ago)",
+        issue.number,
+        ui::age(issue.observed, now)
+    )
+}
+
+fn describe_pull_request(pr: &PullRequest, now: vigil_core::Timestamp) -> String {
+    let ended = pr
+        .ended()
+        .map_or_else(String::new, |at| format!(" {} ago", ui::age(at, now)));
+    let state = match pr.state {
+        PullRequestState::Open if pr.draft => "open, a draft",
+        PullRequestState::Open => "open",
+        PullRequestState::Merged => "merged",
+        PullRequestState::Closed => "closed without a merge",
+    };
+    format!(
+        "#{} {state}{ended} (learned {} ago)",
+        pr.number,
+        ui::age(pr.observed, now)
+    )
+}

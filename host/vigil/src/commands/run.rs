@@ -1,0 +1,260 @@
+//! `vigil run`: one pass, or a pass every interval until it is told to stop.
+
+use std::time::Duration;
+
+use vigil_core::Timestamp;
+use vigil_store::{DaemonLock, Retention};
+
+use crate::cli::RunArgs;
+use crate::config::Config;
+use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
+use crate::memory;
+use crate::pass::{How, Passed, Reconciler};
+use crate::report::{Outcome as Result_, RunReport, SessionReport};
+use crate::ui::{self, Ui};
+use crate::wiring::Setup;
+
+/// Old journal rows go every so many passes: once an hour at a minute's interval.
+const PASSES_PER_PRUNE: u64 = 60;
+
+/// Runs the command.
+pub async fn run(args: &RunArgs, mut setup: Setup, ui: Ui) -> Outcome {
+    if let Some(interval) = args.interval {
+        setup.config.run.interval = interval;
+    }
+    let (_engine, chain) = setup.chain(&args.chain.policies)?;
+    let mut reconciler = setup.reconciler(chain, args.source.as_deref())?;
+    if args.once || args.dry_run {
+        once(args, &mut reconciler, &setup, ui).await
+    } else {
+        daemon(&mut reconciler, &setup, ui).await
+    }
+}
+
+async fn once(args: &RunArgs, reconciler: &mut Reconciler, setup: &Setup, ui: Ui) -> Outcome {
+    let how = How {
+        dry_run: args.dry_run,
+        keep_facts: !args.dry_run,
+        ..How::once()
+    };
+    let spinner = spinner(ui);
+    let passed = reconciler.pass(&how).await;
+    spinner.finish_and_clear();
+    let passed = passed?;
+    if !args.dry_run {
+        prune(reconciler, &setup.config)?;
+    }
+    let report = passed.report(args.dry_run, setup.world.now());
+    if ui.json {
+        ui.document(&report)?;
+    } else {
+        print(&report, &passed, ui);
+    }
+    Ok(if passed.failed() {
+        EXIT_FAILED
+    } else {
+        EXIT_DONE
+    })
+}
+
+async fn daemon(reconciler: &mut Reconciler, setup: &Setup, ui: Ui) -> Outcome {
+    let dir = &setup.environment.state_dir;
+    let Some(_lock) = DaemonLock::try_take(dir).map_err(memory::failed)? else {
+        let holder =
+            DaemonLock::holder(dir).map_or_else(String::new, |pid| format!(" (pid {pid})"));
+        return Err(Failure::request(format!(
+            "another vigil run already watches {}{holder}",
+            dir.display()
+        ))
+        .hint("stop it, or make one pass beside it with `vigil run --once`"));
+    };
+    let mut stop = Stop::listen()?;
+    let interval = setup.config.run.interval.0;
+    tracing::info!(interval = %humantime::format_duration(interval), sources = reconciler.sources.len(), "watching");
+    let mut how = How::once();
+    for number in 0_u64.. {
+        let started = setup.world.now();
+        // A signal lets the pass end: nothing is left half done, and recovery has nothing to do.
+        let passed = reconciler.pass(&how).await?;
+        log(&passed, setup.world.now());
+        if ui.json {
+            ui.document(&passed.report(false, setup.world.now()))?;
+        }
+        if number % PASSES_PER_PRUNE == 0 {
+            prune(reconciler, &setup.config)?;
+        }
+        let planned = started.after(interval);
+        if stop
+            .within(planned.0.saturating_sub(setup.world.now().0))
+            .await
+        {
+            tracing::info!("stopped");
+            return Ok(EXIT_DONE);
+        }
+        how = How {
+            due_only: true,
+            overslept: planned.age(setup.world.now()),
+            ..How::once()
+        };
+    }
+    Ok(EXIT_DONE)
+}
+
+/// SIGTERM and SIGINT.
+struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Stop, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |error| Failure::world("failed to listen for signals").because(error);
+        Ok(Stop {
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+        })
+    }
+
+    /// Waits for `ms`; true: it is time to stop. A signal that came during the pass counts.
+    async fn within(&mut self, ms: u64) -> bool {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => true,
+            _ = self.interrupt.recv() => true,
+            () = tokio::time::sleep(Duration::from_millis(ms)) => false,
+        }
+    }
+}
+
+fn prune(reconciler: &mut Reconciler, config: &Config) -> Result<(), Failure> {
+    let retention = Retention {
+        max_age: config.journal.max_age.0,
+        max_bytes: config.journal.max_size_mb.saturating_mul(1_000_000),
+    };
+    let now = reconciler.world.now();
+    let pruned = reconciler
+        .store
+        .prune(now, &retention)
+        .map_err(memory::failed)?;
+    if pruned.journal + pruned.transitions > 0 {
+        tracing::info!(
+            journal = pruned.journal,
+            transitions = pruned.transitions,
+            "old rows removed"
+        );
+    }
+    Ok(())
+}
+
+fn spinner(ui: Ui) -> indicatif::ProgressBar {
+    if ui.json {
+        return indicatif::ProgressBar::hidden();
+    }
+    // indicatif draws on standard error, and only on a terminal.
+    let spinner = indicatif::ProgressBar::new_spinner().with_message("reconciling");
+    spinner.enable_steady_tick(Duration::from_millis(120));
+    spinner
+}
+
+fn log(passed: &Passed, ended: Timestamp) {
+    let entries = || passed.batches.iter().flat_map(|batch| &batch.entries);
+    let with = |outcome: Result_| entries().filter(|entry| entry.outcome == outcome).count();
+    tracing::info!(
+        looked_at = entries().count(),
+        transitioned = with(Result_::Transitioned),
+        repaired = with(Result_::Repaired),
+        held = with(Result_::Held),
+        refused = with(Result_::Refused),
+        conflicts = with(Result_::Conflict),
+        failed = with(Result_::Failed),
+        requests = passed.github.requests,
+        points = passed.github.points,
+        pass_duration_ms = ended.0.saturating_sub(passed.moment.now.0),
+        "pass"
+    );
+}
+
+/// What a person reads after one pass.
+fn print(report: &RunReport, passed: &Passed, ui: Ui) {
+    for source in &report.sources {
+        if let Some(error) = &source.error {
+            ui.line(format!(
+                "{} {}: {error}",
+                ui::styled(ui::ALARM, "source failed"),
+                source.name
+            ));
+        }
+    }
+    if let Some(trouble) = &passed.trouble {
+        ui.line(format!(
+            "{} {trouble}",
+            ui::styled(ui::ALARM, "GitHub could not be asked:")
+        ));
+    }
+    let notable: Vec<&SessionReport> = report
+        .sessions
+        .iter()
+        .filter(|session| session.outcome != Result_::Held)
+        .collect();
+    if !notable.is_empty() {
+        let rows = notable
+            .iter()
+            .map(|session| decision_row(session))
+            .collect();
+        ui.table(&["session", "change", "outcome", "rule", "why"], rows);
+    }
+    let held = report.sessions.len() - notable.len();
+    let unknown = report
+        .sessions
+        .iter()
+        .filter(|session| !session.gaps.is_empty())
+        .count();
+    let mut summary = format!(
+        "{} looked at, {held} held",
+        ui::count(report.sessions.len(), "session")
+    );
+    if unknown > 0 {
+        summary.push_str(&format!(" ({unknown} with something unknown)"));
+    }
+    summary.push_str(&format!(
+        "; GitHub: {} for {}; {} ms",
+        ui::count(
+            usize::try_from(report.github.requests).unwrap_or_default(),
+            "request"
+        ),
+        ui::count(
+            usize::try_from(report.github.points).unwrap_or_default(),
+            "point"
+        ),
+        report.took_ms
+    ));
+    ui.line(summary);
+    if report.dry_run {
+        ui.line("Dry run: nothing was changed.");
+    }
+}
+
+/// A session of a pass as a row: name, change, outcome, rule, reason with its guards.
+pub(super) fn decision_row(session: &SessionReport) -> Vec<String> {
+    let change = if session.from == session.to {
+        session.from.to_string()
+    } else {
+        format!("{} -> {}", session.from, session.to)
+    };
+    let mut why = session.reason.clone();
+    for guard in &session.guards {
+        why.push_str(&format!(" [{}: {}]", guard.code, guard.detail));
+    }
+    let mut outcome = session.outcome.as_str().to_owned();
+    if let Some(id) = &session.transition_id {
+        outcome.push_str(&format!(" ({id})"));
+    }
+    vec![
+        session.id.clone(),
+        change,
+        outcome,
+        session.rule.clone(),
+        why,
+    ]
+}

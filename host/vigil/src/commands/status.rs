@@ -1,0 +1,396 @@
+//! `vigil status`: what is recorded, what is judged, and what could not be.
+
+use std::collections::{BTreeSet, HashMap};
+
+use vigil_core::evidence::Context;
+use vigil_core::{Session, SessionId, State, Timestamp, signs};
+use vigil_store::{JournalRow, Store};
+
+use crate::cli::StatusArgs;
+use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
+use crate::memory;
+use crate::pass::{Entry, How, Passed};
+use crate::report::{self, AlertReport, GitHubReport, SourceReport, StatusReport, StatusSession};
+use crate::sources::{self, Configured};
+use crate::ui::{self, Ui};
+use crate::wiring::Setup;
+
+/// Runs the command.
+pub async fn run(args: &StatusArgs, setup: Setup, ui: Ui) -> Outcome {
+    let (report, failed) = if args.offline {
+        (offline(args, &setup)?, false)
+    } else {
+        online(args, &setup).await?
+    };
+    let failed = failed || report.sources.iter().any(|source| source.error.is_some());
+    if ui.json {
+        ui.document(&report)?;
+    } else {
+        print(&report, ui);
+    }
+    Ok(if failed { EXIT_FAILED } else { EXIT_DONE })
+}
+
+/// A source as its records tell, without a look at the machine.
+struct Read {
+    configured: Configured,
+    sessions: Vec<Session>,
+    error: Option<String>,
+    context: Context,
+    journal: HashMap<SessionId, JournalRow>,
+}
+
+fn read(args: &StatusArgs, setup: &Setup, store: Option<&Store>) -> Result<Vec<Read>, Failure> {
+    let now = setup.world.now();
+    let mark = match store {
+        Some(store) => store.mark().map_err(memory::failed)?,
+        None => None,
+    };
+    let mut all = Vec::new();
+    for configured in
+        sources::configured(&setup.config, &setup.environment, args.source.as_deref())?
+    {
+        let (sessions, error) = match configured.source.load(setup.world.as_ref()) {
+            Ok(sessions) => (sessions, None),
+            Err(error) => (Vec::new(), Some(format!("{:#}", anyhow::Error::new(error)))),
+        };
+        let journal = match store {
+            Some(store) => store
+                .latest_of(configured.source.name())
+                .map_err(memory::failed)?,
+            None => HashMap::new(),
+        };
+        let context = Context {
+            now,
+            booted_at: setup.world.booted_at(),
+            awake_since: mark.as_ref().and_then(|mark| mark.awake_since),
+            source: configured.facts.clone(),
+        };
+        all.push(Read {
+            configured,
+            sessions,
+            error,
+            context,
+            journal,
+        });
+    }
+    Ok(all)
+}
+
+fn offline(args: &StatusArgs, setup: &Setup) -> Result<StatusReport, Failure> {
+    let store = setup.store_if_any()?;
+    let read = read(args, setup, store.as_ref())?;
+    report(args, setup, store.as_ref(), &read, None, &HashMap::new())
+}
+
+async fn online(args: &StatusArgs, setup: &Setup) -> Result<(StatusReport, bool), Failure> {
+    let (_engine, chain) = setup.chain(&args.chain.policies)?;
+    let mut reconciler = setup.reconciler(chain, args.source.as_deref())?;
+    let before = read(args, setup, Some(&reconciler.store))?;
+    let how = if args.reconcile {
+        How {
+            dry_run: false,
+            ..How::look()
+        }
+    } else {
+        How {
+            only: Some(doubtful(&before)),
+            ..How::look()
+        }
+    };
+    let passed = reconciler.pass(&how).await?;
+    // What was just written is what is recorded now.
+    let read = if args.reconcile {
+        read(args, setup, Some(&reconciler.store))?
+    } else {
+        before
+    };
+    let looked: HashMap<&SessionId, (&Entry, &Context)> = passed
+        .batches
+        .iter()
+        .flat_map(|batch| {
+            batch
+                .entries
+                .iter()
+                .map(move |entry| (entry, &batch.context))
+        })
+        .map(|(entry, context)| (&entry.evidence.session.id, (entry, context)))
+        .collect();
+    let failed = args.reconcile && passed.failed();
+    let report = report(
+        args,
+        setup,
+        Some(&reconciler.store),
+        &read,
+        Some(&passed),
+        &looked,
+    )?;
+    Ok((report, failed))
+}
+
+/// The sessions that must be looked at before anything is said about them: those that look stale, and those that
+/// nobody ever judged in the state that they are in.
+fn doubtful(read: &[Read]) -> BTreeSet<SessionId> {
+    read.iter()
+        .flat_map(|one| {
+            one.sessions.iter().filter(|session| {
+                !session.state.is_settled()
+                    && (signs::stale_since(session, &one.context).is_some()
+                        || one
+                            .journal
+                            .get(&session.id)
+                            .is_none_or(|row| row.to != session.state))
+            })
+        })
+        .map(|session| session.id.clone())
+        .collect()
+}
+
+fn report(
+    args: &StatusArgs,
+    setup: &Setup,
+    store: Option<&Store>,
+    read: &[Read],
+    passed: Option<&Passed>,
+    looked: &HashMap<&SessionId, (&Entry, &Context)>,
+) -> Result<StatusReport, Failure> {
+    let now = setup.world.now();
+    let mut alerts = Vec::new();
+    let mut paused = Vec::new();
+    if let Some(store) = store {
+        alerts = store.open_alerts().map_err(memory::failed)?;
+        paused = store.pauses(now).map_err(memory::failed)?;
+    }
+    let mut alerts: Vec<AlertReport> = alerts
+        .into_iter()
+        .map(|alert| AlertReport {
+            key: alert.key,
+            text: alert.text,
+            since: ui::moment(alert.since),
+        })
+        .collect();
+    // Trouble of this very look, which no pass has raised as an alert yet.
+    if let Some(trouble) = passed.and_then(|passed| passed.trouble.as_ref())
+        && !alerts.iter().any(|alert| alert.text == *trouble)
+    {
+        alerts.push(AlertReport {
+            key: "github".to_owned(),
+            text: trouble.clone(),
+            since: ui::moment(now),
+        });
+    }
+    let sessions = read
+        .iter()
+        .flat_map(|one| one.sessions.iter().map(move |session| (one, session)))
+        .filter(|(_, session)| {
+            args.all || !session.state.is_settled() || looked.contains_key(&session.id)
+        })
+        .map(|(one, session)| match looked.get(&session.id) {
+            Some((entry, context)) => judged(entry, context, session),
+            None => remembered(session, one.journal.get(&session.id), &one.context),
+        })
+        .collect();
+    Ok(StatusReport {
+        schema: report::STATUS.to_owned(),
+        now: ui::moment(now),
+        offline: args.offline,
+        sources: read
+            .iter()
+            .map(|one| SourceReport {
+                name: one.configured.source.name().to_owned(),
+                kind: one.configured.source.kind().to_owned(),
+                error: one.error.clone(),
+            })
+            .collect(),
+        paused: paused
+            .into_iter()
+            .map(|pause| pause.source.unwrap_or_else(|| "every source".to_owned()))
+            .collect(),
+        alerts,
+        sessions,
+        github: passed.map_or_else(GitHubReport::default, |passed| passed.github.clone()),
+    })
+}
+
+/// A session that was looked at just now. `recorded` is its record after the look.
+fn judged(entry: &Entry, context: &Context, recorded: &Session) -> StatusSession {
+    let seen = &entry.evidence.session;
+    let ruling = entry.ruling.as_ref();
+    let stale_since = if recorded.state == State::Running {
+        signs::stale_since(seen, context)
+    } else {
+        None
+    };
+    let pr = entry
+        .evidence
+        .pull_request
+        .found()
+        .map(|pr| pr.number)
+        .or(recorded.pull_request);
+    let observed = [
+        entry.evidence.issue.found().map(|issue| issue.observed),
+        entry.evidence.pull_request.found().map(|pr| pr.observed),
+    ];
+    let oldest = observed.into_iter().flatten().min().unwrap_or(context.now);
+    StatusSession {
+        source: recorded.id.source.clone(),
+        id: recorded.id.id.clone(),
+        repo: recorded.repo.clone(),
+        issue: recorded.issue,
+        pr,
+        recorded_state: recorded.state,
+        judged_state: judged_state(ruling, seen.state, stale_since),
+        native_state: recorded.native_state.clone(),
+        stale: stale_since.is_some(),
+        stale_since: stale_since.map(ui::moment),
+        outcome: entry.outcome,
+        rule: ruling.map(|ruling| ruling.rule.clone()),
+        reason: Some(entry.reason()),
+        evidence_age_s: Some(report::age_s(oldest, context.now)),
+        gaps: report::gaps(&entry.evidence),
+    }
+}
+
+/// What the chain and the guards say. `running` is never said on stale evidence: then it is unknown.
+fn judged_state(
+    ruling: Option<&vigil_core::decide::Ruling>,
+    from: State,
+    stale_since: Option<Timestamp>,
+) -> Option<State> {
+    let judged = ruling?.state_after(from);
+    (judged != State::Running || stale_since.is_none()).then_some(judged)
+}
+
+/// A session that nobody looked at just now, as the journal has it.
+fn remembered(session: &Session, row: Option<&JournalRow>, context: &Context) -> StatusSession {
+    // The row speaks of this record only while the record is in the state that the row left.
+    let row = row.filter(|row| row.to == session.state);
+    let alive_then = row.filter(|row| {
+        row.rule == "active"
+            && row.last_at.age(context.now).as_millis() < u128::from(context.source.fresh_for_ms)
+    });
+    let stale_since = signs::stale_since(session, context).filter(|_| alive_then.is_none());
+    let judged_state = match row {
+        Some(row) if row.to != State::Running || stale_since.is_none() => Some(row.to),
+        _ => session.state.is_settled().then_some(session.state),
+    };
+    StatusSession {
+        source: session.id.source.clone(),
+        id: session.id.id.clone(),
+        repo: session.repo.clone(),
+        issue: session.issue,
+        pr: session.pull_request,
+        recorded_state: session.state,
+        judged_state,
+        native_state: session.native_state.clone(),
+        stale: stale_since.is_some(),
+        stale_since: stale_since.map(ui::moment),
+        outcome: crate::report::Outcome::Held,
+        rule: row.map(|row| row.rule.clone()),
+        reason: row.map(|row| row.reason.clone()),
+        evidence_age_s: row.map(|row| report::age_s(row.last_at, context.now)),
+        gaps: Vec::new(),
+    }
+}
+
+fn print(report: &StatusReport, ui: Ui) {
+    for source in &report.sources {
+        if let Some(error) = &source.error {
+            ui.line(format!(
+                "{} {}: {error}",
+                ui::styled(ui::ALARM, "source failed"),
+                source.name
+            ));
+        }
+    }
+    for alert in &report.alerts {
+        ui.line(format!(
+            "{} {} (since {})",
+            ui::styled(ui::ALARM, "alert"),
+            alert.text,
+            alert.since
+        ));
+    }
+    for source in &report.paused {
+        ui.line(format!(
+            "{} vigil writes nothing to {source}",
+            ui::styled(ui::NOTICE, "paused")
+        ));
+    }
+    let unjudged: Vec<&StatusSession> = report
+        .sessions
+        .iter()
+        .filter(|session| session.judged_state.is_none())
+        .collect();
+    if !unjudged.is_empty() {
+        ui.heading(format!(
+            "{} could not be judged",
+            ui::count(unjudged.len(), "session")
+        ));
+        for session in &unjudged {
+            let why = match session.gaps.first() {
+                Some(gap) => format!("{} unknown: {}", gap.fact, gap.detail),
+                None => session
+                    .reason
+                    .clone()
+                    .unwrap_or_else(|| "nobody has looked yet".to_owned()),
+            };
+            ui.line(format!("  {}  {why}", session.id));
+        }
+        ui.line("");
+    }
+    if report.sessions.is_empty() {
+        ui.line("No sessions.");
+        return;
+    }
+    let heads = [
+        "session", "recorded", "judged", "", "rule", "evidence", "why",
+    ];
+    ui.table(&heads, report.sessions.iter().map(row).collect());
+    let differ = report
+        .sessions
+        .iter()
+        .filter(|session| {
+            session
+                .judged_state
+                .is_some_and(|judged| judged != session.recorded_state)
+        })
+        .count();
+    let stale = report
+        .sessions
+        .iter()
+        .filter(|session| session.stale)
+        .count();
+    ui.line(format!(
+        "{}; {stale} stale, {differ} not as recorded{}",
+        ui::count(report.sessions.len(), "session"),
+        if differ > 0 {
+            "; `vigil run --once` puts them right"
+        } else {
+            ""
+        }
+    ));
+}
+
+fn row(session: &StatusSession) -> Vec<String> {
+    let judged = session
+        .judged_state
+        .map_or_else(|| "unknown".to_owned(), |state| state.to_string());
+    let mark = match (session.stale, session.judged_state) {
+        (_, Some(judged)) if judged != session.recorded_state => "differs",
+        (true, _) => "stale",
+        _ => "",
+    };
+    vec![
+        session.id.clone(),
+        format!("{} ({})", session.recorded_state, session.native_state),
+        judged,
+        mark.to_owned(),
+        session.rule.clone().unwrap_or_default(),
+        session.evidence_age_s.map_or_else(
+            || "none".to_owned(),
+            |age| ui::span_ms(u128::from(age) * 1000),
+        ),
+        session.reason.clone().unwrap_or_default(),
+    ]
+}

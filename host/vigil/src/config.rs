@@ -1,0 +1,415 @@
+//! What the configuration file may say. TOML; every key has a default, so that `vigil run` works without a file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+
+/// The whole file.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The daemon.
+    pub run: Run,
+    /// The systems whose sessions are reconciled, by name. None: one Vigilante at its usual place.
+    pub source: BTreeMap<String, SourceConfig>,
+    /// The chain, in order. None: the built-in default policy. `--policy` replaces it.
+    pub policy: Vec<PolicyConfig>,
+    /// How GitHub is asked.
+    pub github: GitHubConfig,
+    /// Where notices go.
+    pub notify: NotifyConfig,
+    /// Which intents of a policy are carried out.
+    pub grants: GrantsConfig,
+    /// How long the journal is kept.
+    pub journal: JournalConfig,
+}
+
+/// `[run]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Run {
+    /// From the start of one pass to the start of the next.
+    pub interval: Span,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        // A minute: a merged pull request is noticed while its author still looks, and a batch of 25 sessions costs
+        // one point of the 5,000 an hour.
+        Run {
+            interval: Span::minutes(1),
+        }
+    }
+}
+
+/// `[source.NAME]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// The kind of system.
+    pub kind: SourceKind,
+    /// Its folder. None: `$VIGILANTE_HOME`, else `~/.vigilante`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<PathBuf>,
+    /// Whether vigil may write to it.
+    #[serde(default)]
+    pub mode: Mode,
+    /// How long a session counts as at work after its last sign of life.
+    #[serde(default = "fresh_for")]
+    pub fresh_for: Span,
+    /// Labels that, on an issue, say that the work is done. Compared to the letter.
+    #[serde(default = "final_labels")]
+    pub final_labels: Vec<String>,
+    /// A pull request that was closed without a merge ends its session even while the issue is open. Off: then a
+    /// person decides.
+    #[serde(default)]
+    pub closed_pr_is_final: bool,
+}
+
+/// 30 min: agents think for minutes, and a build in a worktree is silent for longer than people expect.
+fn fresh_for() -> Span {
+    Span::minutes(30)
+}
+
+fn final_labels() -> Vec<String> {
+    vec!["vigilante:done".to_owned()]
+}
+
+impl SourceConfig {
+    /// A Vigilante with nothing but defaults.
+    pub fn vigilante() -> Self {
+        SourceConfig {
+            kind: SourceKind::Vigilante,
+            home: None,
+            mode: Mode::default(),
+            fresh_for: fresh_for(),
+            final_labels: final_labels(),
+            closed_pr_is_final: false,
+        }
+    }
+}
+
+/// The kinds of system that vigil knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceKind {
+    /// github.com/aliengiraffe/vigilante
+    Vigilante,
+}
+
+/// Whether vigil may write to a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// It writes transitions back.
+    #[default]
+    Reconcile,
+    /// It judges and journals, and writes nothing.
+    Observe,
+}
+
+/// `[[policy]]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyConfig {
+    /// A file, or the name of a built-in: `default.wasm`.
+    pub path: String,
+    /// What a failure of this policy means for a session.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// Its settings, checked against the schema that it carries.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub settings: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What a failure of a policy means for a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// It is held, with the failure as the reason.
+    #[default]
+    Hold,
+    /// The next policy of the chain speaks.
+    Pass,
+}
+
+/// `[github]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GitHubConfig {
+    /// A file that holds the token, tried after `GH_TOKEN` and `GITHUB_TOKEN` and before `gh auth token`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
+    /// Its host name, for links and for `gh auth token --hostname`.
+    pub host: String,
+    /// Its REST address. None: `$GITHUB_API_URL`, else the public one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_url: Option<String>,
+    /// Its GraphQL address. None: `$GITHUB_GRAPHQL_URL`, else the public one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub graphql_url: Option<String>,
+    /// How long one request may take. GitHub itself gives up after 10 s.
+    pub request_timeout: Span,
+}
+
+impl Default for GitHubConfig {
+    fn default() -> Self {
+        GitHubConfig {
+            token_file: None,
+            host: "github.com".to_owned(),
+            api_url: None,
+            graphql_url: None,
+            request_timeout: Span(Duration::from_secs(15)),
+        }
+    }
+}
+
+/// `[notify]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NotifyConfig {
+    /// A program with its arguments; the notice comes as JSON on standard input.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// An address to which the notice is posted as JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
+}
+
+/// `[grants]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GrantsConfig {
+    /// Kinds of intents that are carried out.
+    pub kinds: BTreeSet<String>,
+}
+
+impl Default for GrantsConfig {
+    fn default() -> Self {
+        GrantsConfig {
+            kinds: vigil_core::intents::Grants::default().kinds,
+        }
+    }
+}
+
+/// Intents that this version can carry out when they are granted.
+pub const CARRIED_OUT: [&str; 1] = ["notify"];
+
+/// `[journal]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JournalConfig {
+    /// Rows older than this go.
+    pub max_age: Span,
+    /// The oldest rows go while the journal is larger than this, in megabytes.
+    pub max_size_mb: u64,
+}
+
+impl Default for JournalConfig {
+    fn default() -> Self {
+        JournalConfig {
+            max_age: Span(Duration::from_secs(30 * 24 * 3600)),
+            max_size_mb: 2000,
+        }
+    }
+}
+
+/// A length of time as people write it: `90s`, `30m`, `1h 30m`, `30 days`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub struct Span(pub Duration);
+
+impl Span {
+    /// Whole minutes.
+    pub const fn minutes(n: u64) -> Span {
+        Span(Duration::from_secs(n * 60))
+    }
+}
+
+impl std::str::FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        humantime::parse_duration(text).map(Span).map_err(|error| {
+            format!("\"{text}\" is no length of time ({error}); write 90s, 30m or 2h")
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(self.0))
+    }
+}
+
+/// A configuration and where it came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What it says, defaults filled in.
+    pub config: Config,
+    /// The file; it need not be there when nobody asked for it by name.
+    pub path: PathBuf,
+    /// Whether the file was there.
+    pub found: bool,
+}
+
+/// Reads the file that was named, or the one in the configuration folder when there is one.
+pub fn load(named: Option<&Path>, environment: &Environment) -> Result<Loaded, Failure> {
+    let usual = environment.config_dir.join("config.toml");
+    let path = named.map_or(usual, Path::to_owned);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+            return Ok(Loaded {
+                config: filled(Config::default()),
+                path,
+                found: false,
+            });
+        }
+        Err(error) => {
+            return Err(
+                Failure::new(Kind::Request, format!("failed to read {}", path.display()))
+                    .because(error)
+                    .hint("name a file that is there and can be read, or leave --config out"),
+            );
+        }
+    };
+    let config: Config = toml::from_str(&text).map_err(|error| {
+        Failure::new(
+            Kind::Request,
+            format!("{} is not a configuration", path.display()),
+        )
+        .because(error)
+        .hint("see `vigil config show` for every key with its default")
+    })?;
+    check(&config, &path)?;
+    Ok(Loaded {
+        config: filled(config),
+        path,
+        found: true,
+    })
+}
+
+fn filled(mut config: Config) -> Config {
+    if config.source.is_empty() {
+        config
+            .source
+            .insert("vigilante".to_owned(), SourceConfig::vigilante());
+    }
+    if config.policy.is_empty() {
+        config.policy.push(PolicyConfig {
+            path: "default.wasm".to_owned(),
+            on_failure: OnFailure::Hold,
+            settings: serde_json::Map::new(),
+        });
+    }
+    config
+}
+
+/// What the types alone cannot say.
+fn check(config: &Config, path: &Path) -> Result<(), Failure> {
+    let wrong = |what: String, hint: &str| {
+        Err(Failure::new(Kind::Request, format!("{}: {what}", path.display())).hint(hint))
+    };
+    if config.run.interval < Span(Duration::from_secs(5)) {
+        return wrong(
+            "run.interval is under 5 s".into(),
+            "GitHub asks for no more than it can answer: use 30s or more",
+        );
+    }
+    for name in config.source.keys() {
+        if name.is_empty()
+            || !name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        {
+            return wrong(
+                format!("\"{name}\" is no name for a source"),
+                "use letters, digits, - and _",
+            );
+        }
+    }
+    if let Some(kind) = config
+        .grants
+        .kinds
+        .iter()
+        .find(|kind| !CARRIED_OUT.contains(&kind.as_str()))
+    {
+        return wrong(
+            format!("grants.kinds names {kind}, which this version cannot carry out"),
+            "this version carries out: notify",
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Loaded, String> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, text).expect("a file");
+        load(Some(&path), &Environment::default()).map_err(|failure| format!("{failure:#}"))
+    }
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        let loaded = parse("").expect("a configuration");
+        assert_eq!(loaded.config.run.interval, Span::minutes(1));
+        assert_eq!(loaded.config.source["vigilante"], SourceConfig::vigilante());
+        assert_eq!(loaded.config.policy[0].path, "default.wasm");
+    }
+
+    #[test]
+    fn a_wrong_key_is_named_with_its_place() {
+        let error = parse("[run]\ninterval = \"1m\"\nintervall = 3\n").expect_err("refused");
+        assert!(
+            error.contains("intervall") && error.contains("line 3"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_wrong_span_is_named_with_its_place() {
+        let error = parse("[run]\ninterval = \"soon\"\n").expect_err("refused");
+        assert!(error.contains("\"soon\" is no length of time"), "{error}");
+    }
+
+    #[test]
+    fn a_grant_that_nothing_would_carry_out_is_refused() {
+        let error = parse("[grants]\nkinds = [\"notify\", \"comment\"]\n").expect_err("refused");
+        assert!(error.contains("comment"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_file_matters_only_when_it_was_named() {
+        let nowhere = Environment {
+            config_dir: "/nowhere".into(),
+            ..Environment::default()
+        };
+        assert!(!load(None, &nowhere).expect("defaults").found);
+        assert!(load(Some(Path::new("/nowhere/x.toml")), &nowhere).is_err());
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_back() {
+        let text = toml::to_string(&filled(Config::default())).expect("TOML");
+        assert_eq!(
+            parse(&text).expect("a configuration").config,
+            filled(Config::default())
+        );
+    }
+}

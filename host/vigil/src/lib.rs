@@ -1,0 +1,20 @@
+//! Makes the records of coding-agent sessions true again: the shell around the kernel.
+//!
+//! To learn what vigil does, read [`pass`]; a command is one file in [`commands`], named as the user types it.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod environment;
+pub mod failure;
+pub mod fixture;
+pub mod forge;
+pub mod memory;
+pub mod notify;
+pub mod pass;
+pub mod policies;
+pub mod report;
+pub mod sources;
+pub mod ui;
+pub mod wiring;
+pub mod world;

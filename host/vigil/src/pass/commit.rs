@@ -1,0 +1,256 @@
+//! Writes: the journal first, then one write for all transitions of a source, then the journal again.
+
+use std::sync::Arc;
+
+use vigil_core::decide::Action;
+use vigil_core::guard::{Code, Objection};
+use vigil_core::{Session, intents};
+use vigil_sources::{Change, Committed, Proposal, Refusal, Target};
+use vigil_store::{Kind, NewTransition, Settled, Standing, Transition};
+
+use super::load::blocking;
+use super::{Batch, Entry, Moment, Reconciler};
+use crate::failure::Failure;
+use crate::memory;
+use crate::report::Outcome;
+
+impl Reconciler {
+    /// Works out what each ruling would write, without writing.
+    pub(super) async fn propose(&self, batches: &mut Vec<Batch>) -> Result<(), Failure> {
+        let world = Arc::clone(&self.world);
+        let mut work = std::mem::take(batches);
+        *batches = blocking(move || {
+            for batch in &mut work {
+                propose_batch(batch, world.as_ref());
+            }
+            work
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Carries the rulings out.
+    ///
+    /// Guarantees: a write is in the journal before it is made; a crash at any point leaves a prepared row that the
+    /// next pass settles by looking at the record.
+    pub(super) async fn commit(
+        &mut self,
+        batches: &mut Vec<Batch>,
+        moment: &Moment,
+    ) -> Result<(), Failure> {
+        for entry in batches.iter_mut().flat_map(|batch| &mut batch.entries) {
+            if entry.leased_elsewhere && entry.outcome == Outcome::WouldTransition {
+                entry.outcome = Outcome::Conflict;
+                entry.outcome_detail =
+                    Some("another vigil reconciles it at this moment".to_owned());
+            }
+        }
+        self.propose(batches).await?;
+        for batch in batches.iter_mut() {
+            if let Some(objection) = &batch.read_only {
+                let objection = objection.clone();
+                for entry in batch
+                    .entries
+                    .iter_mut()
+                    .filter(|entry| entry.proposal.is_some())
+                {
+                    entry.guards.push(objection.clone());
+                }
+                continue;
+            }
+            self.commit_batch(batch, moment).await?;
+        }
+        Ok(())
+    }
+
+    async fn commit_batch(&mut self, batch: &mut Batch, moment: &Moment) -> Result<(), Failure> {
+        let at: Vec<usize> = (0..batch.entries.len())
+            .filter(|&index| batch.entries[index].proposal.is_some())
+            .collect();
+        if at.is_empty() {
+            return Ok(());
+        }
+        let new: Vec<NewTransition<'_>> = at
+            .iter()
+            .filter_map(|&index| new_transition(&batch.entries[index], moment))
+            .collect();
+        let ids = self.store.prepare(&new).map_err(memory::failed)?;
+        let proposals: Vec<Proposal> = at
+            .iter()
+            .filter_map(|&index| batch.entries[index].proposal.clone())
+            .collect();
+        let source = Arc::clone(&batch.configured.source);
+        let world = Arc::clone(&self.world);
+        let committed = blocking(move || source.commit(&proposals, world.as_ref())).await?;
+
+        let ended = self.world.now();
+        let settled: Vec<_> = ids
+            .iter()
+            .copied()
+            .zip(committed.iter().map(settled_as))
+            .collect();
+        self.store
+            .settle_all(&settled, ended)
+            .map_err(memory::failed)?;
+        for ((index, id), committed) in at.into_iter().zip(ids).zip(committed) {
+            let entry = &mut batch.entries[index];
+            entry.transition = Some(id);
+            note(entry, committed);
+            tell(entry);
+        }
+        Ok(())
+    }
+}
+
+fn propose_batch(batch: &mut Batch, world: &dyn vigil_sources::World) {
+    let at: Vec<usize> = (0..batch.entries.len())
+        .filter(|&index| batch.entries[index].outcome == Outcome::WouldTransition)
+        .collect();
+    let changes: Vec<Change<'_>> = at
+        .iter()
+        .filter_map(|&index| change(&batch.entries[index], batch.context.now))
+        .collect();
+    let proposed = batch.configured.source.propose(&changes, world);
+    for (index, proposed) in at.into_iter().zip(proposed) {
+        let entry = &mut batch.entries[index];
+        match proposed {
+            Ok(proposal) => entry.proposal = Some(proposal),
+            Err(Refusal::Conflict(detail)) => {
+                entry.outcome = Outcome::Conflict;
+                entry.guards.push(Objection::new(Code::FreshRead, detail));
+            }
+            Err(Refusal::Unsafe(detail)) => {
+                entry.outcome = Outcome::Refused;
+                entry.guards.push(Objection::new(Code::LegalEdge, detail));
+            }
+        }
+    }
+}
+
+fn change(entry: &Entry, now: vigil_core::Timestamp) -> Option<Change<'_>> {
+    let ruling = entry.ruling.as_ref()?;
+    let target = match &ruling.action {
+        Action::Move(to) => Target::State(*to),
+        Action::Repair(drift) => Target::Repair(drift.clone()),
+        Action::Hold | Action::Refuse => return None,
+    };
+    Some(Change {
+        evidence: &entry.evidence,
+        target,
+        at: now,
+        rule: &ruling.rule,
+        reason: &ruling.reason,
+    })
+}
+
+fn new_transition<'a>(entry: &'a Entry, moment: &Moment) -> Option<NewTransition<'a>> {
+    let (ruling, proposal) = (entry.ruling.as_ref()?, entry.proposal.as_ref()?);
+    let session: &Session = &entry.evidence.session;
+    let kind = match ruling.action {
+        Action::Repair(_) => Kind::Repair,
+        _ => Kind::Transition,
+    };
+    Some(NewTransition {
+        session: &session.id,
+        kind,
+        from: session.state,
+        to: ruling.state_after(session.state),
+        native_before: &proposal.native_before,
+        native_after: &proposal.native_after,
+        revision_before: &proposal.before,
+        revision_after: &proposal.after,
+        record_before: &proposal.record_before,
+        edits: &proposal.edits,
+        rule: &ruling.rule,
+        policy: ruling.policy.as_deref(),
+        policy_digest: ruling.policy_digest.as_deref(),
+        reason: &ruling.reason,
+        guards: &ruling.guards,
+        intents: &[] as &[intents::Granted],
+        evidence: Some(&entry.evidence),
+        undoes: None,
+        at: moment.now,
+    })
+}
+
+fn settled_as(committed: &Committed) -> Settled {
+    match committed {
+        Committed::Written { exclusive } => Settled::Written {
+            exclusive: *exclusive,
+        },
+        Committed::Conflict(detail) => Settled::Conflict(detail.clone()),
+        Committed::Failed(detail) => Settled::Failed(detail.clone()),
+    }
+}
+
+fn note(entry: &mut Entry, committed: Committed) {
+    let repaired = entry
+        .ruling
+        .as_ref()
+        .is_some_and(|ruling| matches!(ruling.action, Action::Repair(_)));
+    match committed {
+        Committed::Written { exclusive } => {
+            entry.exclusive = Some(exclusive);
+            entry.outcome = if repaired {
+                Outcome::Repaired
+            } else {
+                Outcome::Transitioned
+            };
+        }
+        Committed::Conflict(detail) => {
+            entry.outcome = Outcome::Conflict;
+            entry.guards.push(Objection::new(Code::FreshRead, detail));
+        }
+        Committed::Failed(detail) => {
+            entry.outcome = Outcome::Failed;
+            entry.outcome_detail = Some(detail);
+        }
+    }
+}
+
+/// The event that an operator finds when a warning has gone away.
+fn tell(entry: &Entry) {
+    let session = &entry.evidence.session;
+    let transition = entry
+        .transition
+        .map(|id| id.to_string())
+        .unwrap_or_default();
+    let rule = entry
+        .ruling
+        .as_ref()
+        .map(|ruling| ruling.rule.as_str())
+        .unwrap_or_default();
+    let reason = entry.reason();
+    match entry.outcome {
+        Outcome::Transitioned | Outcome::Repaired => tracing::info!(
+            session = %session.id,
+            from = %entry.from(),
+            to = %entry.to(),
+            rule,
+            transition,
+            exclusive = entry.exclusive,
+            reason,
+            "session moved"
+        ),
+        Outcome::Failed => tracing::error!(session = %session.id, rule, reason, "write failed"),
+        _ => tracing::warn!(session = %session.id, rule, reason, "write did not go through"),
+    }
+}
+
+/// Whether a transition changed its record.
+pub fn was_written(transition: &Transition) -> bool {
+    matches!(transition.standing, Standing::Written { .. })
+}
+
+/// The write of a transition, as its source proposed it.
+pub fn proposal_of(transition: &Transition) -> Proposal {
+    Proposal {
+        id: transition.session.clone(),
+        before: transition.revision_before.clone(),
+        after: transition.revision_after.clone(),
+        native_before: transition.native_before.clone(),
+        native_after: transition.native_after.clone(),
+        record_before: transition.record_before.clone(),
+        edits: transition.edits.clone(),
+    }
+}

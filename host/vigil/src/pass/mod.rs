@@ -1,0 +1,324 @@
+//! One pass: from the records to persisted transitions. Read [`Reconciler::pass`] first.
+//!
+//! ```text
+//! load ─► want ─► observe ─► judge ─► rule ─► commit ─► settle ─► deliver
+//! native  which   machine    wasm,    pure:   journal   journal,  notices,
+//! records facts   and forge, pure     survey, first,    schedule, each once
+//!                 gaps are            guards  then one  memory
+//!                 data                        write
+//! ```
+//!
+//! `observe` and `judge` cannot fail: what could not be learned is a gap, and a policy that failed is a hold.
+
+mod commit;
+mod deliver;
+mod judge;
+mod load;
+mod moment;
+mod observe;
+mod recover;
+mod settle;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vigil_core::decide::Ruling;
+use vigil_core::evidence::Context;
+use vigil_core::guard::Objection;
+use vigil_core::intents::Grants;
+use vigil_core::survey::Survey;
+use vigil_core::verdict::{PolicyAnswer, PolicyFailure};
+use vigil_core::{Evidence, State, Timestamp};
+use vigil_policy::{Chain, Quarantine};
+use vigil_sources::{Proposal, World};
+use vigil_store::{Store, TransitionId};
+
+pub use commit::{proposal_of, was_written};
+pub use moment::Moment;
+
+use crate::failure::Failure;
+use crate::forge::Forge;
+use crate::notify::Notifier;
+use crate::report::{self, GitHubReport, Outcome, RunReport, SessionReport, SourceReport};
+use crate::sources::Configured;
+use crate::world::Clocks;
+
+/// Everything a pass works with.
+pub struct Reconciler {
+    /// The systems whose sessions are reconciled.
+    pub sources: Vec<Configured>,
+    /// The policies.
+    pub chain: Arc<Chain>,
+    /// Where issues and pull requests are asked about.
+    pub forge: Arc<dyn Forge>,
+    /// The host name of that place, for keys of cached facts.
+    pub forge_host: String,
+    /// vigil's memory.
+    pub store: Store,
+    /// Time and waiting.
+    pub world: Arc<dyn World>,
+    /// Reads the machine's clocks; the simulation brings its own.
+    pub clocks: fn(&dyn World) -> Clocks,
+    /// Where notices go.
+    pub notifier: Notifier,
+    /// Which intents are carried out.
+    pub grants: Grants,
+    /// From one pass to the next.
+    pub interval: Duration,
+    /// The name under which leases are taken; one for each process.
+    pub holder: String,
+    /// Policies that keep failing.
+    pub quarantine: Quarantine,
+}
+
+/// How a pass is made.
+#[derive(Clone, Debug)]
+pub struct How {
+    /// Say what would be done, and change nothing anywhere.
+    pub dry_run: bool,
+    /// Look only at what is due; otherwise at everything that isn't settled.
+    pub due_only: bool,
+    /// Facts about the forge that are younger than this are taken from the cache.
+    pub facts_max_age: Duration,
+    /// How long the forge may take, all requests together.
+    pub deadline: Duration,
+    /// Which sessions; `None`: all.
+    pub only: Option<std::collections::BTreeSet<vigil_core::SessionId>>,
+    /// How much later than planned this pass comes.
+    pub overslept: Duration,
+    /// Remember what the forge said although nothing else is changed: the next look then costs nothing.
+    pub keep_facts: bool,
+}
+
+impl How {
+    /// What `run --once` does: everything, with what the forge says now.
+    pub fn once() -> Self {
+        How {
+            dry_run: false,
+            due_only: false,
+            facts_max_age: Duration::ZERO,
+            // 5 min: 10,000 sessions in batches of 25 at under a second each.
+            deadline: Duration::from_secs(300),
+            only: None,
+            overslept: Duration::ZERO,
+            keep_facts: true,
+        }
+    }
+
+    /// What `status` does: nothing is written but what the forge said.
+    pub fn look() -> Self {
+        How {
+            dry_run: true,
+            // 60 s: `watch vigil status` costs one question a minute, whatever its interval.
+            facts_max_age: Duration::from_secs(60),
+            // 10 s: a person waits for it.
+            deadline: Duration::from_secs(10),
+            ..How::once()
+        }
+    }
+}
+
+/// The sessions of one source in one pass.
+pub struct Batch {
+    /// The source.
+    pub configured: Configured,
+    /// What holds for the batch.
+    pub context: Context,
+    /// Why the records could not be read; then there are no entries.
+    pub error: Option<String>,
+    /// Why nothing may be written.
+    pub read_only: Option<Objection>,
+    /// The sessions that are looked at.
+    pub entries: Vec<Entry>,
+    /// Every session of the source, settled ones too: what is remembered about others is forgotten.
+    pub known: Vec<vigil_core::SessionId>,
+    /// What the batch shows as a whole.
+    pub survey: Survey,
+}
+
+/// One session in one pass.
+pub struct Entry {
+    /// All that is known, filled in step by step.
+    pub evidence: Evidence,
+    /// The names of the facts that the chain asked for.
+    pub asked: Vec<String>,
+    /// Why a policy cannot be asked at this look, for each policy of the chain.
+    pub failures: Vec<Option<PolicyFailure>>,
+    /// What each policy's last decision left.
+    pub memos: Vec<Option<String>>,
+    /// What the chain said.
+    pub answers: Vec<PolicyAnswer>,
+    /// What the kernel made of it.
+    pub ruling: Option<Ruling>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it ended so, when that is not the ruling's reason.
+    pub outcome_detail: Option<String>,
+    /// Guards of the shell, after the ruling's.
+    pub guards: Vec<Objection>,
+    /// The write that was proposed.
+    pub proposal: Option<Proposal>,
+    /// The journal's name for it.
+    pub transition: Option<TransitionId>,
+    /// Whether nobody else can have written in between.
+    pub exclusive: Option<bool>,
+    /// Another process reconciles it at this moment.
+    pub leased_elsewhere: bool,
+}
+
+impl Entry {
+    /// The state before.
+    pub fn from(&self) -> State {
+        self.evidence.session.state
+    }
+
+    /// The state after.
+    pub fn to(&self) -> State {
+        match (&self.ruling, self.outcome) {
+            (Some(ruling), Outcome::Transitioned | Outcome::WouldTransition) => {
+                ruling.state_after(self.from())
+            }
+            _ => self.from(),
+        }
+    }
+
+    /// The reason that people read.
+    pub fn reason(&self) -> String {
+        let ruled = self
+            .ruling
+            .as_ref()
+            .map_or_else(String::new, |ruling| ruling.reason.clone());
+        match &self.outcome_detail {
+            Some(detail) if ruled.is_empty() => detail.clone(),
+            Some(detail) => format!("{ruled}; {detail}"),
+            None => ruled,
+        }
+    }
+
+    /// Every guard that spoke, the kernel's first.
+    pub fn all_guards(&self) -> impl Iterator<Item = &Objection> {
+        self.ruling
+            .iter()
+            .flat_map(|ruling| &ruling.guards)
+            .chain(&self.guards)
+    }
+}
+
+/// What a pass came to.
+pub struct Passed {
+    /// The moment.
+    pub moment: Moment,
+    /// Every source with its sessions.
+    pub batches: Vec<Batch>,
+    /// What the forge was asked.
+    pub github: GitHubReport,
+    /// Something that concerns all: no token, the forge is down.
+    pub trouble: Option<String>,
+}
+
+impl Reconciler {
+    /// Makes one pass. An error means that vigil's own memory failed; everything else is in what it returns.
+    pub async fn pass(&mut self, how: &How) -> Result<Passed, Failure> {
+        let moment = self.moment(how)?;
+        if !how.dry_run {
+            self.recover(&moment)?;
+        }
+        let mut batches = self.load(how, &moment).await?;
+        self.want(&mut batches).await?;
+        let asked = self.observe(&mut batches, how, &moment).await?;
+        self.judge(&mut batches).await?;
+        self.rule(&mut batches, &moment)?;
+        if !how.dry_run {
+            self.commit(&mut batches, &moment).await?;
+            self.settle(&batches, &asked, &moment)?;
+            self.deliver(&batches, &asked, &moment).await?;
+        } else {
+            self.propose(&mut batches).await?;
+            if how.keep_facts {
+                self.store
+                    .put_facts(&asked.learned)
+                    .map_err(crate::memory::failed)?;
+            }
+        }
+        Ok(Passed {
+            moment,
+            github: asked.github,
+            trouble: asked.trouble.map(|trouble| trouble.to_string()),
+            batches,
+        })
+    }
+}
+
+impl Passed {
+    /// The report of `vigil run`. `ended`: when the pass was over.
+    pub fn report(&self, dry_run: bool, ended: Timestamp) -> RunReport {
+        RunReport {
+            schema: report::RUN.to_owned(),
+            now: crate::ui::moment(self.moment.now),
+            dry_run,
+            sources: self.sources(),
+            sessions: self.batches.iter().flat_map(sessions).collect(),
+            github: self.github.clone(),
+            took_ms: ended.0.saturating_sub(self.moment.now.0),
+        }
+    }
+
+    /// Every source, read or not.
+    pub fn sources(&self) -> Vec<SourceReport> {
+        self.batches
+            .iter()
+            .map(|batch| SourceReport {
+                name: batch.configured.source.name().to_owned(),
+                kind: batch.configured.source.kind().to_owned(),
+                error: batch.error.clone(),
+            })
+            .collect()
+    }
+
+    /// Whether a source, GitHub or a write failed: exit code 1.
+    pub fn failed(&self) -> bool {
+        self.trouble.is_some()
+            || self.batches.iter().any(|batch| {
+                batch.error.is_some()
+                    || batch
+                        .entries
+                        .iter()
+                        .any(|entry| entry.outcome == Outcome::Failed)
+            })
+    }
+}
+
+fn sessions(batch: &Batch) -> impl Iterator<Item = SessionReport> + '_ {
+    batch.entries.iter().map(|entry| {
+        let session = &entry.evidence.session;
+        let written = matches!(
+            entry.outcome,
+            Outcome::Transitioned | Outcome::Repaired | Outcome::WouldTransition
+        );
+        let to_native = match &entry.proposal {
+            Some(proposal) if written => proposal.native_after.clone(),
+            _ => session.native_state.clone(),
+        };
+        let ruling = entry.ruling.as_ref();
+        SessionReport {
+            source: session.id.source.clone(),
+            id: session.id.id.clone(),
+            from: entry.from(),
+            to: entry.to(),
+            from_native: session.native_state.clone(),
+            to_native,
+            outcome: entry.outcome,
+            rule: ruling.map_or_else(String::new, |ruling| ruling.rule.clone()),
+            policy: ruling.and_then(|ruling| ruling.policy.clone()),
+            policy_digest: ruling.and_then(|ruling| ruling.policy_digest.clone()),
+            reason: entry.reason(),
+            guards: entry.all_guards().map(Into::into).collect(),
+            gaps: report::gaps(&entry.evidence),
+            transition_id: entry
+                .transition
+                .filter(|_| matches!(entry.outcome, Outcome::Transitioned | Outcome::Repaired))
+                .map(|id| id.to_string()),
+            exclusive: entry.exclusive,
+        }
+    })
+}

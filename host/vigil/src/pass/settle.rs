@@ -1,0 +1,146 @@
+//! What is kept of a pass: the journal, when to look again, and what the next pass compares with.
+
+use std::collections::BTreeMap;
+
+use vigil_core::{SessionId, Timestamp, requeue};
+use vigil_store::{Entry as JournalEntry, Look, Memo};
+
+use super::observe::Asked;
+use super::{Batch, Entry, Moment, Reconciler};
+use crate::failure::Failure;
+use crate::memory;
+use crate::report::Outcome;
+
+impl Reconciler {
+    /// Writes down what the pass came to.
+    pub(super) fn settle(
+        &mut self,
+        batches: &[Batch],
+        asked: &Asked,
+        moment: &Moment,
+    ) -> Result<(), Failure> {
+        self.store
+            .put_facts(&asked.learned)
+            .map_err(memory::failed)?;
+        for batch in batches.iter().filter(|batch| batch.error.is_none()) {
+            self.journal(batch, moment)?;
+            self.remember(batch, moment)?;
+            self.schedule_next(batch, moment)?;
+        }
+        self.store
+            .put_mark(&moment.mark())
+            .map_err(memory::failed)?;
+        self.store.release(&self.holder).map_err(memory::failed)?;
+        Ok(())
+    }
+
+    fn journal(&mut self, batch: &Batch, moment: &Moment) -> Result<(), Failure> {
+        let reasons: Vec<String> = batch.entries.iter().map(Entry::reason).collect();
+        let guards: Vec<Vec<_>> = batch
+            .entries
+            .iter()
+            .map(|entry| entry.all_guards().cloned().collect())
+            .collect();
+        let entries: Vec<JournalEntry<'_>> = batch
+            .entries
+            .iter()
+            .zip(reasons.iter().zip(&guards))
+            .filter_map(|(entry, (reason, guards))| {
+                let ruling = entry.ruling.as_ref()?;
+                let spoke = entry
+                    .answers
+                    .iter()
+                    .find(|answer| Some(&answer.policy) == ruling.policy.as_ref());
+                Some(JournalEntry {
+                    session: &entry.evidence.session.id,
+                    from: entry.from(),
+                    to: entry.to(),
+                    outcome: entry.outcome.as_str(),
+                    rule: &ruling.rule,
+                    policy: ruling.policy.as_deref(),
+                    policy_digest: ruling.policy_digest.as_deref(),
+                    settings_digest: spoke.map(|answer| answer.settings_digest.as_str()),
+                    verdict: ruling.proposed.as_ref(),
+                    answers: &entry.answers,
+                    guards,
+                    reason,
+                    transition: entry.transition,
+                    evidence: &entry.evidence,
+                    at: moment.now,
+                })
+            })
+            .collect();
+        self.store.record(&entries).map_err(memory::failed)
+    }
+
+    fn remember(&mut self, batch: &Batch, moment: &Moment) -> Result<(), Failure> {
+        let name = batch.configured.source.name();
+        let alive: BTreeMap<SessionId, Timestamp> = batch
+            .survey
+            .alive
+            .iter()
+            .map(|id| (id.clone(), moment.now))
+            .collect();
+        self.store
+            .put_seen_alive(name, &alive)
+            .map_err(memory::failed)?;
+        self.store
+            .put_lost(name, &batch.survey.lost)
+            .map_err(memory::failed)?;
+        let mut memos = Vec::new();
+        for entry in &batch.entries {
+            for answer in &entry.answers {
+                if let Ok(decision) = &answer.answer {
+                    memos.push(Memo {
+                        session: &entry.evidence.session.id,
+                        policy: &answer.policy,
+                        text: decision.memo.as_deref(),
+                    });
+                }
+            }
+        }
+        self.store
+            .put_memos(&memos, moment.now)
+            .map_err(memory::failed)
+    }
+
+    fn schedule_next(&mut self, batch: &Batch, moment: &Moment) -> Result<(), Failure> {
+        let name = batch.configured.source.name();
+        let before: BTreeMap<SessionId, u32> = self
+            .store
+            .schedule(name, moment.now)
+            .map_err(memory::failed)?
+            .into_iter()
+            .map(|look| (look.session, look.attempts))
+            .collect();
+        let mut looks = Vec::with_capacity(batch.entries.len());
+        for entry in &batch.entries {
+            let Some(ruling) = &entry.ruling else {
+                continue;
+            };
+            let session = &entry.evidence.session;
+            let unknown = entry
+                .evidence
+                .gaps()
+                .iter()
+                .any(|(fact, _)| entry.asked.iter().any(|asked| asked == fact));
+            let troubled = unknown || matches!(entry.outcome, Outcome::Conflict | Outcome::Failed);
+            let attempts = before.get(&session.id).copied().unwrap_or_default();
+            let next = requeue::requeue(
+                &session.id,
+                ruling,
+                troubled,
+                attempts,
+                self.interval,
+                moment.now,
+            );
+            looks.push(Look {
+                session: session.id.clone(),
+                at: next.at,
+                attempts: next.attempts,
+                why: ruling.rule.clone(),
+            });
+        }
+        self.store.put_schedule(&looks).map_err(memory::failed)
+    }
+}

@@ -1,0 +1,254 @@
+//! What commands print with `--json`: documented, versioned, and only ever added to within a version.
+
+use serde::{Deserialize, Serialize};
+use vigil_core::decide::{Action, Ruling};
+use vigil_core::guard::Objection;
+use vigil_core::{Evidence, State, Timestamp};
+
+use crate::ui;
+
+/// The schema of `vigil run --json`.
+pub const RUN: &str = "vigil.run/1";
+/// The schema of `vigil status --json`.
+pub const STATUS: &str = "vigil.status/1";
+/// The schema of `vigil explain --json`.
+pub const EXPLAIN: &str = "vigil.explain/1";
+/// The schema of `vigil history --json`.
+pub const HISTORY: &str = "vigil.history/1";
+
+/// One pass.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunReport {
+    /// [`RUN`].
+    pub schema: String,
+    /// The moment of the pass, RFC 3339.
+    pub now: String,
+    /// Nothing was changed anywhere.
+    pub dry_run: bool,
+    /// Every source that was read, or could not be.
+    pub sources: Vec<SourceReport>,
+    /// One entry for each session that was looked at.
+    pub sessions: Vec<SessionReport>,
+    /// What GitHub was asked.
+    pub github: GitHubReport,
+    /// Wall time of the pass, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// One source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceReport {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The kind of system.
+    pub kind: String,
+    /// Why it could not be read; null: it was.
+    pub error: Option<String>,
+}
+
+/// What became of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Its record has another state now.
+    Transitioned,
+    /// It would have, without `--dry-run` or `mode = "observe"`.
+    WouldTransition,
+    /// Its record was put right within its state.
+    Repaired,
+    /// Nothing to do, or nothing that can be said.
+    Held,
+    /// A policy proposed a move and a guard refused it.
+    Refused,
+    /// Someone else wrote first, or reconciles it at this moment: it is looked at again.
+    Conflict,
+    /// The write failed.
+    Failed,
+}
+
+impl Outcome {
+    /// The word in JSON and on screen.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Transitioned => "transitioned",
+            Outcome::WouldTransition => "would-transition",
+            Outcome::Repaired => "repaired",
+            Outcome::Held => "held",
+            Outcome::Refused => "refused",
+            Outcome::Conflict => "conflict",
+            Outcome::Failed => "failed",
+        }
+    }
+
+    /// What a ruling comes to when nothing is written.
+    pub fn unwritten(ruling: &Ruling) -> Outcome {
+        match ruling.action {
+            Action::Hold => Outcome::Held,
+            Action::Refuse => Outcome::Refused,
+            Action::Move(_) | Action::Repair(_) => Outcome::WouldTransition,
+        }
+    }
+}
+
+/// One session of a pass.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SessionReport {
+    /// The source's name.
+    pub source: String,
+    /// Unique within the source.
+    pub id: String,
+    /// The state before.
+    pub from: State,
+    /// The state after; equal to `from` unless it moved.
+    pub to: State,
+    /// The owner's word before.
+    pub from_native: String,
+    /// The owner's word after; equal to `from_native` unless it was written.
+    pub to_native: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The code of the rule that spoke.
+    pub rule: String,
+    /// The policy that spoke; null: none did.
+    pub policy: Option<String>,
+    /// Its digest.
+    pub policy_digest: Option<String>,
+    /// One sentence.
+    pub reason: String,
+    /// The guards that spoke.
+    pub guards: Vec<GuardReport>,
+    /// What could not be learned.
+    pub gaps: Vec<GapReport>,
+    /// For `vigil undo`; null: nothing was written.
+    pub transition_id: Option<String>,
+    /// False: it was written past a lock whose holder is wedged. Null: nothing was written.
+    pub exclusive: Option<bool>,
+}
+
+/// A guard that spoke.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardReport {
+    /// Its stable code.
+    pub code: String,
+    /// What it saw.
+    pub detail: String,
+}
+
+impl From<&Objection> for GuardReport {
+    fn from(objection: &Objection) -> Self {
+        GuardReport {
+            code: objection.code.as_str().to_owned(),
+            detail: objection.detail.clone(),
+        }
+    }
+}
+
+/// A fact that could not be learned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GapReport {
+    /// The fact's name.
+    pub fact: String,
+    /// The registered kind.
+    pub kind: String,
+    /// What happened.
+    pub detail: String,
+    /// Since when, RFC 3339; null: this is the first time.
+    pub since: Option<String>,
+}
+
+/// All gaps of the evidence.
+pub fn gaps(evidence: &Evidence) -> Vec<GapReport> {
+    evidence
+        .gaps()
+        .into_iter()
+        .map(|(fact, gap)| GapReport {
+            fact: fact.to_owned(),
+            kind: gap.kind.to_string(),
+            detail: gap.detail.clone(),
+            since: gap.since.map(ui::moment),
+        })
+        .collect()
+}
+
+/// What GitHub was asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitHubReport {
+    /// Requests that were sent.
+    pub requests: u64,
+    /// Points that they cost.
+    pub points: u64,
+    /// Points that are left in this hour; null: nobody said.
+    pub remaining: Option<u64>,
+}
+
+/// What is true now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// [`STATUS`].
+    pub schema: String,
+    /// When it was looked at, RFC 3339.
+    pub now: String,
+    /// Nobody was asked.
+    pub offline: bool,
+    /// Every source that was read, or could not be.
+    pub sources: Vec<SourceReport>,
+    /// Sources that are paused.
+    pub paused: Vec<String>,
+    /// Alerts that are open.
+    pub alerts: Vec<AlertReport>,
+    /// One entry for each session that isn't settled; with `--all` for every one.
+    pub sessions: Vec<StatusSession>,
+    /// What GitHub was asked.
+    pub github: GitHubReport,
+}
+
+/// An alert that is open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertReport {
+    /// Stable, for example `github-unauthenticated`.
+    pub key: String,
+    /// For people.
+    pub text: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+}
+
+/// One session as it is recorded and as it is judged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatusSession {
+    /// The source's name.
+    pub source: String,
+    /// Unique within the source.
+    pub id: String,
+    /// `owner/name`.
+    pub repo: Option<String>,
+    /// The issue's number.
+    pub issue: Option<u64>,
+    /// The pull request's number, from the record or from GitHub.
+    pub pr: Option<u64>,
+    /// What the record says.
+    pub recorded_state: State,
+    /// What the chain and the guards say; null: it could not be judged, or nobody looked.
+    pub judged_state: Option<State>,
+    /// The owner's word.
+    pub native_state: String,
+    /// The record says running and nothing shows for it.
+    pub stale: bool,
+    /// Since when, RFC 3339.
+    pub stale_since: Option<String>,
+    /// What a pass does with it, or did last.
+    pub outcome: Outcome,
+    /// The code of the rule that spoke; null: nobody has looked yet.
+    pub rule: Option<String>,
+    /// One sentence.
+    pub reason: Option<String>,
+    /// How old the evidence of the judgement is, in seconds; null: there is none.
+    pub evidence_age_s: Option<u64>,
+    /// What could not be learned.
+    pub gaps: Vec<GapReport>,
+}
+
+/// How old something learned at `at` is, in whole seconds.
+pub fn age_s(at: Timestamp, now: Timestamp) -> u64 {
+    at.age(now).as_secs()
+}

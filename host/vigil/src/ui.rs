@@ -1,0 +1,166 @@
+//! The only place that prints. Results go to standard output, events and errors to standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+use vigil_core::{State, Timestamp};
+
+use crate::failure::Failure;
+
+/// Where and how a command prints.
+#[derive(Clone, Copy, Debug)]
+pub struct Ui {
+    /// Results as JSON, one document.
+    pub json: bool,
+}
+
+/// Yellow: look at this.
+pub const NOTICE: Style = AnsiColor::Yellow.on_default();
+/// Red: something failed.
+pub const ALARM: Style = AnsiColor::Red.on_default().bold();
+/// Green: as it should be.
+pub const GOOD: Style = AnsiColor::Green.on_default();
+/// Bold: headings.
+pub const HEAD: Style = Style::new().bold();
+/// Dim: what is only there for completeness.
+pub const FAINT: Style = Style::new().dimmed();
+
+impl Ui {
+    /// Prints a result in one line. A reader that went away is no error.
+    pub fn line(self, text: impl AsRef<str>) {
+        let mut out = anstream::stdout().lock();
+        ignore_broken_pipe(writeln!(out, "{}", text.as_ref()));
+    }
+
+    /// Prints a JSON document.
+    pub fn document(self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|error| Failure::world("failed to write the result as JSON").because(error))?;
+        self.line(text);
+        Ok(())
+    }
+
+    /// Prints a heading with what belongs to it.
+    pub fn heading(self, text: impl AsRef<str>) {
+        self.line(format!("{HEAD}{}{HEAD:#}", text.as_ref()));
+    }
+
+    /// Prints a table: as wide as the terminal, without frames, so that it can be cut and searched.
+    pub fn table(self, heads: &[&str], rows: Vec<Vec<String>>) {
+        let mut table = Table::new();
+        table
+            .load_style(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic);
+        if !io::stdout().is_terminal() {
+            // In a pipe a row is a line, however long.
+            table.set_content_arrangement(ContentArrangement::Disabled);
+        }
+        table.set_header(heads.iter().map(|head| head.to_uppercase()));
+        for row in rows {
+            table.add_row(row);
+        }
+        for line in table.to_string().lines() {
+            self.line(line.trim_end());
+        }
+    }
+
+    /// Prints a remark for people on standard error; nothing while results go out as JSON to a pipe.
+    pub fn remark(self, text: impl AsRef<str>) {
+        let mut err = anstream::stderr().lock();
+        ignore_broken_pipe(writeln!(err, "{}", text.as_ref()));
+    }
+
+    /// Prints a failure with its causes and hints, once.
+    pub fn failure(self, failure: &Failure) {
+        let mut err = anstream::stderr().lock();
+        ignore_broken_pipe(writeln!(err, "{ALARM}error{ALARM:#}: {failure}"));
+        for hint in failure.hints() {
+            ignore_broken_pipe(writeln!(err, "{NOTICE}hint{NOTICE:#}: {hint}"));
+        }
+    }
+}
+
+fn ignore_broken_pipe(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() == io::ErrorKind::BrokenPipe
+    {
+        // The reader has what it wanted, for example `vigil status | head`.
+        std::process::exit(i32::from(crate::failure::EXIT_DONE));
+    }
+}
+
+/// Text in `style`.
+pub fn styled(style: Style, text: impl AsRef<str>) -> String {
+    format!("{style}{}{style:#}", text.as_ref())
+}
+
+/// A state by its name, with a colour beside the word.
+pub fn state(state: State) -> String {
+    let style = match state {
+        State::Running | State::Maintaining => GOOD,
+        State::Blocked | State::Interrupted => NOTICE,
+        State::Failed => ALARM,
+        State::Queued | State::Succeeded | State::Closed => Style::new(),
+    };
+    styled(style, state.as_str())
+}
+
+/// A moment as people and programs read it: RFC 3339, UTC, whole seconds.
+pub fn moment(at: Timestamp) -> String {
+    match i64::try_from(at.0 / 1000)
+        .ok()
+        .and_then(|s| jiff::Timestamp::from_second(s).ok())
+    {
+        Some(time) => time.to_string(),
+        None => format!("{at} s after the epoch"),
+    }
+}
+
+/// How long ago `at` was: the two largest units at the most.
+pub fn age(at: Timestamp, now: Timestamp) -> String {
+    span_ms(at.age(now).as_millis())
+}
+
+/// A length of time: the two largest units at the most.
+pub fn span_ms(ms: u128) -> String {
+    let seconds = ms / 1000;
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min"),
+        (0, _, 0) => format!("{hours} h"),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        (_, 0, _) => format!("{days} d"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+/// `1 session`, `2 sessions`.
+pub fn count(n: usize, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_says_its_two_largest_units() {
+        for (ms, words) in [
+            (0, "0 s"),
+            (59_999, "59 s"),
+            (109 * 60_000, "1 h 49 min"),
+            (7_200_000, "2 h"),
+            (26 * 3_600_000, "1 d 2 h"),
+        ] {
+            assert_eq!(span_ms(ms), words);
+        }
+    }
+
+    #[test]
+    fn a_moment_is_rfc_3339() {
+        assert_eq!(moment(Timestamp(1_774_546_268_999)), "2026-03-26T17:31:08Z");
+    }
+}
