@@ -25,6 +25,8 @@ const MAINTENANCE_IN_FLIGHT: &str = "maintenance-in-flight";
 ///   does then (a clean-up after the merge, a dispatch into the same worktree and branch) may take unsaved work along.
 ///   When the issue is closed vigil's `monitoring_stopped_at` keeps it away: without that field its next scan removes
 ///   the worktree of a rightly written `success`.
+/// - What a record says about an earlier block may stay in it: Vigilante looks at `resume_required`, `resume_after`
+///   and the blocked stage only while the status is `blocked`.
 /// - `incomplete` makes it run the agent again on every scan, without limit and whatever the issue; `failed` is
 ///   dispatched anew; `running` and `queued` are work, which only Vigilante can start. None of these is written.
 pub(crate) fn owner_effects() -> OwnerEffects {

@@ -182,19 +182,21 @@ fn holder(file: &File) -> String {
 
 /// Since when every sign of a scan has been still: at least [`WEDGED_AFTER`].
 ///
-/// Every sign has to be there. `logs/vigilante.log` and `logs/access.jsonl` are written by every scan; a missing or
-/// unreadable one, or one from the future, says nothing, and what says nothing is no proof. `watchlist.json` has the
-/// end of each target's last scan; a target that was never scanned counts from when it was added, and a list without
-/// targets has nothing that could have been stamped. A window of silence starts anew when the machine boots or wakes.
+/// `logs/vigilante.log` has to be there: Vigilante notes in it that a scan begins and each command that it starts.
+/// `logs/access.jsonl` gets a line when a command ends, so that it is missing where the first command of a home never
+/// ended, which is one way to be stuck; beside a found `vigilante.log` that is an absence, and no gap. `watchlist.json`
+/// has the end of each target's last scan; a target that was never scanned counts from when it was added, and a list
+/// without targets has nothing that could have been stamped. What is unreadable or from the future says nothing, and
+/// what says nothing is no proof. A window of silence starts anew when the machine boots or wakes.
 ///
 /// # Errors
 /// What speaks against it, in words.
 fn still_since(home: &Path, world: &dyn World) -> Result<Timestamp, String> {
     let now = world.now();
-    let mut signs = vec![
-        written_at(home, "logs/vigilante.log")?,
-        written_at(home, "logs/access.jsonl")?,
-    ];
+    let log = "logs/vigilante.log";
+    let started = written_at(home, log)?.ok_or_else(|| format!("{log} is not there"))?;
+    let mut signs = vec![started];
+    signs.extend(written_at(home, "logs/access.jsonl")?);
     signs.extend(scanned_at(home)?);
     signs.extend(
         [
@@ -221,12 +223,16 @@ fn still_since(home: &Path, world: &dyn World) -> Result<Timestamp, String> {
     Ok(newest)
 }
 
-/// When the file `name` below `home` was last written.
-fn written_at(home: &Path, name: &str) -> Result<(String, Timestamp), String> {
-    let meta = fs::metadata(home.join(name)).map_err(|error| format!("{name}: {error}"))?;
+/// When the file `name` below `home` was last written; `None`: there is no such file.
+fn written_at(home: &Path, name: &str) -> Result<Option<(String, Timestamp)>, String> {
+    let meta = match fs::metadata(home.join(name)) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("{name}: {error}")),
+    };
     let millis = i128::from(meta.mtime()) * 1000 + i128::from(meta.mtime_nsec() / 1_000_000);
     let at = u64::try_from(millis).map_err(|_| format!("{name} was written before 1970"))?;
-    Ok((name.to_owned(), Timestamp(at)))
+    Ok(Some((name.to_owned(), Timestamp(at))))
 }
 
 /// One target of `watchlist.json`, as far as it matters here.

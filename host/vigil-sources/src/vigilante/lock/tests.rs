@@ -135,8 +135,14 @@ fn whatever_is_not_provably_still_is_busy() {
         ("no log", |home| {
             fs::remove_file(home.join("logs/vigilante.log")).unwrap();
         }),
-        ("no list of commands", |home| {
+        ("no logs at all", |home| {
+            fs::remove_file(home.join("logs/vigilante.log")).unwrap();
             fs::remove_file(home.join("logs/access.jsonl")).unwrap();
+        }),
+        ("a list of commands that cannot be looked at", |home| {
+            let path = home.join("logs/access.jsonl");
+            fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink("access.jsonl", path).unwrap();
         }),
         ("no watch list", |home| {
             fs::remove_file(home.join("watchlist.json")).unwrap();
@@ -185,6 +191,13 @@ fn silence_counts_from_the_last_start_and_wake_up() {
     assert_eq!(look(old, old), Ok(NOW.before(minutes(10))));
     assert!(look(young, None).is_err());
     assert!(look(None, young).is_err());
+}
+
+#[test]
+fn a_home_whose_first_command_never_ended_can_be_stuck() {
+    let home = wedged();
+    fs::remove_file(home.path().join("logs/access.jsonl")).unwrap();
+    assert!(still_since(home.path(), &TestWorld::new()).is_ok());
 }
 
 #[test]
