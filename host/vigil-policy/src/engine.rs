@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
@@ -77,8 +77,7 @@ pub(crate) const TABLE_ELEMENTS_MAX: usize = 20_000;
 const MEMORY_RESIDENT_BYTES: usize = 1 << 20;
 
 struct Shared {
-    // Dropped first: the ticker ends when its sender is gone.
-    _ticker: Sender<()>,
+    _ticker: Ticker,
     wasmtime: wasmtime::Engine,
     limits: Limits,
     cache: Option<CodeCache>,
@@ -127,7 +126,7 @@ impl Engine {
         for note in &notes {
             tracing::warn!(note = note.as_str(), "policy engine set up with less");
         }
-        let ticker = start_ticker(&wasmtime).map_err(EngineError::Ticker)?;
+        let ticker = Ticker::start(&wasmtime).map_err(EngineError::Ticker)?;
         Ok(Engine {
             shared: Arc::new(Shared {
                 _ticker: ticker,
@@ -256,21 +255,58 @@ fn wasmtime_config(limits: &Limits, pooling: bool) -> Config {
     config
 }
 
-/// Starts the thread that makes deadlines pass. It holds the engine weakly and ends with it.
-fn start_ticker(engine: &wasmtime::Engine) -> std::io::Result<Sender<()>> {
-    let weak = engine.weak();
-    let (alive, ended) = mpsc::channel::<()>();
-    thread::Builder::new()
-        .name("vigil-policy-clock".to_owned())
-        .stack_size(256 << 10)
-        .spawn(move || {
-            // Nothing is ever sent: the channel closes when the engine is dropped.
-            while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                match weak.upgrade() {
-                    Some(engine) => engine.increment_epoch(),
-                    None => break,
+/// The thread that makes deadlines pass. It holds the engine weakly, and is gone when this is.
+struct Ticker {
+    alive: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    fn start(engine: &wasmtime::Engine) -> std::io::Result<Self> {
+        let weak = engine.weak();
+        let (alive, ended) = mpsc::channel::<()>();
+        let thread = thread::Builder::new()
+            .name("vigil-policy-clock".to_owned())
+            .stack_size(256 << 10)
+            .spawn(move || {
+                // Nothing is ever sent: the channel closes when the sender is dropped.
+                while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                    match weak.upgrade() {
+                        Some(engine) => engine.increment_epoch(),
+                        None => break,
+                    }
                 }
-            }
-        })?;
-    Ok(alive)
+            })?;
+        Ok(Ticker {
+            alive: Some(alive),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        drop(self.alive.take());
+        if let Some(thread) = self.thread.take() {
+            // It ends at once: the closed channel wakes it. Had it panicked, there would be nothing left to do.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_ends_with_its_engine() {
+        let engine = Engine::new(EngineConfig::default()).unwrap();
+        let clone = engine.clone();
+        let weak = engine.wasmtime().weak();
+        drop(engine);
+        assert!(weak.upgrade().is_some());
+        // Dropping the last one waits for the thread, so nobody is left who could hold it.
+        drop(clone);
+        assert!(weak.upgrade().is_none());
+    }
 }
