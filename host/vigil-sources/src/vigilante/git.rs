@@ -5,7 +5,7 @@
 //! when git compares a changed file: without them every such file would seem changed. They run with vigil's rights,
 //! as they run whenever Vigilante asks git the same question.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -89,8 +89,8 @@ pub(crate) struct Repository {
     pub(crate) dir: PathBuf,
     /// The folder that all its worktrees share, links followed.
     pub(crate) common: PathBuf,
-    /// Full names of its branches and remote branches.
-    refs: HashSet<String>,
+    /// Its branches and remote branches by their full names, each with its newest commit.
+    refs: HashMap<String, String>,
 }
 
 struct Output {
@@ -144,13 +144,14 @@ impl Git {
                 &dir,
                 &[
                     "for-each-ref",
-                    "--format=%(refname)",
+                    "--format=%(objectname) %(refname)",
                     "refs/heads",
                     "refs/remotes",
                 ],
             )?
             .lines()
-            .map(str::to_owned)
+            .filter_map(|line| line.split_once(' '))
+            .map(|(commit, name)| (name.to_owned(), commit.to_owned()))
             .collect();
         Ok(Repository { dir, common, refs })
     }
@@ -224,30 +225,43 @@ impl Git {
             Ok(None) => return no_branch(branch, now),
             Ok(Some(found)) => found,
         };
-        let commit = format!("{head}^{{commit}}");
-        match self.run(&repository.dir, &["cat-file", "-e", &commit]) {
-            Err(gap) => return Fact::Unknown(gap),
-            Ok(output) if output.code == Some(0) => {}
-            Ok(_) => {
-                return match self.unpushed(repository, place, branch, now) {
-                    Fact::Found(0) => Fact::Found(0),
-                    Fact::Found(_) | Fact::NotAsked => Fact::unknown(
-                        GapKind::NoControl,
-                        format!(
-                            "commit {head} is not in {}; fetch it to compare the branch with it",
-                            repository.dir.display()
-                        ),
-                    ),
-                    other => other,
-                };
-            }
+        // The usual case needs no git: branch and worktree stand where the pull request ends.
+        if tips
+            .iter()
+            .all(|tip| repository.commit(place, tip).as_deref() == Some(head))
+        {
+            return Fact::Found(0);
         }
-        let known = bases.iter().filter(|base| repository.refs.contains(*base));
+        let known = bases
+            .iter()
+            .filter(|base| repository.refs.contains_key(*base));
         let mut arguments = vec!["rev-list", "--count", "--not", head];
         arguments.extend(known.map(String::as_str));
         arguments.push("--not");
         arguments.extend(tips.iter().map(String::as_str));
-        self.count(dir, &arguments)
+        let counted = self.count(dir, &arguments);
+        let Fact::Unknown(gap) = counted else {
+            return counted;
+        };
+        if gap.kind == GapKind::TimedOut {
+            return Fact::Unknown(gap);
+        }
+        let commit = format!("{head}^{{commit}}");
+        match self.run(&repository.dir, &["cat-file", "-e", &commit]) {
+            Err(gap) => Fact::Unknown(gap),
+            // The commit is here, so that something else is wrong.
+            Ok(output) if output.code == Some(0) => Fact::Unknown(gap),
+            Ok(_) => match self.unpushed(repository, place, branch, now) {
+                Fact::Found(1..) | Fact::NotAsked => Fact::unknown(
+                    GapKind::NoControl,
+                    format!(
+                        "commit {head} is not in {}; fetch it to compare the branch with it",
+                        repository.dir.display()
+                    ),
+                ),
+                other => other,
+            },
+        }
     }
 
     fn count(&self, dir: &Path, arguments: &[&str]) -> Fact<u32> {
@@ -347,6 +361,21 @@ impl Git {
 }
 
 impl Repository {
+    /// The commit that `tip` stands for. `None`: it cannot be told without asking git.
+    fn commit(&self, place: &Place, tip: &str) -> Option<String> {
+        if let Some(commit) = self.refs.get(tip) {
+            return Some(commit.clone());
+        }
+        let Place::Linked { git_dir, .. } = place else {
+            return None;
+        };
+        let head = fs::read_to_string(git_dir.join("HEAD")).ok()?;
+        match head.trim().strip_prefix("ref: ") {
+            Some(name) => self.refs.get(name).cloned(),
+            None => Some(head.trim().to_owned()),
+        }
+    }
+
     /// Where to ask, and what to count from: the branch and what the worktree has checked out, which differ when an
     /// agent works on another branch or on none. `None`: neither is left.
     fn tips<'a>(
@@ -356,7 +385,7 @@ impl Repository {
     ) -> Result<Option<(&'a Path, Vec<String>)>, Gap> {
         let own = branch
             .map(|branch| format!("refs/heads/{branch}"))
-            .filter(|name| self.refs.contains(name));
+            .filter(|name| self.refs.contains_key(name));
         match place {
             Place::Unknown(gap) | Place::Foreign(gap) => Err(gap.clone()),
             Place::Linked { dir, .. } => {

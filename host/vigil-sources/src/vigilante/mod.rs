@@ -1,7 +1,8 @@
 //! Vigilante: sessions in one JSON file, worktrees beside the repository, one supervisor for all agents.
 //!
-//! Reads: `record` (the text), `convert` (its meaning), `liveness` (what is to be seen on the machine). Writes: `fields`
-//! (what to change), `edit` (in the text), `lock` and `write` (safely).
+//! Reads: `record` (the text), `convert` (its meaning, with `status` and `lookup`), `liveness` (what is to be seen on the
+//! machine, with `processes`, `log`, `worktree` and `git`). Writes: `fields` (what to change), `edit` (in the text),
+//! `lock` and `write` (safely).
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

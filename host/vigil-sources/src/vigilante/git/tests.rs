@@ -162,6 +162,31 @@ fn a_head_that_is_not_here_says_nothing_unless_all_is_pushed() {
 }
 
 #[test]
+fn where_branch_and_worktree_stand_at_the_head_git_is_not_asked() {
+    let scene = Scene::with_remote();
+    let head = commit(&scene.worktree, "second");
+    let opened = open(&scene);
+    let none = Git::new(&scene.root().join("no-git"));
+    let beyond = |place: &Place, head: &str| {
+        none.beyond(opened.repository(), place, Some(BRANCH), &[], head, NOW)
+    };
+    assert_eq!(beyond(&opened.place, &head), Fact::Found(0));
+    let first = scene::git(&scene.repo, &["rev-parse", "main"]);
+    assert_eq!(
+        kind(&beyond(&opened.place, &first)),
+        Some(&GapKind::Unsupported)
+    );
+    // The branch stands there, and the worktree elsewhere.
+    scene::git(&scene.worktree, &["checkout", "-q", "--detach", "main"]);
+    assert_eq!(
+        kind(&beyond(&opened.place, &head)),
+        Some(&GapKind::Unsupported)
+    );
+    scene::git(&scene.worktree, &["checkout", "-q", "--detach", &head]);
+    assert_eq!(beyond(&opened.place, &head), Fact::Found(0));
+}
+
+#[test]
 fn only_a_repository_is_one_and_not_a_folder_inside_it() {
     let scene = Scene::new();
     let inside = scene.repo.join("src");
