@@ -133,14 +133,15 @@ impl Problem {
 fn problem(error: &Value, query: &Query) -> Problem {
     let message = error.get("message").and_then(Value::as_str).unwrap_or("");
     let kind = error.get("type").and_then(Value::as_str).unwrap_or("");
+    let place = place(error.get("path"), query);
     Problem {
-        place: place(error.get("path"), query),
-        class: class(kind, message),
+        class: class(kind, message, &place),
+        place,
         message: words::short(message),
     }
 }
 
-fn class(kind: &str, message: &str) -> Class {
+fn class(kind: &str, message: &str, place: &Place) -> Class {
     match kind {
         "NOT_FOUND" => Class::NotFound,
         "RATE_LIMIT" | "RATE_LIMITED" => Class::Limited,
@@ -149,12 +150,14 @@ fn class(kind: &str, message: &str) -> Class {
         "FORBIDDEN" | "INSUFFICIENT_SCOPES" => Class::Denied,
         "RESOURCE_LIMITS_EXCEEDED" | "MAX_NODE_LIMIT_EXCEEDED" => Class::TooMuch,
         "SERVICE_UNAVAILABLE" => Class::Failing,
-        // Without a type only the words are left. GitHub's own time limit comes in two of them.
-        "" if message.starts_with("Timeout on validation of query")
-            || message.starts_with("Something went wrong while executing your query") =>
+        // Without a type only the words are left. GitHub's own time limit comes in two of them. The second can also
+        // be a bug at its end: fewer questions at once help only where it is about the whole query.
+        "" if message.starts_with("Timeout on validation of query") => Class::TooMuch,
+        "" if message.starts_with("Something went wrong while executing your query") => match place
         {
-            Class::TooMuch
-        }
+            Place::Whole => Class::TooMuch,
+            _ => Class::Failing,
+        },
         other => Class::Other(words::dashed(other)),
     }
 }

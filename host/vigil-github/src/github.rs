@@ -40,7 +40,8 @@ pub struct GitHub {
 /// What all tasks that share a [`GitHub`] have to respect.
 #[derive(Default)]
 struct Line {
-    silent_until: Option<Timestamp>,
+    /// Until when to be silent, and why.
+    silence: Option<(Timestamp, String)>,
     /// Refusals in a row that named no time.
     strikes: u32,
 }
@@ -63,8 +64,8 @@ pub(crate) enum Sent {
     Refused(Gap),
     /// GitHub said to be silent until then.
     Silent(Timestamp, String),
-    /// As it said before: nothing was sent.
-    StillSilent(Timestamp),
+    /// As it said before, for this reason: nothing was sent.
+    StillSilent(Timestamp, String),
     /// The time of the whole call was up while waiting for the answer.
     OutOfTime,
     /// It was up before: nothing was sent.
@@ -83,7 +84,7 @@ impl Sent {
             Sent::TokenRejected => "token-rejected",
             Sent::Refused(_) => "refused",
             Sent::Silent(..) => "limited",
-            Sent::StillSilent(_) => "still-limited",
+            Sent::StillSilent(..) => "still-limited",
             Sent::OutOfTime => "out-of-time",
             Sent::NoTime => "no-time",
         }
@@ -141,10 +142,15 @@ impl GitHub {
         let Ok(mut line) = tokio::time::timeout_at(clock.deadline, self.line.lock()).await else {
             return Sent::NoTime;
         };
-        if let Some(until) = line.silent_until.max(not_before)
+        let told = not_before.map(|until| (until, "GitHub said to stop".to_owned()));
+        let silences = [line.silence.clone(), told];
+        if let Some((until, why)) = silences
+            .into_iter()
+            .flatten()
+            .max_by_key(|(until, _)| *until)
             && until > clock.now()
         {
-            return Sent::StillSilent(until);
+            return Sent::StillSilent(until, why);
         }
         if Instant::now() >= clock.deadline {
             return Sent::NoTime;
@@ -171,7 +177,10 @@ impl GitHub {
             Learned::Answered(answered) => {
                 line.strikes = 0;
                 // The next query would be refused, and be counted against us.
-                line.silent_until = answered.meter.empty_until(at);
+                line.silence = answered
+                    .meter
+                    .empty_until(at)
+                    .map(|until| (until, "the points of this token are used up".to_owned()));
                 Sent::Answered(answered)
             }
             Learned::Limited(limit) => Sent::Silent(line.silence(&limit, at), limit.detail),
@@ -213,7 +222,7 @@ impl Line {
             self.strikes = self.strikes.saturating_add(1);
             at.after(grown.min(SILENCE_GROWN_MAX))
         });
-        self.silent_until = Some(until);
+        self.silence = Some((until, limit.detail.clone()));
         until
     }
 }

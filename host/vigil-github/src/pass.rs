@@ -23,6 +23,11 @@ const UNANSWERED_MAX: u32 = 10;
 /// GitHub cannot answer must not make each of a thousand others a query of its own.
 const BATCH_MIN: usize = 10;
 
+/// How many queries beyond the planned ones a call may send to take apart what was too much: so many for each planned
+/// one, and some. A GitHub that can answer next to nothing at once is asked again in the next pass, not in this one.
+const SPARE_PER_QUERY: usize = 8;
+const SPARE: usize = 16;
+
 /// Pages of one branch beyond the first. With [`BRANCH_PAGE`](crate::query::BRANCH_PAGE) that makes 260 pull requests;
 /// a branch name with more is not an agent's.
 const PAGES_FURTHER_MAX: usize = 5;
@@ -41,6 +46,8 @@ pub(crate) struct Pass<'a> {
     batch: usize,
     known: HashMap<Target, Finding>,
     pages: HashMap<Target, usize>,
+    /// Queries that may still be sent again in parts.
+    spare: usize,
     usage: Usage,
     trouble: Option<Trouble>,
     limited_until: Option<Timestamp>,
@@ -59,13 +66,15 @@ impl<'a> Pass<'a> {
         clock: Clock,
         not_before: Option<Timestamp>,
     ) -> Self {
+        let waiting: VecDeque<_> = groups(asks).into();
         Pass {
             github,
             asks,
             clock,
             not_before,
             next: VecDeque::new(),
-            waiting: groups(asks).into(),
+            spare: SPARE + SPARE_PER_QUERY * waiting.len().div_ceil(github.batch),
+            waiting,
             batch: github.batch,
             known: HashMap::new(),
             pages: HashMap::new(),
@@ -153,7 +162,7 @@ impl<'a> Pass<'a> {
                 Err(stop) => stop,
             },
             Sent::Silent(until, detail) => self.limited(until, detail),
-            Sent::StillSilent(until) => self.limited(until, "GitHub said to stop".to_owned()),
+            Sent::StillSilent(until, why) => self.limited(until, why),
             Sent::Refused(gap) => Box::new(Stop {
                 trouble: Trouble::Refused {
                     detail: gap.detail.clone(),
@@ -180,7 +189,7 @@ impl<'a> Pass<'a> {
                 (1, points(query))
             }
             Sent::TokenRejected | Sent::Refused(_) | Sent::Silent(..) => (1, 0),
-            Sent::NoConnection(_) | Sent::StillSilent(_) | Sent::NoTime => (0, 0),
+            Sent::NoConnection(_) | Sent::StillSilent(..) | Sent::NoTime => (0, 0),
         };
         self.usage.requests += requests;
         self.usage.points += cost;
@@ -254,7 +263,7 @@ impl<'a> Pass<'a> {
             return Err(Stop::unanswered(gap));
         }
         if halve && questions.len() > 1 {
-            self.halve(questions);
+            self.halve(questions, &gap);
             return Ok(());
         }
         for question in &questions {
@@ -266,14 +275,27 @@ impl<'a> Pass<'a> {
     }
 
     /// Puts both halves of `questions` before everything else, and makes later queries smaller.
-    fn halve(&mut self, mut questions: Vec<Question>) {
+    fn halve(&mut self, mut questions: Vec<Question>, gap: &Gap) {
         let second = questions.split_off(questions.len().div_ceil(2));
-        for half in [second, questions] {
-            if !half.is_empty() {
-                self.next.push_front(half);
-            }
-        }
+        self.again(second, gap);
+        self.again(questions, gap);
         self.batch = (self.batch / 2).max(BATCH_MIN).min(self.batch);
+    }
+
+    /// Puts `questions` before everything else, as far as the call may still send more than was planned.
+    fn again(&mut self, questions: Vec<Question>, gap: &Gap) {
+        if questions.is_empty() {
+            return;
+        }
+        if self.spare > 0 {
+            self.spare -= 1;
+            self.next.push_front(questions);
+            return;
+        }
+        for question in &questions {
+            self.miss(question, gap);
+        }
+        self.last_gap = Some(gap.clone());
     }
 
     /// Keeps what an answer taught, and lines up what it left open.
@@ -296,11 +318,15 @@ impl<'a> Pass<'a> {
         if !pages.is_empty() {
             self.next.push_back(pages);
         }
-        match answered.again {
-            again if again.is_empty() => {}
-            // Innocent ones that got lost with another: without it they fit.
-            again if again.len() <= settled => self.next.push_front(again),
-            again => self.halve(again),
+        let gap = Gap::new(
+            GapKind::TooLarge,
+            "GitHub's budget for one query did not suffice",
+        );
+        // Where most were answered, the others are innocent ones that got lost with another, and fit without it.
+        if answered.again.len() <= settled {
+            self.again(answered.again, &gap);
+        } else {
+            self.halve(answered.again, &gap);
         }
     }
 

@@ -69,10 +69,6 @@ fn pull_request_of(answered: &Answered) -> &Fact<vigil_core::forge::PullRequest>
     }
 }
 
-fn kind<T>(fact: &Fact<T>) -> &str {
-    fact.gap().map_or("no gap", |gap| gap.kind.as_str())
-}
-
 #[test]
 fn what_github_says_is_found() {
     let learned = answered(
@@ -203,7 +199,7 @@ fn an_issue_is_absent_only_where_its_repository_answered() {
 #[test]
 fn every_type_of_error_on_an_item_is_a_gap_of_its_kind() {
     for (name, of_issue, of_pull_request) in [
-        ("NOT_FOUND", "no gap", "not-found"),
+        ("NOT_FOUND", "absent", "not-found"),
         ("FORBIDDEN", "denied", "denied"),
         ("INSUFFICIENT_SCOPES", "denied", "denied"),
         ("SERVICE_UNAVAILABLE", "unreachable", "unreachable"),
@@ -231,7 +227,7 @@ fn every_type_of_error_on_an_item_is_a_gap_of_its_kind() {
                 ),
             };
             assert_eq!(kind_of_hit, hit, "{name} on {item}");
-            assert_eq!(other, "no gap", "{name} on {item} is nobody else's");
+            assert_eq!(other, "found", "{name} on {item} is nobody else's");
         }
     }
 }
@@ -681,5 +677,54 @@ fn a_truncated_answer_teaches_nothing() {
     for end in 0..good.len() {
         let learned = receive(&one_session(), 200, &HeaderMap::new(), &good[..end]);
         assert!(matches!(learned, Learned::Lost(_)), "cut at {end}");
+    }
+}
+
+/// Whatever happens to one value of a good answer, an issue or pull request that is there never becomes absent.
+#[test]
+fn no_damage_to_a_good_answer_teaches_an_absence() {
+    let good = both(
+        issue("acme/app", 299, false),
+        pull_request(319, "MERGED", None),
+    );
+    let mut paths = Vec::new();
+    walk(&good, String::new(), &mut paths);
+    assert!(paths.len() > 30, "{paths:?}");
+    for path in paths {
+        for damage in [
+            json!(null),
+            json!(false),
+            json!(-1),
+            json!("?"),
+            json!([]),
+            json!({}),
+        ] {
+            let mut bad = good.clone();
+            *bad.pointer_mut(&path).expect("a place in the answer") = damage.clone();
+            let body = bad.to_string();
+            if let Learned::Answered(learned) =
+                receive(&one_session(), 200, &HeaderMap::new(), &body)
+            {
+                assert!(!issue_of(&learned).is_absent(), "{path}: {damage}");
+                assert!(!pull_request_of(&learned).is_absent(), "{path}: {damage}");
+            }
+        }
+    }
+}
+
+fn walk(value: &Value, path: String, paths: &mut Vec<String>) {
+    paths.push(path.clone());
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                walk(value, format!("{path}/{name}"), paths);
+            }
+        }
+        Value::Array(entries) => {
+            for (at, value) in entries.iter().enumerate() {
+                walk(value, format!("{path}/{at}"), paths);
+            }
+        }
+        _ => {}
     }
 }

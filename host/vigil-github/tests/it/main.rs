@@ -6,8 +6,14 @@
 )]
 
 mod choose;
+mod doctor;
+mod faults;
 mod learn;
 mod limits;
 mod plan;
 mod schema;
+mod secrets;
+mod silence;
 mod support;
+mod tokens;
+mod world;

@@ -1,10 +1,17 @@
 //! What the tests share: asks, answers as GitHub writes them, and a server that says what it is told to.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::SecretString;
 use serde_json::{Value, json};
-use vigil_core::Timestamp;
 use vigil_core::session::{IssueRef, Lookup, PullRequestRef};
-use vigil_github::{Ask, Wants};
+use vigil_core::{Fact, Timestamp};
+use vigil_github::{
+    Ask, GitHub, Reply, Settings, TokenChain, TokenOrigin, Tokens, Wants, graphql_url,
+};
+use vigil_model::{Handle, Model, Server};
 
 /// 2026-11-20T06:00:00Z.
 pub(crate) const NOW: Timestamp = Timestamp(1_795_154_400_000);
@@ -128,4 +135,94 @@ pub(crate) fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
             )
         })
         .collect()
+}
+
+/// What the model knows as a valid token.
+pub(crate) const TOKEN: &str = "ghp_aTokenThatNobodyMaySee0123456789";
+
+/// A model with issue 299, closed by the merged pull request 319, in `acme/app`.
+pub(crate) fn seed() -> Model {
+    let mut model = Model::new(NOW.0 - 3_600_000);
+    model.token(TOKEN);
+    model
+        .repo("acme/app")
+        .issue(299)
+        .closed_at("completed", NOW.0 - 1_800_000)
+        .label("vigilante:done")
+        .pull(319)
+        .head("vigilante/issue-299")
+        .merged_at(NOW.0 - 1_800_000);
+    model
+}
+
+/// `count` open issues in as many repositories as `repos`, each with an open pull request on a branch of its own.
+pub(crate) fn fleet(count: u64, repos: u64) -> (Model, Vec<Ask>) {
+    let mut model = Model::new(NOW.0 - 3_600_000);
+    model.token(TOKEN);
+    let mut asks = Vec::new();
+    for n in 1..=count {
+        let repo = format!("acme/app-{}", n % repos);
+        let branch = format!("vigilante/issue-{n}");
+        model.repo(&repo).issue(n).pull(n + 100_000).head(&branch);
+        asks.push(by_branch(&repo, n, &branch, ALL));
+    }
+    (model, asks)
+}
+
+/// Serves `model` with its clock standing at [`NOW`].
+pub(crate) fn serve(model: Model) -> Handle {
+    let address = ([127, 0, 0, 1], 0).into();
+    Server::start_with(model, address, Arc::new(|| NOW.0)).expect("a port on loopback")
+}
+
+/// A chain with this one token.
+pub(crate) fn tokens(secret: &str) -> Arc<TokenChain> {
+    Arc::new(TokenChain::new(vec![TokenOrigin::Env {
+        name: "GH_TOKEN".to_owned(),
+        value: Some(SecretString::from(secret.to_owned())),
+    }]))
+}
+
+/// The settings for this server, with all the time in the world.
+pub(crate) fn settings(rest_url: &str, tokens: Arc<dyn Tokens>) -> Settings {
+    Settings {
+        graphql_url: graphql_url(rest_url),
+        rest_url: rest_url.to_owned(),
+        request_timeout: Duration::from_secs(60),
+        ..Settings::github_com("vigil/0.1.0", tokens)
+    }
+}
+
+/// A client of `server` with the valid token.
+pub(crate) fn client(server: &Handle) -> GitHub {
+    GitHub::new(settings(&server.rest_url(), tokens(TOKEN))).expect("settings")
+}
+
+/// Asks with all the time in the world, and checks what holds for every reply.
+pub(crate) async fn ask(github: &GitHub, asks: &[Ask]) -> Reply {
+    let reply = github.ask(asks, NOW, Duration::from_secs(120), None).await;
+    assert_eq!(reply.answers.len(), asks.len());
+    reply
+}
+
+/// The kind of a fact: `found`, `absent`, `not-asked`, or the kind of its gap.
+pub(crate) fn kind<T>(fact: &Fact<T>) -> &str {
+    match fact {
+        Fact::Found(_) => "found",
+        Fact::Absent(_) => "absent",
+        Fact::Unknown(gap) => gap.kind.as_str(),
+        Fact::NotAsked => "not-asked",
+    }
+}
+
+/// The kinds of all issues and pull requests of a reply, each once.
+pub(crate) fn kinds(reply: &Reply) -> Vec<&str> {
+    let mut kinds: Vec<_> = reply
+        .answers
+        .iter()
+        .flat_map(|answer| [kind(&answer.issue), kind(&answer.pull_request)])
+        .collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
 }

@@ -1,0 +1,122 @@
+//! The token goes into one header, and nowhere else.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::IntoResponse;
+use http::{HeaderMap, StatusCode, header};
+use tracing_subscriber::fmt::MakeWriter;
+use vigil_github::{GitHub, TokenOrigin};
+
+use crate::support::*;
+
+/// A server that answers with `status` and a body in which the token stands, as a bad proxy might.
+async fn echo(status: StatusCode) -> (String, Arc<Mutex<Vec<HeaderMap>>>) {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let headers = seen.clone();
+    let app = Router::new().fallback(move |request: Request| {
+        let headers = headers.clone();
+        async move {
+            let token = request.headers()[header::AUTHORIZATION]
+                .to_str()
+                .unwrap_or("")
+                .to_owned();
+            headers
+                .lock()
+                .expect("the lock")
+                .push(request.headers().clone());
+            let body = serde_json::json!({
+                "message": format!("rejected: {token}"),
+                "errors": [{ "type": "FORBIDDEN", "message": format!("rejected: {token}") }],
+            });
+            (status, body.to_string()).into_response()
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("its address"));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (url, seen)
+}
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("the lock").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Captured {
+    type Writer = Captured;
+
+    fn make_writer(&'a self) -> Captured {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn the_token_is_in_no_gap_no_trouble_and_no_log() {
+    let log = Captured::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let mut said = String::new();
+    for status in [200, 400, 401, 403, 404, 429, 500, 502] {
+        let status = StatusCode::from_u16(status).expect("a status");
+        let (url, _) = echo(status).await;
+        let github = GitHub::new(settings(&url, tokens(TOKEN))).expect("settings");
+        let reply = ask(&github, &[by_number("acme/app", 1, 2, ALL)]).await;
+        assert!(!kinds(&reply).contains(&"found"));
+        said.push_str(&format!("{reply:?}"));
+        let check = github.check(NOW, std::time::Duration::from_secs(60)).await;
+        said.push_str(&format!("{check:?}"));
+    }
+    assert!(said.contains("rejected: Bearer [token]"), "{said}");
+    assert!(!said.contains(TOKEN));
+    let chain = tokens(TOKEN);
+    let origin = TokenOrigin::Env {
+        name: "GH_TOKEN".to_owned(),
+        value: Some(TOKEN.to_owned().into()),
+    };
+    assert!(!format!("{chain:?} {origin:?}").contains(TOKEN));
+    let log = String::from_utf8_lossy(&log.0.lock().expect("the lock")).into_owned();
+    assert!(log.contains("GitHub asked"), "nothing was logged: {log}");
+    assert!(!log.contains(TOKEN));
+}
+
+#[tokio::test]
+async fn a_request_says_who_asks_once() {
+    let (url, seen) = echo(StatusCode::UNAUTHORIZED).await;
+    let github = GitHub::new(settings(&url, tokens(TOKEN))).expect("settings");
+    ask(&github, &[by_number("acme/app", 1, 2, ALL)]).await;
+    let seen = seen.lock().expect("the lock");
+    let all = |name| seen[0].get_all(name).iter().collect::<Vec<_>>();
+    assert_eq!(all(header::USER_AGENT), ["vigil/0.1.0"]);
+    assert_eq!(all(header::AUTHORIZATION), [&format!("Bearer {TOKEN}")]);
+    assert_eq!(all(header::CONTENT_TYPE), ["application/json"]);
+}
+
+#[tokio::test]
+async fn an_endless_body_is_not_read_to_its_end() {
+    let app = Router::new().fallback(|| async { " ".repeat(17 * 1024 * 1024) });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("its address"));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let github = GitHub::new(settings(&url, tokens(TOKEN))).expect("settings");
+    let reply = ask(&github, &[by_number("acme/app", 1, 2, ALL)]).await;
+    assert_eq!(kinds(&reply), ["too-large"]);
+}

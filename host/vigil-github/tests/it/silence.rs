@@ -1,0 +1,163 @@
+//! While told to stop, nothing is sent.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use vigil_core::Timestamp;
+use vigil_github::{GitHub, Trouble};
+use vigil_model::{Fault, Forbidden, Scope};
+
+use crate::support::*;
+
+const TIME: Duration = Duration::from_secs(120);
+
+fn later(seconds: u64) -> Timestamp {
+    Timestamp(NOW.0 + seconds * 1000)
+}
+
+#[tokio::test]
+async fn every_form_of_a_limit_silences_this_call_and_the_next() {
+    for (fault, at_least) in [
+        (Fault::TooManyRequests(Some(30)), 30),
+        (Fault::TooManyRequests(None), 60),
+        (Fault::Forbidden(Forbidden::Secondary(Some(90))), 90),
+        (Fault::Forbidden(Forbidden::Secondary(None)), 60),
+        (Fault::Forbidden(Forbidden::Exhausted), 3600),
+        (
+            Fault::RateLimited {
+                headers: true,
+                older_name: false,
+            },
+            3600,
+        ),
+        (
+            Fault::RateLimited {
+                headers: true,
+                older_name: true,
+            },
+            3600,
+        ),
+        (
+            Fault::RateLimited {
+                headers: false,
+                older_name: false,
+            },
+            60,
+        ),
+    ] {
+        let (model, asks) = fleet(60, 3);
+        let server = serve(model);
+        server.with(|model| model.fail_next(1, fault.clone()));
+        let github = client(&server);
+        let reply = ask(&github, &asks).await;
+        assert_eq!(kinds(&reply), ["rate-limited"], "{fault:?}");
+        assert_eq!(reply.usage.requests, 1, "{fault:?}");
+        let until = reply.limited_until.expect("a moment");
+        assert!(until >= later(at_least), "{fault:?}: {until}");
+        assert!(until < later(at_least + 60), "{fault:?}: {until}");
+        match &reply.trouble {
+            Some(Trouble::Limited { until: said, .. }) => assert_eq!(*said, until),
+            other => panic!("{fault:?}: {other:?}"),
+        }
+
+        // The same client remembers; another one is told.
+        let before = Timestamp(until.0 - 1_000);
+        let reply = github.ask(&asks, before, TIME, None).await;
+        assert_eq!(kinds(&reply), ["rate-limited"], "{fault:?}");
+        assert_eq!(reply.limited_until, Some(until));
+        let reply = client(&server).ask(&asks, before, TIME, Some(until)).await;
+        assert_eq!(kinds(&reply), ["rate-limited"], "{fault:?}");
+        assert_eq!(reply.usage.requests, 0);
+        assert_eq!(server.with(|model| model.tally().requests), 1, "{fault:?}");
+
+        // And then it goes on.
+        let reply = github.ask(&asks, until, TIME, Some(until)).await;
+        assert_eq!(kinds(&reply), ["found"], "{fault:?}");
+        assert_eq!(reply.limited_until, None);
+    }
+}
+
+#[tokio::test]
+async fn what_was_learned_before_the_limit_stays_learned() {
+    let (mut model, asks) = fleet(60, 3);
+    // Two points: for two of the three queries.
+    model.token(TOKEN).limits(5000, 2);
+    let server = serve(model);
+    let reply = ask(&client(&server), &asks).await;
+    assert_eq!(kinds(&reply), ["found", "rate-limited"]);
+    let learned = reply
+        .answers
+        .iter()
+        .filter(|answer| kind(&answer.issue) == "found")
+        .count();
+    assert_eq!(learned, 50);
+    // The pot said that it was empty; the third query was never sent, and nothing was refused.
+    assert_eq!(reply.usage.requests, 2);
+    server.with(|model| assert_eq!((model.tally().requests, model.tally().refused), (2, 0)));
+    let until = reply.limited_until.expect("a moment");
+    assert!(until >= later(3600) && until < later(3660), "{until}");
+}
+
+#[tokio::test]
+async fn silence_without_a_named_time_grows_while_it_is_needed() {
+    let (model, asks) = fleet(1, 1);
+    let server = serve(model);
+    let github = client(&server);
+    server.with(|model| model.fail(Scope::Any, Fault::TooManyRequests(None)));
+    let mut now = NOW;
+    for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
+        let reply = github.ask(&asks, now, TIME, None).await;
+        assert_eq!(reply.usage.requests, 1);
+        let until = reply.limited_until.expect("a moment");
+        let span = until.age(now).max(Duration::from_millis(until.0 - now.0));
+        assert_eq!(span.as_secs() / 60, minutes);
+        now = until;
+    }
+    server.with(|model| model.heal());
+    assert_eq!(kinds(&github.ask(&asks, now, TIME, None).await), ["found"]);
+    server.with(|model| model.fail(Scope::Any, Fault::TooManyRequests(None)));
+    let reply = github.ask(&asks, now, TIME, None).await;
+    let until = reply.limited_until.expect("a moment");
+    assert_eq!((until.0 - now.0) / 60_000, 1);
+}
+
+#[tokio::test]
+async fn never_more_than_one_query_is_out() {
+    let out = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(0));
+    let (count, peak) = (out.clone(), most.clone());
+    let app = Router::new().fallback(move || {
+        let (count, peak) = (count.clone(), peak.clone());
+        async move {
+            let now_out = count.fetch_add(1, Ordering::SeqCst) + 1;
+            peak.fetch_max(now_out, Ordering::SeqCst);
+            // Room for others to come in, if there were any.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            count.fetch_sub(1, Ordering::SeqCst);
+            "{}"
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("its address"));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let github = Arc::new(GitHub::new(settings(&url, tokens(TOKEN))).expect("settings"));
+    let asks = [by_number("acme/app", 1, 2, LEAN)];
+    let tasks: Vec<_> = (0..16)
+        .map(|_| {
+            let (github, asks) = (github.clone(), asks.clone());
+            tokio::spawn(async move { ask(&github, &asks).await.usage.requests })
+        })
+        .collect();
+    let mut requests = 0;
+    for task in tasks {
+        requests += task.await.expect("no panic");
+    }
+    assert_eq!(requests, 16);
+    assert_eq!(most.load(Ordering::SeqCst), 1);
+}
