@@ -62,8 +62,8 @@ impl Store {
         let db = Connection::open_with_flags(&path, flags)
             .map_err(|error| StoreError::sqlite("open", &path, error))?;
         let mut store = Store { db, path };
-        store.accept()?;
-        store.configure()?;
+        let is_new = store.accept()?;
+        store.configure(is_new)?;
         store.migrate(now)?;
         Ok(store)
     }
@@ -90,7 +90,7 @@ impl Store {
         let db = Connection::open_in_memory()
             .map_err(|error| StoreError::sqlite("open", &path, error))?;
         let mut store = Store { db, path };
-        store.configure()?;
+        store.configure(true)?;
         store.migrate(now)?;
         Ok(store)
     }
@@ -201,8 +201,8 @@ impl Store {
         })
     }
 
-    /// Looks whether the file is ours and not from the future, before anything could change it.
-    fn accept(&self) -> Result<()> {
+    /// Looks whether the file is ours and not from the future, before anything could change it. True: it is empty.
+    fn accept(&self) -> Result<bool> {
         // Closing the last connection would fold the log into the file: not into one that we refuse.
         let no_checkpoint = |on| {
             self.read("open", |db| {
@@ -225,7 +225,8 @@ impl Store {
             });
         }
         self.refuse_newer(found)?;
-        no_checkpoint(false)
+        no_checkpoint(false)?;
+        Ok(is_new)
     }
 
     fn refuse_newer(&self, found: i32) -> Result<()> {
@@ -239,12 +240,15 @@ impl Store {
         }
     }
 
-    fn configure(&self) -> Result<()> {
+    fn configure(&self, is_new: bool) -> Result<()> {
         self.read("open", |db| {
             db.busy_timeout(BUSY_TIMEOUT)?;
             db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-            // Only counts before the first table is made: lets retention give pages back without rewriting the file.
-            db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            if is_new {
+                // Only counts before the first table is made, and costs a write: lets retention give pages back
+                // without writing the whole file anew.
+                db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            }
             db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
             db.pragma_update(None, "synchronous", "NORMAL")?;
             db.pragma_update(None, "foreign_keys", true)?;
@@ -341,3 +345,6 @@ fn tighten(path: &Path) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))
         .map_err(|error| StoreError::io("take away other people's rights to", path, error))
 }
+
+#[cfg(test)]
+mod tests;

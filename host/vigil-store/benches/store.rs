@@ -1,0 +1,192 @@
+//! What one pass over 10,000 sessions costs in the store, on a file in the temporary folder. Run it with
+//! `cargo bench -p vigil-store`; the figures depend on the disk under `TMPDIR`.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a bench that fails has nothing to measure"
+)]
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use tempfile::TempDir;
+use vigil_core::evidence::Evidence;
+use vigil_core::session::Revision;
+use vigil_core::verdict::PolicyAnswer;
+use vigil_core::{SessionId, Timestamp, Verdict};
+use vigil_store::{Entry, Look, NewTransition, Settled, Store, evidence_digest};
+
+#[path = "../tests/store/common.rs"]
+mod common;
+
+const SESSIONS: u32 = 10_000;
+
+fn store() -> (TempDir, Store) {
+    let dir = common::folder();
+    let store = common::open(dir.path());
+    (dir, store)
+}
+
+fn all(at: Timestamp) -> Vec<Evidence> {
+    (0..SESSIONS)
+        .map(|number| common::evidence(number, at))
+        .collect()
+}
+
+fn entries<'a>(
+    evidence: &'a [Evidence],
+    answers: &'a [PolicyAnswer],
+    at: Timestamp,
+) -> Vec<Entry<'a>> {
+    evidence
+        .iter()
+        .map(|one| common::held(one, answers, at))
+        .collect()
+}
+
+fn journal(c: &mut Criterion) {
+    let answers = common::answers(Verdict::Hold);
+    let first = all(common::at(0));
+    let next = all(common::at(1));
+    let later = all(common::at(20));
+    c.bench_function("evidence_digest, one", |b| {
+        b.iter(|| evidence_digest(black_box(&first[0])))
+    });
+    c.bench_function("record, 10,000 new", |b| {
+        let entries = entries(&first, &answers, common::at(0));
+        b.iter_batched(
+            store,
+            |(dir, mut store)| {
+                store.record(&entries).unwrap();
+                (dir, store)
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    let recorded = || {
+        let (dir, mut store) = store();
+        store
+            .record(&entries(&first, &answers, common::at(0)))
+            .unwrap();
+        (dir, store)
+    };
+    c.bench_function("record, 10,000 as before", |b| {
+        let entries = entries(&next, &answers, common::at(1));
+        let (_dir, mut store) = recorded();
+        b.iter(|| store.record(&entries).unwrap());
+    });
+    c.bench_function("record, 10,000 as before, latest evidence replaced", |b| {
+        let entries = entries(&later, &answers, common::at(20));
+        b.iter_batched(
+            recorded,
+            |(dir, mut store)| {
+                store.record(&entries).unwrap();
+                (dir, store)
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    c.bench_function("latest, one of 10,000", |b| {
+        let (_dir, store) = recorded();
+        b.iter(|| store.latest(&common::id(77)).unwrap());
+    });
+}
+
+fn transitions(c: &mut Criterion) {
+    let after = Revision("r2".into());
+    let evidence = all(common::at(0));
+    for count in [1, 100, 10_000] {
+        let new: Vec<NewTransition<'_>> = evidence
+            .iter()
+            .take(count)
+            .map(|one| common::moved(one, &after, common::at(0)))
+            .collect();
+        c.bench_function(&format!("prepare and settle, {count}"), |b| {
+            let (_dir, mut store) = store();
+            b.iter(|| {
+                let settled: Vec<_> = store
+                    .prepare(&new)
+                    .unwrap()
+                    .into_iter()
+                    .map(|id| (id, Settled::Written { exclusive: true }))
+                    .collect();
+                store.settle_all(&settled, common::at(0)).unwrap()
+            });
+        });
+    }
+}
+
+fn memory(c: &mut Criterion) {
+    let ids: Vec<SessionId> = (0..SESSIONS).map(common::id).collect();
+    let keys: Vec<String> = ids.iter().map(|id| format!("issue/{id}")).collect();
+    let json = serde_json::to_string(&common::evidence(1, common::at(0)).pull_request).unwrap();
+    let facts: Vec<_> = keys.iter().map(|key| (key, &json, common::at(0))).collect();
+    c.bench_function("put_facts, 10,000", |b| {
+        let (_dir, mut store) = store();
+        b.iter(|| store.put_facts(&facts).unwrap());
+    });
+    c.bench_function("facts, 10,000", |b| {
+        let (_dir, mut store) = store();
+        store.put_facts(&facts).unwrap();
+        b.iter(|| store.facts(&keys).unwrap());
+    });
+    let looks: Vec<_> = ids
+        .iter()
+        .map(|id| Look {
+            session: id.clone(),
+            at: common::at(1),
+            attempts: 0,
+            why: "interval".into(),
+        })
+        .collect();
+    c.bench_function("put_schedule, 10,000", |b| {
+        let (_dir, mut store) = store();
+        b.iter(|| store.put_schedule(&looks).unwrap());
+    });
+    c.bench_function("schedule, 10,000", |b| {
+        let (_dir, mut store) = store();
+        store.put_schedule(&looks).unwrap();
+        b.iter(|| store.schedule("vigilante", common::T0).unwrap());
+    });
+    let alive: BTreeMap<_, _> = ids.iter().map(|id| (id.clone(), common::at(0))).collect();
+    c.bench_function("put_seen_alive, 10,000", |b| {
+        let (_dir, mut store) = store();
+        b.iter(|| store.put_seen_alive("vigilante", &alive).unwrap());
+    });
+    c.bench_function("lease and release, 10,000", |b| {
+        let (_dir, mut store) = store();
+        b.iter(|| {
+            store
+                .lease(&ids, "bench", common::T0, Duration::from_secs(60))
+                .unwrap();
+            store.release("bench").unwrap()
+        });
+    });
+}
+
+fn opening(c: &mut Criterion) {
+    c.bench_function("open, new", |b| {
+        b.iter_batched(
+            common::folder,
+            |dir| {
+                let store = common::open(dir.path());
+                (dir, store)
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    c.bench_function("open, there already", |b| {
+        let (dir, store) = store();
+        drop(store);
+        b.iter(|| common::open(dir.path()));
+    });
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(10).measurement_time(Duration::from_secs(3));
+    targets = opening, journal, transitions, memory
+}
+criterion_main!(benches);

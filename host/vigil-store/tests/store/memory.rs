@@ -1,0 +1,372 @@
+//! What is remembered from pass to pass: facts, memos, looks, who lived, the clocks, limits.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use vigil_core::requeue::LOOK_AGAIN_MAX;
+use vigil_core::session::Revision;
+use vigil_core::verdict::MEMO_BYTES_MAX;
+use vigil_core::{Fact, GapKind, SessionId, State, Timestamp};
+use vigil_store::{
+    CachedFact, LIMIT_AHEAD_MAX, Look, Mark, Memo, NewTransition, Settled, Store, StoreError,
+};
+
+use crate::common::{T0, at, evidence, folder, id, moved, open};
+
+fn store() -> Store {
+    Store::in_memory(T0).unwrap()
+}
+
+#[test]
+fn facts_come_back_with_their_age_and_the_last_word_counts() {
+    let mut store = store();
+    store
+        .put_facts(&[("a", "{\"x\":1}", at(0)), ("b", "2", at(1))])
+        .unwrap();
+    store.put_facts(&[("a", "{\"x\":2}", at(2))]).unwrap();
+    let found = store.facts(&["a", "b", "c"]).unwrap();
+    assert_eq!(found.len(), 2);
+    assert_eq!(
+        found["a"],
+        CachedFact {
+            json: "{\"x\":2}".into(),
+            at: at(2)
+        }
+    );
+    assert_eq!(found["b"].age(at(3)), Some(Duration::from_secs(120)));
+    // A clock that ran ahead is put right by the next look.
+    store
+        .put_facts(&[("a", "3", at(9)), ("a", "4", at(3))])
+        .unwrap();
+    assert_eq!(store.facts(&["a"]).unwrap()["a"].at, at(3));
+    assert!(store.facts::<&str>(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn a_fact_from_the_future_has_no_age() {
+    assert_eq!(
+        CachedFact {
+            json: "1".into(),
+            at: at(5)
+        }
+        .age(at(4)),
+        None
+    );
+}
+
+#[test]
+fn a_memo_belongs_to_one_policy_and_one_session() {
+    let mut store = store();
+    let (one, two) = (id(1), id(2));
+    let memo = |session, policy, text| Memo {
+        session,
+        policy,
+        text,
+    };
+    store
+        .put_memos(
+            &[
+                memo(&one, "a", Some("1a")),
+                memo(&one, "b", Some("1b")),
+                memo(&two, "a", Some("2a")),
+            ],
+            T0,
+        )
+        .unwrap();
+    assert_eq!(store.memo(&one, "a").unwrap().as_deref(), Some("1a"));
+    assert_eq!(store.memo(&two, "b").unwrap(), None);
+    let of_a = store.memos("vigilante", "a").unwrap();
+    assert_eq!(of_a.len(), 2);
+    assert_eq!(of_a[&two], "2a");
+    store
+        .put_memos(
+            &[memo(&one, "a", None), memo(&two, "a", Some("2a+"))],
+            at(1),
+        )
+        .unwrap();
+    assert_eq!(store.memo(&one, "a").unwrap(), None);
+    assert_eq!(store.memo(&two, "a").unwrap().as_deref(), Some("2a+"));
+    store.forget_memos(&one).unwrap();
+    assert_eq!(store.memo(&one, "b").unwrap(), None);
+    assert!(store.memos("other", "a").unwrap().is_empty());
+}
+
+#[test]
+fn a_memo_over_its_bound_is_refused_and_none_is_kept() {
+    let mut store = store();
+    let (one, two) = (id(1), id(2));
+    let fits = "x".repeat(MEMO_BYTES_MAX);
+    let too_long = "x".repeat(MEMO_BYTES_MAX + 1);
+    let memo = |session, text| Memo {
+        session,
+        policy: "a",
+        text,
+    };
+    store
+        .put_memos(&[memo(&one, Some(fits.as_str()))], T0)
+        .unwrap();
+    let error = store
+        .put_memos(&[memo(&two, Some("y")), memo(&one, Some(&too_long))], T0)
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        StoreError::TooLarge {
+            bytes: 4097,
+            max: 4096,
+            ..
+        }
+    ));
+    assert!(error.to_string().contains("vigilante:o/r#1"), "{error}");
+    assert_eq!(store.memo(&one, "a").unwrap(), Some(fits));
+    assert_eq!(store.memo(&two, "a").unwrap(), None);
+}
+
+fn look(number: u32, minute: u64, attempts: u32) -> Look {
+    Look {
+        session: id(number),
+        at: at(minute),
+        attempts,
+        why: "backoff".into(),
+    }
+}
+
+#[test]
+fn the_schedule_survives_a_restart() {
+    let dir = folder();
+    let mut store = open(dir.path());
+    store.put_schedule(&[look(1, 9, 2), look(2, 3, 0)]).unwrap();
+    store.put_schedule(&[look(1, 5, 3)]).unwrap();
+    drop(store);
+    let mut store = open(dir.path());
+    assert_eq!(
+        store.schedule("vigilante", T0).unwrap(),
+        [look(2, 3, 0), look(1, 5, 3)]
+    );
+    assert_eq!(store.schedule("other", T0).unwrap(), []);
+    store.forget_schedule(&[id(2), id(7)]).unwrap();
+    assert_eq!(store.schedule("vigilante", T0).unwrap(), [look(1, 5, 3)]);
+}
+
+#[test]
+fn a_look_that_a_fast_clock_set_is_due() {
+    let mut store = store();
+    let far = Look {
+        at: T0.after(LOOK_AGAIN_MAX * 2),
+        ..look(1, 0, 0)
+    };
+    let near = Look {
+        at: T0.after(LOOK_AGAIN_MAX),
+        ..look(2, 0, 0)
+    };
+    store.put_schedule(&[far.clone(), near.clone()]).unwrap();
+    assert_eq!(
+        store.schedule("vigilante", T0).unwrap(),
+        [Look { at: T0, ..far }, near]
+    );
+}
+
+#[test]
+fn the_clocks_are_those_of_the_last_pass() {
+    let mut store = store();
+    assert_eq!(store.mark().unwrap(), None);
+    let mark = |minute, awake_since| Mark {
+        wall: at(minute),
+        awake_ms: 1,
+        boot_ms: 2,
+        boot_id: "boot".into(),
+        awake_since,
+    };
+    for mark in [mark(1, None), mark(2, Some(at(1)))] {
+        store.put_mark(&mark).unwrap();
+        assert_eq!(store.mark().unwrap(), Some(mark));
+    }
+}
+
+#[test]
+fn a_limit_is_told_while_it_lasts() {
+    let mut store = store();
+    assert_eq!(store.limited_until("github.com", T0).unwrap(), None);
+    store.put_limited_until("github.com", Some(at(10))).unwrap();
+    assert_eq!(
+        store.limited_until("github.com", at(9)).unwrap(),
+        Some(at(10))
+    );
+    assert_eq!(store.limited_until("github.com", at(10)).unwrap(), None);
+    assert_eq!(store.limited_until("ghe.example", at(9)).unwrap(), None);
+    store.put_limited_until("github.com", None).unwrap();
+    assert_eq!(store.limited_until("github.com", at(9)).unwrap(), None);
+    // Set by a clock that ran ahead.
+    store
+        .put_limited_until("github.com", Some(T0.after(LIMIT_AHEAD_MAX * 2)))
+        .unwrap();
+    assert_eq!(store.limited_until("github.com", T0).unwrap(), None);
+}
+
+fn moments(of: &[(u32, u64)]) -> BTreeMap<SessionId, Timestamp> {
+    of.iter()
+        .map(|(number, minute)| (id(*number), at(*minute)))
+        .collect()
+}
+
+#[test]
+fn who_was_seen_alive_is_replaced_source_by_source() {
+    let mut store = store();
+    store
+        .put_seen_alive("vigilante", &moments(&[(1, 0), (2, 0)]))
+        .unwrap();
+    let other = BTreeMap::from([(SessionId::new("other", "x"), at(0))]);
+    store.put_seen_alive("other", &other).unwrap();
+    store
+        .put_seen_alive("vigilante", &moments(&[(2, 5), (3, 5)]))
+        .unwrap();
+    assert_eq!(
+        store.seen_alive("vigilante").unwrap(),
+        moments(&[(2, 5), (3, 5)])
+    );
+    assert_eq!(store.seen_alive("other").unwrap(), other);
+    store.put_seen_alive("vigilante", &BTreeMap::new()).unwrap();
+    assert_eq!(store.seen_alive("vigilante").unwrap(), BTreeMap::new());
+}
+
+#[test]
+fn losses_are_remembered_with_their_moment() {
+    let mut store = store();
+    store
+        .put_lost("vigilante", &moments(&[(1, 0), (2, 20)]))
+        .unwrap();
+    assert_eq!(
+        store.lost("vigilante", at(0)).unwrap(),
+        moments(&[(1, 0), (2, 20)])
+    );
+    assert_eq!(store.lost("vigilante", at(1)).unwrap(), moments(&[(2, 20)]));
+}
+
+#[test]
+fn an_acknowledgement_holds_for_its_source_or_for_all() {
+    let mut store = store();
+    assert_eq!(store.last_ack("vigilante").unwrap(), None);
+    store.ack_mass_change(Some("other"), at(1)).unwrap();
+    assert_eq!(store.last_ack("vigilante").unwrap(), None);
+    store.ack_mass_change(None, at(2)).unwrap();
+    store.ack_mass_change(Some("vigilante"), at(1)).unwrap();
+    assert_eq!(store.last_ack("vigilante").unwrap(), Some(at(2)));
+    store.ack_mass_change(Some("vigilante"), at(3)).unwrap();
+    assert_eq!(store.last_ack("vigilante").unwrap(), Some(at(3)));
+}
+
+#[test]
+fn the_surveys_memory_leaves_out_what_lies_ahead_or_too_far_back() {
+    let mut store = store();
+    store
+        .put_seen_alive("vigilante", &moments(&[(1, 29)]))
+        .unwrap();
+    store
+        .put_lost("vigilante", &moments(&[(1, 14), (2, 16), (3, 31)]))
+        .unwrap();
+    store.ack_mass_change(None, at(31)).unwrap();
+    let memory = store.memory("vigilante", &[], at(30)).unwrap();
+    assert_eq!(memory.seen_alive, moments(&[(1, 29)]));
+    assert_eq!(memory.lost, moments(&[(2, 16)]));
+    assert_eq!(memory.acknowledged, None);
+    assert_eq!(
+        store.memory("vigilante", &[], at(31)).unwrap().acknowledged,
+        Some(at(31))
+    );
+}
+
+#[test]
+fn past_moves_know_whether_the_facts_are_the_same() {
+    let mut store = store();
+    let then = evidence(299, at(0));
+    let after = Revision("r2".into());
+    let same = evidence(299, at(60));
+    let mut other = same.clone();
+    other.pull_request = Fact::unknown(GapKind::Unreachable, "down");
+    let mut make = |new: NewTransition<'_>, how: Option<Settled>| {
+        let made = store.prepare(&[new]).unwrap()[0];
+        if let Some(how) = how {
+            store.settle(made, &how, new.at).unwrap();
+        }
+        made
+    };
+    let written = || Some(Settled::Written { exclusive: true });
+    let first = make(moved(&then, &after, at(0)), written());
+    let second = make(moved(&then, &after, at(10)), written());
+    make(
+        moved(&then, &after, at(20)),
+        Some(Settled::Conflict("x".into())),
+    );
+    make(
+        moved(&then, &after, at(20)),
+        Some(Settled::Failed("x".into())),
+    );
+    make(moved(&then, &after, at(20)), None);
+    let repair = NewTransition {
+        kind: vigil_store::Kind::Repair,
+        ..moved(&then, &after, at(20))
+    };
+    make(repair, written());
+    store.mark_undone(second, first).unwrap();
+
+    let past = |evidence, now| {
+        let memory = store.memory("vigilante", &[evidence], now).unwrap();
+        memory.past.get(&id(299)).cloned().unwrap_or_default()
+    };
+    let found = past(same.clone(), at(60));
+    let told: Vec<_> = found
+        .iter()
+        .map(|one| (one.name.as_str(), one.same_facts, one.undone))
+        .collect();
+    assert_eq!(told, [("t1", true, false), ("t2", true, true)]);
+    assert_eq!(
+        (found[0].from, found[0].to, found[0].at),
+        (State::Running, State::Succeeded, at(0))
+    );
+    assert!(past(other, at(60)).iter().all(|one| !one.same_facts));
+    assert_eq!(past(same.clone(), at(24 * 60 + 5)).len(), 1);
+    assert_eq!(past(same, at(24 * 60 + 15)).len(), 0);
+    assert_eq!(past(evidence(1, at(60)), at(60)).len(), 0);
+}
+
+#[test]
+fn extreme_moments_come_back_or_are_cut_to_what_fits() {
+    let mut store = store();
+    let ends = [
+        (0, 0),
+        (1, 1),
+        (i64::MAX as u64, i64::MAX as u64),
+        (u64::MAX, i64::MAX as u64),
+    ];
+    for (put, got) in ends {
+        store.put_facts(&[("k", "1", Timestamp(put))]).unwrap();
+        assert_eq!(store.facts(&["k"]).unwrap()["k"].at, Timestamp(got));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// The cache answers like a map, whatever the keys and values are.
+    #[test]
+    fn facts_are_a_map(
+        puts in prop::collection::vec(("\\PC{0,6}", "\\PC{0,20}", any::<u32>()), 0..40),
+        asked in prop::collection::vec("\\PC{0,6}", 0..10),
+    ) {
+        let mut store = store();
+        let mut model = BTreeMap::new();
+        for part in puts.chunks(7) {
+            let facts: Vec<_> = part
+                .iter()
+                .map(|(key, json, at)| (key, json, Timestamp(u64::from(*at))))
+                .collect();
+            store.put_facts(&facts).unwrap();
+            for (key, json, at) in facts {
+                model.insert(key.clone(), CachedFact { json: json.clone(), at });
+            }
+        }
+        let keys: Vec<&String> = puts.iter().map(|put| &put.0).chain(&asked).collect();
+        let found: BTreeMap<_, _> = store.facts(&keys).unwrap().into_iter().collect();
+        prop_assert_eq!(found, model);
+    }
+}
