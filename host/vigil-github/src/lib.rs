@@ -1,6 +1,6 @@
 //! What GitHub says about issues and pull requests: plan, ask, learn.
 //!
-//! [`plan`] works out which questions a set of sessions comes down to, and what they cost. [`GitHub::ask`] sends them,
+//! [`plan()`] works out which questions a set of sessions comes down to, and what they cost. [`GitHub::ask`] sends them,
 //! and [`learn`](learn::learn) reads what comes back. Both ends are pure; only the middle knows time, tokens and
 //! sockets. This is the only crate that knows octocrab.
 //!
