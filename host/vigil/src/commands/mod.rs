@@ -86,7 +86,7 @@ fn on_runtime(command: impl Future<Output = Outcome>) -> Outcome {
 /// Events go to standard error. The daemon tells its moves; other commands only what went wrong.
 fn start_log(command: &Command, environment: &Environment) -> Result<(), Failure> {
     let daemon = matches!(command, Command::Run(args) if !args.once);
-    let usual = if daemon { "vigil=info,warn" } else { "error" };
+    let usual = if daemon { "vigil=info,warn" } else { "off" };
     let wanted = environment.get("VIGIL_LOG").unwrap_or(usual);
     let filter = tracing_subscriber::EnvFilter::try_new(wanted).map_err(|error| {
         Failure::request(format!("VIGIL_LOG is \"{wanted}\", which is no filter")).because(error)

@@ -176,7 +176,7 @@ fn log(passed: &Passed, ended: Timestamp) {
 }
 
 /// What a person reads after one pass.
-fn print(report: &RunReport, passed: &Passed, ui: Ui) {
+pub(super) fn print(report: &RunReport, passed: &Passed, ui: Ui) {
     for source in &report.sources {
         if let Some(error) = &source.error {
             ui.line(format!(
@@ -236,7 +236,7 @@ fn print(report: &RunReport, passed: &Passed, ui: Ui) {
 }
 
 /// A session of a pass as a row: name, change, outcome, rule, reason with its guards.
-pub(super) fn decision_row(session: &SessionReport) -> Vec<String> {
+fn decision_row(session: &SessionReport) -> Vec<String> {
     let change = if session.from == session.to {
         session.from.to_string()
     } else {

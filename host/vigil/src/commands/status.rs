@@ -17,18 +17,24 @@ use crate::wiring::Setup;
 
 /// Runs the command.
 pub async fn run(args: &StatusArgs, setup: Setup, ui: Ui) -> Outcome {
-    let (report, failed) = if args.offline {
-        (offline(args, &setup)?, false)
-    } else {
-        online(args, &setup).await?
-    };
-    let failed = failed || report.sources.iter().any(|source| source.error.is_some());
+    let (report, failed) = look(args, &setup).await?;
     if ui.json {
         ui.document(&report)?;
     } else {
         print(&report, ui);
     }
     Ok(if failed { EXIT_FAILED } else { EXIT_DONE })
+}
+
+/// What is true now, and whether a source or a write failed.
+pub(super) async fn look(args: &StatusArgs, setup: &Setup) -> Result<(StatusReport, bool), Failure> {
+    let (report, failed) = if args.offline {
+        (offline(args, setup)?, false)
+    } else {
+        online(args, setup).await?
+    };
+    let failed = failed || report.sources.iter().any(|source| source.error.is_some());
+    Ok((report, failed))
 }
 
 /// A source as its records tell, without a look at the machine.
@@ -293,7 +299,8 @@ fn remembered(session: &Session, row: Option<&JournalRow>, context: &Context) ->
     }
 }
 
-fn print(report: &StatusReport, ui: Ui) {
+/// What a person reads.
+pub(super) fn print(report: &StatusReport, ui: Ui) {
     for source in &report.sources {
         if let Some(error) = &source.error {
             ui.line(format!(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vigil_core::{Evidence, Session, decide, survey};
-use vigil_policy::ChainQuestion;
+use vigil_policy::{ChainQuestion, Quarantine};
 
 use super::load::blocking;
 use super::{Batch, Moment, Reconciler};
@@ -73,7 +73,15 @@ impl Reconciler {
         .await?;
         *batches = work;
         self.quarantine = quarantine;
+        self.forget_strangers(batches);
         Ok(())
+    }
+
+    /// Bounds what is counted about failing policies to the policies and sessions that there are.
+    fn forget_strangers(&mut self, batches: &[Batch]) {
+        let policies = self.chain.links().iter().map(|link| Quarantine::key(&link.policy)).collect();
+        let sessions = batches.iter().flat_map(|batch| batch.known.iter().cloned()).collect();
+        self.quarantine.keep(&policies, &sessions);
     }
 
     fn recall_memos(&self, batch: &mut Batch) -> Result<(), Failure> {

@@ -22,12 +22,12 @@ mod settle;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vigil_core::decide::Ruling;
+use vigil_core::decide::{Action, Ruling};
 use vigil_core::evidence::Context;
 use vigil_core::guard::Objection;
 use vigil_core::intents::Grants;
 use vigil_core::survey::Survey;
-use vigil_core::verdict::{PolicyAnswer, PolicyFailure};
+use vigil_core::verdict::{PolicyAnswer, PolicyFailure, Verdict};
 use vigil_core::{Evidence, State, Timestamp};
 use vigil_policy::{Chain, Quarantine};
 use vigil_sources::{Proposal, World};
@@ -201,6 +201,18 @@ impl Entry {
             .iter()
             .flat_map(|ruling| &ruling.guards)
             .chain(&self.guards)
+    }
+}
+
+/// A ruling's reason; where a guard turned the move, with what it was turned from and why.
+fn reason_of(ruling: &Ruling) -> String {
+    let turned = match (&ruling.proposed, &ruling.action) {
+        (Some(Verdict::Transition(wanted)), Action::Move(to)) if wanted != to => Some(wanted),
+        _ => None,
+    };
+    match (turned, ruling.guards.first()) {
+        (Some(wanted), Some(guard)) => format!("{}; not {wanted}: {}", ruling.reason, guard.detail),
+        _ => ruling.reason.clone(),
     }
 }
 
