@@ -24,7 +24,10 @@ impl Context {
         }
         let fail = |why: &dyn std::fmt::Display| {
             let end = settings.floor_char_boundary(SHOWN_BYTES_MAX);
-            format!("the settings {} do not fit the policy: {why}", &settings[..end])
+            format!(
+                "the settings {} do not fit the policy: {why}",
+                &settings[..end]
+            )
         };
         // No text gets longer when its escapes are resolved.
         let mut unescaped = vec![0; settings.len()];
