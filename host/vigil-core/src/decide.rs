@@ -104,6 +104,9 @@ pub fn decide(
             ..ruling
         };
     }
+    if let Some(reason) = unreadable(evidence) {
+        return Ruling::hold(rule::UNREADABLE_RECORD, reason);
+    }
     let Some(spoke) = answers.iter().find(|answer| !passes(answer)) else {
         return Ruling::hold(rule::ALL_PASSED, all_passed(answers));
     };
@@ -122,6 +125,21 @@ pub fn decide(
         policy_digest: Some(spoke.policy_digest.clone()),
         ..ruling
     }
+}
+
+/// A record that its source could not read in full is never written: the source says so by naming no state that it
+/// could write, and by the gaps.
+fn unreadable(evidence: &Evidence) -> Option<String> {
+    let session = &evidence.session;
+    if !session.owner_effects.writable.is_empty() || session.gaps.is_empty() {
+        return None;
+    }
+    let gaps: Vec<String> = session
+        .gaps
+        .iter()
+        .map(|missing| format!("{} ({})", missing.field, missing.gap))
+        .collect();
+    Some(format!("its record cannot be read: {}", gaps.join("; ")))
 }
 
 fn passes(answer: &PolicyAnswer) -> bool {

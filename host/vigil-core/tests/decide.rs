@@ -6,10 +6,10 @@ use common::*;
 use vigil_core::decide::{Action, decide, rule};
 use vigil_core::forge::PullRequestState::{Closed, Merged, Open};
 use vigil_core::guard::Code;
-use vigil_core::session::Process;
+use vigil_core::session::{FieldGap, Process};
 use vigil_core::survey::{Memory, PastMove, survey};
 use vigil_core::verdict::{PolicyFailure, Verdict};
-use vigil_core::{Evidence, Fact, GapKind, Sibling, State};
+use vigil_core::{Evidence, Fact, Gap, GapKind, Sibling, State};
 
 /// What comes of a policy that wants `to`, with the guards that spoke.
 fn ruled(evidence: &Evidence, to: State) -> (Action, Vec<Code>) {
@@ -267,6 +267,34 @@ fn a_second_record_of_the_same_issue_holds_both() {
         "{}",
         ruling.reason
     );
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_neither_moved_nor_repaired() {
+    let mut evidence = evidence(State::Running);
+    evidence.session.owner_effects.writable.clear();
+    evidence.session.gaps.push(FieldGap {
+        field: "state".into(),
+        gap: Gap::new(GapKind::Malformed, "\"parked\" is no status"),
+    });
+    let survey = survey::<Evidence>(&[], &context(), Memory::default());
+    for verdict in [
+        Verdict::Transition(State::Succeeded),
+        Verdict::Repair(vec!["x".into()]),
+    ] {
+        let ruling = decide(
+            &evidence,
+            &[answer("p", verdict)],
+            &asked(),
+            &survey,
+            &context(),
+        );
+        assert_eq!(
+            (ruling.action, ruling.rule.as_str()),
+            (Action::Hold, rule::UNREADABLE_RECORD)
+        );
+        assert!(ruling.reason.contains("parked"), "{}", ruling.reason);
+    }
 }
 
 fn past(undone: bool, same_facts: bool, minutes_ago: u64) -> PastMove {

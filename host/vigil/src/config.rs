@@ -69,6 +69,10 @@ pub struct SourceConfig {
     /// person decides.
     #[serde(default)]
     pub closed_pr_is_final: bool,
+    /// Whether the system runs in the same pid namespace as vigil, so that recorded pids mean the same to both.
+    /// None: find out; inside a container that takes a running system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_pid_namespace: Option<bool>,
 }
 
 /// 30 min: agents think for minutes, and a build in a worktree is silent for longer than people expect.
@@ -90,6 +94,7 @@ impl SourceConfig {
             fresh_for: fresh_for(),
             final_labels: final_labels(),
             closed_pr_is_final: false,
+            same_pid_namespace: None,
         }
     }
 }
@@ -396,10 +401,8 @@ mod tests {
 
     #[test]
     fn a_missing_file_matters_only_when_it_was_named() {
-        let nowhere = Environment {
-            config_dir: "/nowhere".into(),
-            ..Environment::default()
-        };
+        let mut nowhere = Environment::default();
+        nowhere.config_dir = "/nowhere".into();
         assert!(!load(None, &nowhere).expect("defaults").found);
         assert!(load(Some(Path::new("/nowhere/x.toml")), &nowhere).is_err());
     }

@@ -67,6 +67,7 @@ fn one(
         fresh_for: source.fresh_for.0,
         final_labels: source.final_labels.clone(),
         forge_host: config.github.host.clone(),
+        same_pid_namespace: source.same_pid_namespace,
         ..Settings::default()
     };
     Configured {

@@ -1,5 +1,6 @@
 //! The only place that prints. Results go to standard output, events and errors to standard error.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
@@ -42,6 +43,11 @@ impl Ui {
         Ok(())
     }
 
+    /// Prints what others said: records, policies, the forge. Nothing in it can steer the terminal.
+    pub fn said(self, text: impl AsRef<str>) {
+        self.line(clean(text.as_ref()));
+    }
+
     /// Prints a heading with what belongs to it.
     pub fn heading(self, text: impl AsRef<str>) {
         self.line(format!("{HEAD}{}{HEAD:#}", text.as_ref()));
@@ -59,7 +65,7 @@ impl Ui {
         }
         table.set_header(heads.iter().map(|head| head.to_uppercase()));
         for row in rows {
-            table.add_row(row);
+            table.add_row(row.iter().map(|cell| clean(cell)));
         }
         for line in table.to_string().lines() {
             self.line(line.trim_end());
@@ -88,6 +94,19 @@ fn ignore_broken_pipe(written: io::Result<()>) {
     {
         // The reader has what it wanted, for example `vigil status | head`.
         std::process::exit(i32::from(crate::failure::EXIT_DONE));
+    }
+}
+
+/// `text` without control characters: an escape sequence in a branch name or a reason must not reach the terminal.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_control) {
+        Cow::Owned(
+            text.chars()
+                .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+                .collect(),
+        )
+    } else {
+        Cow::Borrowed(text)
     }
 }
 
@@ -157,6 +176,15 @@ mod tests {
         ] {
             assert_eq!(span_ms(ms), words);
         }
+    }
+
+    #[test]
+    fn what_others_said_cannot_steer_the_terminal() {
+        assert_eq!(
+            clean("plain, und übrigens 漢字"),
+            "plain, und übrigens 漢字"
+        );
+        assert_eq!(clean("a\u{1b}[2Jb\nc"), "a\u{fffd}[2Jb\u{fffd}c");
     }
 
     #[test]

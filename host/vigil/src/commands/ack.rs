@@ -7,7 +7,7 @@ use crate::ui::Ui;
 use crate::wiring::Setup;
 
 /// Runs the command.
-pub fn run(args: &SourceArg, setup: &Setup, ui: Ui) -> Outcome {
+pub(crate) fn run(args: &SourceArg, setup: &Setup, ui: Ui) -> Outcome {
     super::pause::known_source(args, setup)?;
     let now = setup.world.now();
     setup

@@ -7,7 +7,7 @@ use crate::failure::{EXIT_DONE, Outcome};
 use crate::ui::Ui;
 
 /// Runs the command.
-pub fn run(shell: clap_complete::Shell) -> Outcome {
+pub(crate) fn run(shell: clap_complete::Shell) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "vigil", &mut script);
     Ui { json: false }.line(String::from_utf8_lossy(&script));

@@ -9,7 +9,7 @@ use crate::wiring::Setup;
 use crate::{policies, sources};
 
 /// Prints where the file is, or would be.
-pub fn path(loaded: &Loaded, ui: Ui) -> Outcome {
+pub(crate) fn path(loaded: &Loaded, ui: Ui) -> Outcome {
     if ui.json {
         let path = loaded.path.display().to_string();
         ui.document(&json!({ "schema": "vigil.config/1", "path": path, "found": loaded.found }))?;
@@ -20,7 +20,7 @@ pub fn path(loaded: &Loaded, ui: Ui) -> Outcome {
 }
 
 /// Prints every key with the value that counts.
-pub fn show(loaded: &Loaded, ui: Ui) -> Outcome {
+pub(crate) fn show(loaded: &Loaded, ui: Ui) -> Outcome {
     if ui.json {
         ui.document(&json!({ "schema": "vigil.config/1", "config": loaded.config }))?;
         return Ok(EXIT_DONE);
@@ -39,7 +39,7 @@ pub fn show(loaded: &Loaded, ui: Ui) -> Outcome {
 }
 
 /// Checks the file, its policies with their settings, and its sources.
-pub fn check(loaded: &Loaded, setup: &Setup, ui: Ui) -> Outcome {
+pub(crate) fn check(loaded: &Loaded, setup: &Setup, ui: Ui) -> Outcome {
     let engine = policies::engine(&setup.environment)?;
     let chain = policies::chain(&engine, &[], &loaded.config.policy)?;
     let sources = sources::configured(&loaded.config, &setup.environment, None)?;

@@ -21,7 +21,7 @@ use crate::wiring::Setup;
 use crate::world::LiveWorld;
 
 /// The schema of `vigil demo --json`.
-pub const SCHEMA: &str = "vigil.demo/1";
+pub(crate) const SCHEMA: &str = "vigil.demo/1";
 
 #[derive(Debug, Serialize)]
 struct Demo {
@@ -33,8 +33,9 @@ struct Demo {
 }
 
 /// Runs the command.
-pub async fn run(args: &DemoArgs, environment: Environment, ui: Ui) -> Outcome {
-    let failed = |error: anyhow::Error| Failure::world("failed to make the demo's world").because(error);
+pub(crate) async fn run(args: &DemoArgs, environment: Environment, ui: Ui) -> Outcome {
+    let failed =
+        |error: anyhow::Error| Failure::world("failed to make the demo's world").because(error);
     let dir = folder(args)?;
     let now = LiveWorld.now();
     let mut home = Home::create(&dir, now).map_err(failed)?;
@@ -45,9 +46,14 @@ pub async fn run(args: &DemoArgs, environment: Environment, ui: Ui) -> Outcome {
         .context("failed to start the model of GitHub on loopback")
         .map_err(failed)?;
 
-    let mut environment = environment.without("GITHUB_TOKEN").with("GH_TOKEN", story::TOKEN);
+    let mut environment = environment
+        .without("GITHUB_TOKEN")
+        .with("GH_TOKEN", story::TOKEN);
     environment.state_dir = dir.join("state");
-    let setup = Setup::live(config(&home, &server.rest_url(), &server.graphql_url()), environment);
+    let setup = Setup::live(
+        config(&home, &server.rest_url(), &server.graphql_url()),
+        environment,
+    );
     let look = StatusArgs {
         offline: false,
         reconcile: false,
@@ -81,7 +87,13 @@ pub async fn run(args: &DemoArgs, environment: Environment, ui: Ui) -> Outcome {
     let failed = passed.failed();
     server.shutdown();
     if ui.json {
-        ui.document(&Demo { schema: SCHEMA, dir, before, run: report, after })?;
+        ui.document(&Demo {
+            schema: SCHEMA,
+            dir,
+            before,
+            run: report,
+            after,
+        })?;
     } else {
         super::status::print(&after, ui);
         files(&setup, &home, &sessions, ui);
@@ -90,9 +102,15 @@ pub async fn run(args: &DemoArgs, environment: Environment, ui: Ui) -> Outcome {
 }
 
 fn folder(args: &DemoArgs) -> Result<PathBuf, Failure> {
-    let failed = |error: std::io::Error| Failure::world("failed to make a folder for the demo").because(error);
+    let failed = |error: std::io::Error| {
+        Failure::world("failed to make a folder for the demo").because(error)
+    };
     match &args.dir {
-        None => Ok(tempfile::Builder::new().prefix("vigil-demo-").tempdir().map_err(failed)?.keep()),
+        None => Ok(tempfile::Builder::new()
+            .prefix("vigil-demo-")
+            .tempdir()
+            .map_err(failed)?
+            .keep()),
         Some(dir) => {
             let taken = dir.exists() && std::fs::read_dir(dir).map_err(failed)?.next().is_some();
             if taken {
@@ -106,7 +124,10 @@ fn folder(args: &DemoArgs) -> Result<PathBuf, Failure> {
 }
 
 fn config(home: &Home, rest: &str, graphql: &str) -> Config {
-    let source = SourceConfig { home: Some(home.vigilante()), ..SourceConfig::vigilante() };
+    let source = SourceConfig {
+        home: Some(home.vigilante()),
+        ..SourceConfig::vigilante()
+    };
     Config {
         source: [("vigilante".to_owned(), source)].into(),
         policy: vec![PolicyConfig {
@@ -128,13 +149,22 @@ fn files(setup: &Setup, home: &Home, sessions: &std::path::Path, ui: Ui) {
     ui.line("");
     ui.heading("Where things are");
     ui.line(format!("records    {}", sessions.display()));
-    ui.line(format!("worktrees  {}", home.repository().join(".worktrees").display()));
-    ui.line(format!("journal    {}", state.join("vigil.sqlite").display()));
+    ui.line(format!(
+        "worktrees  {}",
+        home.repository().join(".worktrees").display()
+    ));
+    ui.line(format!(
+        "journal    {}",
+        state.join("vigil.sqlite").display()
+    ));
     ui.line(format!("backup     {}", state.join("backups").display()));
     ui.line("");
     ui.heading("Look further");
     let home = home.vigilante().display().to_string();
-    let prefix = format!("VIGIL_STATE_DIR={} VIGILANTE_HOME={home} vigil", state.display());
+    let prefix = format!(
+        "VIGIL_STATE_DIR={} VIGILANTE_HOME={home} vigil",
+        state.display()
+    );
     ui.line(format!("{prefix} history"));
     ui.line(format!("{prefix} status --offline --all"));
 }

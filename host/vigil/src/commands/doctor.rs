@@ -10,7 +10,7 @@ use crate::ui::{self, Ui};
 use crate::wiring::Setup;
 
 /// The schema of `vigil doctor --json`.
-pub const SCHEMA: &str = "vigil.doctor/1";
+pub(crate) const SCHEMA: &str = "vigil.doctor/1";
 
 #[derive(Debug, Serialize)]
 struct Findings {
@@ -48,7 +48,7 @@ fn bad(what: &str, detail: impl Into<String>, hint: impl Into<String>) -> Findin
 }
 
 /// Runs the command.
-pub async fn run(setup: Setup, loaded: &Loaded, ui: Ui) -> Outcome {
+pub(crate) async fn run(setup: Setup, loaded: &Loaded, ui: Ui) -> Outcome {
     let mut findings = vec![
         configuration(loaded),
         journal(&setup),

@@ -52,7 +52,7 @@ struct Last {
 }
 
 /// Runs the command.
-pub async fn run(args: &SessionArg, setup: Setup, ui: Ui) -> Outcome {
+pub(crate) async fn run(args: &SessionArg, setup: Setup, ui: Ui) -> Outcome {
     let (_engine, chain) = setup.chain(&args.chain.policies)?;
     let mut reconciler = setup.reconciler(chain, None)?;
     let mut known = Vec::new();
@@ -307,28 +307,28 @@ fn print(explained: &Explained, batch: &Batch, ui: Ui) {
     let evidence = &explained.evidence;
     let now = batch.context.now;
     ui.heading(format!("{} ({})", session.id, session.source));
-    ui.line(format!(
+    ui.said(format!(
         "recorded   {} ({})",
         session.from, session.from_native
     ));
     if let Some(since) = &explained.stale_since {
-        ui.line(format!("stale      since {since}"));
+        ui.said(format!("stale      since {since}"));
     }
-    ui.line(format!(
+    ui.said(format!(
         "decision   {}: {}",
         session.outcome.as_str(),
         session.reason
     ));
     if session.from != session.to {
-        ui.line(format!("leads to   {} ({})", session.to, session.to_native));
+        ui.said(format!("leads to   {} ({})", session.to, session.to_native));
     }
-    ui.line(format!(
+    ui.said(format!(
         "rule       {} of {}",
         session.rule,
         session.policy.as_deref().unwrap_or("no policy")
     ));
     for guard in &session.guards {
-        ui.line(format!("guard      {}: {}", guard.code, guard.detail));
+        ui.said(format!("guard      {}: {}", guard.code, guard.detail));
     }
     ui.line("");
     ui.heading("Evidence");
@@ -362,7 +362,7 @@ fn print(explained: &Explained, batch: &Batch, ui: Ui) {
             ),
             Err(failure) => format!("failed ({}): {}", failure.kind, failure.detail),
         };
-        ui.line(format!("{}  {said}", answer.policy));
+        ui.said(format!("{}  {said}", answer.policy));
     }
     ui.line("");
     ui.heading("What would move it");
@@ -375,7 +375,7 @@ fn print(explained: &Explained, batch: &Batch, ui: Ui) {
             .iter()
             .map(|guard| format!(" [{}: {}]", guard.code, guard.detail))
             .collect();
-        ui.line(format!(
+        ui.said(format!(
             "if {}: {} ({}){}",
             what.if_,
             what.then,
@@ -386,7 +386,7 @@ fn print(explained: &Explained, batch: &Batch, ui: Ui) {
     if let Some(last) = &explained.last {
         ui.line("");
         ui.heading("In the journal");
-        ui.line(format!(
+        ui.said(format!(
             "{} by {} in {} from {} to {}{}",
             last.outcome,
             last.rule,

@@ -40,7 +40,7 @@ struct Row {
 }
 
 /// Runs the command.
-pub fn run(args: &HistoryArgs, setup: &Setup, ui: Ui) -> Outcome {
+pub(crate) fn run(args: &HistoryArgs, setup: &Setup, ui: Ui) -> Outcome {
     let limit = args.limit as usize;
     let mut transitions = Vec::new();
     if let Some(store) = setup.store_if_any()? {

@@ -6,7 +6,7 @@ use crate::ui::{self, Ui};
 use crate::wiring::Setup;
 
 /// Runs the command.
-pub fn run(setup: &Setup, ui: Ui) -> Outcome {
+pub(crate) fn run(setup: &Setup, ui: Ui) -> Outcome {
     let notifier = Notifier::new(setup.config.notify.clone(), setup.world.clone());
     if !notifier.is_configured() {
         return Err(Failure::request("no way to notify anybody is configured")

@@ -9,7 +9,7 @@ use crate::ui::Ui;
 use crate::wiring::Setup;
 
 /// Stops writing, to one source or to all.
-pub fn pause(args: &SourceArg, setup: &Setup, ui: Ui) -> Outcome {
+pub(crate) fn pause(args: &SourceArg, setup: &Setup, ui: Ui) -> Outcome {
     known_source(args, setup)?;
     setup
         .store()?
@@ -27,7 +27,7 @@ pub fn pause(args: &SourceArg, setup: &Setup, ui: Ui) -> Outcome {
 }
 
 /// Writes again.
-pub fn resume(args: &SourceArg, setup: &Setup, ui: Ui) -> Outcome {
+pub(crate) fn resume(args: &SourceArg, setup: &Setup, ui: Ui) -> Outcome {
     known_source(args, setup)?;
     let mut store = setup.store()?;
     let ended = store

@@ -10,7 +10,7 @@ use crate::policies;
 use crate::ui::Ui;
 
 /// The schema of `vigil policy inspect --json`.
-pub const SCHEMA: &str = "vigil.policy-inspect/1";
+pub(crate) const SCHEMA: &str = "vigil.policy-inspect/1";
 
 #[derive(Debug, Serialize)]
 struct Inspected {
@@ -28,7 +28,7 @@ struct Inspected {
 }
 
 /// Runs the command.
-pub fn run(name: &str, environment: &Environment, ui: Ui) -> Outcome {
+pub(crate) fn run(name: &str, environment: &Environment, ui: Ui) -> Outcome {
     let engine = policies::engine(environment)?;
     let bytes = policies::bytes(name)?;
     let policy = policies::load(&engine, name, &Map::new())?;

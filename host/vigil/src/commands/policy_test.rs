@@ -18,7 +18,7 @@ use crate::policies;
 use crate::ui::{self, Ui};
 
 /// The schema of `vigil policy test --json`.
-pub const SCHEMA: &str = "vigil.policy-test/1";
+pub(crate) const SCHEMA: &str = "vigil.policy-test/1";
 
 #[derive(Debug, Serialize)]
 struct TestReport {
@@ -61,7 +61,7 @@ struct Got {
 }
 
 /// Runs the command.
-pub fn run(args: &PolicyTestArgs, environment: &Environment, ui: Ui) -> Outcome {
+pub(crate) fn run(args: &PolicyTestArgs, environment: &Environment, ui: Ui) -> Outcome {
     let plan = plan(args)?;
     let engine = policies::engine(environment)?;
     let mut report = TestReport {

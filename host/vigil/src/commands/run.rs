@@ -18,7 +18,7 @@ use crate::wiring::Setup;
 const PASSES_PER_PRUNE: u64 = 60;
 
 /// Runs the command.
-pub async fn run(args: &RunArgs, mut setup: Setup, ui: Ui) -> Outcome {
+pub(crate) async fn run(args: &RunArgs, mut setup: Setup, ui: Ui) -> Outcome {
     if let Some(interval) = args.interval {
         setup.config.run.interval = interval;
     }

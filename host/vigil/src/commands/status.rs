@@ -16,7 +16,7 @@ use crate::ui::{self, Ui};
 use crate::wiring::Setup;
 
 /// Runs the command.
-pub async fn run(args: &StatusArgs, setup: Setup, ui: Ui) -> Outcome {
+pub(crate) async fn run(args: &StatusArgs, setup: Setup, ui: Ui) -> Outcome {
     let (report, failed) = look(args, &setup).await?;
     if ui.json {
         ui.document(&report)?;
@@ -27,7 +27,10 @@ pub async fn run(args: &StatusArgs, setup: Setup, ui: Ui) -> Outcome {
 }
 
 /// What is true now, and whether a source or a write failed.
-pub(super) async fn look(args: &StatusArgs, setup: &Setup) -> Result<(StatusReport, bool), Failure> {
+pub(super) async fn look(
+    args: &StatusArgs,
+    setup: &Setup,
+) -> Result<(StatusReport, bool), Failure> {
     let (report, failed) = if args.offline {
         (offline(args, setup)?, false)
     } else {
@@ -342,7 +345,7 @@ pub(super) fn print(report: &StatusReport, ui: Ui) {
                     .clone()
                     .unwrap_or_else(|| "nobody has looked yet".to_owned()),
             };
-            ui.line(format!("  {}  {why}", session.id));
+            ui.said(format!("  {}  {why}", session.id));
         }
         ui.line("");
     }

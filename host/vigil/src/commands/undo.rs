@@ -15,7 +15,7 @@ use crate::ui::Ui;
 use crate::wiring::Setup;
 
 /// Runs the command.
-pub fn run(args: &UndoArgs, setup: &Setup, ui: Ui) -> Outcome {
+pub(crate) fn run(args: &UndoArgs, setup: &Setup, ui: Ui) -> Outcome {
     let id: TransitionId = args.transition.parse().map_err(|error| {
         Failure::request(format!("{} is no transition", args.transition))
             .because(error)

@@ -84,13 +84,28 @@ impl Home {
             lock: None,
         };
         let origin = home.root.join("origin.git");
-        git(&home.root, &["init", "--quiet", "--bare", "--initial-branch=main", "origin.git"])?;
-        git(&home.root, &["init", "--quiet", "--initial-branch=main", "app"])?;
+        git(
+            &home.root,
+            &[
+                "init",
+                "--quiet",
+                "--bare",
+                "--initial-branch=main",
+                "origin.git",
+            ],
+        )?;
+        git(
+            &home.root,
+            &["init", "--quiet", "--initial-branch=main", "app"],
+        )?;
         let app = home.repository();
         fs::write(app.join("README.md"), "A made-up project.\n")?;
         fs::write(app.join(".gitignore"), ".worktrees/\n")?;
         commit(&app, "first")?;
-        git(&app, &["remote", "add", "origin", &origin.to_string_lossy()])?;
+        git(
+            &app,
+            &["remote", "add", "origin", &origin.to_string_lossy()],
+        )?;
         git(&app, &["push", "--quiet", "origin", "main"])?;
         Ok(home)
     }
@@ -117,7 +132,8 @@ impl Home {
 
     /// A session's worktree.
     pub fn worktree(&self, issue: u64) -> PathBuf {
-        self.repository().join(format!(".worktrees/vigilante/issue-{issue}"))
+        self.repository()
+            .join(format!(".worktrees/vigilante/issue-{issue}"))
     }
 
     /// Adds a session: its branch with one pushed commit, its worktree, its log, its processes and its record. Gives
@@ -126,8 +142,14 @@ impl Home {
         let worktree = self.worktree(made.issue);
         let branch = Home::branch(made.issue);
         let path = worktree.to_string_lossy().into_owned();
-        git(&self.repository(), &["worktree", "add", "--quiet", "-b", &branch, &path, "main"])?;
-        fs::write(worktree.join("work.txt"), format!("work on issue {}\n", made.issue))?;
+        git(
+            &self.repository(),
+            &["worktree", "add", "--quiet", "-b", &branch, &path, "main"],
+        )?;
+        fs::write(
+            worktree.join("work.txt"),
+            format!("work on issue {}\n", made.issue),
+        )?;
         commit(&worktree, made.title)?;
         git(&worktree, &["push", "--quiet", "origin", &branch])?;
         let head = git(&worktree, &["rev-parse", "HEAD"])?.trim().to_owned();
@@ -145,7 +167,9 @@ impl Home {
             touch(&log, silent)?;
         }
         touch_tree(&worktree, silent)?;
-        let admin = self.repository().join(format!(".git/worktrees/issue-{}", made.issue));
+        let admin = self
+            .repository()
+            .join(format!(".git/worktrees/issue-{}", made.issue));
         touch_tree(&admin, silent)?;
         if made.agent {
             let agent = self.agent(&worktree)?;
@@ -157,7 +181,8 @@ impl Home {
 
     /// The session's log.
     pub fn log(&self, issue: u64) -> PathBuf {
-        self.vigilante().join(format!("logs/acme-app-issue-{issue}.log"))
+        self.vigilante()
+            .join(format!("logs/acme-app-issue-{issue}.log"))
     }
 
     fn record(&self, made: &Made, silent: Timestamp) -> Value {
@@ -202,8 +227,12 @@ impl Home {
         fs::create_dir_all(&bin)?;
         let agent = bin.join("codex");
         if !agent.exists() {
-            let sleep = ["/bin/sleep", "/usr/bin/sleep"].iter().find(|path| Path::new(path).exists());
-            let Some(sleep) = sleep else { bail!("there is no sleep program to play the agent") };
+            let sleep = ["/bin/sleep", "/usr/bin/sleep"]
+                .iter()
+                .find(|path| Path::new(path).exists());
+            let Some(sleep) = sleep else {
+                bail!("there is no sleep program to play the agent")
+            };
             fs::copy(sleep, &agent).context("failed to copy sleep")?;
         }
         Command::new(&agent)
@@ -233,7 +262,10 @@ impl Home {
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .context("failed to take scan.lock")?;
         self.lock = Some(lock);
-        fs::write(home.join("logs/vigilante.log"), "level=INFO msg=\"scan started\"\n")?;
+        fs::write(
+            home.join("logs/vigilante.log"),
+            "level=INFO msg=\"scan started\"\n",
+        )?;
         fs::write(home.join("logs/access.jsonl"), "{}\n")?;
         let watched = json!([{
             "path": self.repository(),
@@ -243,8 +275,16 @@ impl Home {
             "max_parallel_sessions": 0,
             "last_scan_at": ui::moment(silent),
         }]);
-        fs::write(home.join("watchlist.json"), serde_json::to_string_pretty(&watched)?)?;
-        for file in ["logs/vigilante.log", "logs/access.jsonl", "watchlist.json", "scan.lock"] {
+        fs::write(
+            home.join("watchlist.json"),
+            serde_json::to_string_pretty(&watched)?,
+        )?;
+        for file in [
+            "logs/vigilante.log",
+            "logs/access.jsonl",
+            "watchlist.json",
+            "scan.lock",
+        ] {
             touch(&home.join(file), silent)?;
         }
         Ok(())
@@ -270,8 +310,20 @@ impl Drop for Home {
 pub fn git(dir: &Path, arguments: &[&str]) -> Result<String> {
     let output = Command::new("git")
         .current_dir(dir)
-        .args(["-c", "user.name=vigil", "-c", "user.email=vigil@localhost", "-c", "commit.gpgsign=false"])
-        .args(["-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false"])
+        .args([
+            "-c",
+            "user.name=vigil",
+            "-c",
+            "user.email=vigil@localhost",
+            "-c",
+            "commit.gpgsign=false",
+        ])
+        .args([
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "advice.detachedHead=false",
+        ])
         .args(arguments)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_NOSYSTEM", "1")
@@ -307,5 +359,9 @@ pub fn touch_tree(path: &Path, at: Timestamp) -> Result<()> {
             touch_tree(&entry?.path(), at)?;
         }
     }
-    if path.is_symlink() { Ok(()) } else { touch(path, at) }
+    if path.is_symlink() {
+        Ok(())
+    } else {
+        touch(path, at)
+    }
 }

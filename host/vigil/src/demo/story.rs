@@ -44,7 +44,11 @@ pub fn tell(home: &mut Home, now: Timestamp) -> Result<Model> {
         .merged_at(ago(80));
 
     // Closed with its pull request open: it is looked after, and nobody starts over.
-    let head = home.add(&Made { issue: 300, title: "Done, with an open PR", ..Made::default() })?;
+    let head = home.add(&Made {
+        issue: 300,
+        title: "Done, with an open PR",
+        ..Made::default()
+    })?;
     let repo = model.repo(REPO);
     repo.issue(300)
         .label("vigilante:done")
@@ -54,7 +58,12 @@ pub fn tell(home: &mut Home, now: Timestamp) -> Result<Model> {
         .sha(&head)
         .created_at(ago(90));
 
-    home.add(&Made { issue: 301, title: "An agent at work", agent: true, ..Made::default() })?;
+    home.add(&Made {
+        issue: 301,
+        title: "An agent at work",
+        agent: true,
+        ..Made::default()
+    })?;
     model.repo(REPO).issue(301).label("vigilante:running");
 
     home.add(&Made {
@@ -65,22 +74,56 @@ pub fn tell(home: &mut Home, now: Timestamp) -> Result<Model> {
     })?;
     model.repo(REPO).issue(302);
 
-    home.add(&Made { issue: 303, title: "Labelled done", ..Made::default() })?;
+    home.add(&Made {
+        issue: 303,
+        title: "Labelled done",
+        ..Made::default()
+    })?;
     model.repo(REPO).issue(303).label("vigilante:done");
 
-    home.add(&Made { issue: 304, title: "Closed without a PR", ..Made::default() })?;
-    model.repo(REPO).issue(304).closed_at("not_planned", ago(70));
+    home.add(&Made {
+        issue: 304,
+        title: "Closed without a PR",
+        ..Made::default()
+    })?;
+    model
+        .repo(REPO)
+        .issue(304)
+        .closed_at("not_planned", ago(70));
 
     // Merged, but the branch went on afterwards.
-    let head = home.add(&Made { issue: 305, title: "Merged too early", unpushed: 2, ..Made::default() })?;
+    let head = home.add(&Made {
+        issue: 305,
+        title: "Merged too early",
+        unpushed: 2,
+        ..Made::default()
+    })?;
     let repo = model.repo(REPO);
-    repo.issue(305).pull(325).head(&Home::branch(305)).sha(&head).created_at(ago(100)).merged_at(ago(80));
+    repo.issue(305)
+        .pull(325)
+        .head(&Home::branch(305))
+        .sha(&head)
+        .created_at(ago(100))
+        .merged_at(ago(80));
 
-    let head = home.add(&Made { issue: 306, title: "PR turned down", ..Made::default() })?;
+    let head = home.add(&Made {
+        issue: 306,
+        title: "PR turned down",
+        ..Made::default()
+    })?;
     let repo = model.repo(REPO);
-    repo.issue(306).pull(326).head(&Home::branch(306)).sha(&head).created_at(ago(100)).closed_at(ago(85));
+    repo.issue(306)
+        .pull(326)
+        .head(&Home::branch(306))
+        .sha(&head)
+        .created_at(ago(100))
+        .closed_at(ago(85));
 
-    home.add(&Made { issue: 307, title: "The agent is gone", ..Made::default() })?;
+    home.add(&Made {
+        issue: 307,
+        title: "The agent is gone",
+        ..Made::default()
+    })?;
     model.repo(REPO).issue(307);
 
     let head = home.add(&Made {
@@ -111,7 +154,11 @@ pub fn tell(home: &mut Home, now: Timestamp) -> Result<Model> {
         ..Made::default()
     })?;
     let repo = model.repo(REPO);
-    repo.issue(309).pull(329).head(&Home::branch(309)).sha(&head).created_at(ago(100));
+    repo.issue(309)
+        .pull(329)
+        .head(&Home::branch(309))
+        .sha(&head)
+        .created_at(ago(100));
 
     // A repository that the token cannot see: not "gone".
     home.add(&Made {
@@ -133,11 +180,25 @@ pub fn tell(home: &mut Home, now: Timestamp) -> Result<Model> {
         ..Made::default()
     })?;
     let repo = model.repo(REPO);
-    repo.issue(311).pull(331).head(&Home::branch(311)).sha(&head).created_at(ago(100));
+    repo.issue(311)
+        .pull(331)
+        .head(&Home::branch(311))
+        .sha(&head)
+        .created_at(ago(100));
 
     // Merged, the issue still open, and something was never committed.
-    let head = home.add(&Made { issue: 312, title: "Merged, with notes", dirty: true, ..Made::default() })?;
+    let head = home.add(&Made {
+        issue: 312,
+        title: "Merged, with notes",
+        dirty: true,
+        ..Made::default()
+    })?;
     let repo = model.repo(REPO);
-    repo.issue(312).pull(332).head(&Home::branch(312)).sha(&head).created_at(ago(100)).merged_at(ago(80));
+    repo.issue(312)
+        .pull(332)
+        .head(&Home::branch(312))
+        .sha(&head)
+        .created_at(ago(100))
+        .merged_at(ago(80));
     Ok(model)
 }

@@ -1,11 +1,12 @@
 //! Writes: the journal first, then one write for all transitions of a source, then the journal again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use vigil_core::decide::Action;
 use vigil_core::guard::{Code, Objection};
-use vigil_core::{Session, intents};
-use vigil_sources::{Change, Committed, Proposal, Refusal, Target};
+use vigil_core::{Session, Timestamp, intents};
+use vigil_sources::{Change, Committed, Proposal, Refusal, Target, World};
 use vigil_store::{Kind, NewTransition, Settled, Standing, Transition};
 
 use super::load::blocking;
@@ -80,8 +81,11 @@ impl Reconciler {
             .filter_map(|&index| batch.entries[index].proposal.clone())
             .collect();
         let source = Arc::clone(&batch.configured.source);
-        let world = Arc::clone(&self.world);
-        let committed = blocking(move || source.commit(&proposals, world.as_ref())).await?;
+        let world = Watched {
+            world: Arc::clone(&self.world),
+            awake_since: moment.awake_since,
+        };
+        let committed = blocking(move || source.commit(&proposals, &world)).await?;
 
         let ended = self.world.now();
         let settled: Vec<_> = ids
@@ -102,7 +106,35 @@ impl Reconciler {
     }
 }
 
-fn propose_batch(batch: &mut Batch, world: &dyn vigil_sources::World) {
+/// The world, with what this pass knows about breaks in watching: a lock looks stuck right after a laptop wakes.
+struct Watched {
+    world: Arc<dyn World>,
+    awake_since: Option<Timestamp>,
+}
+
+impl World for Watched {
+    fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+
+    fn pause(&self, span: Duration) {
+        self.world.pause(span);
+    }
+
+    fn booted_at(&self) -> Option<Timestamp> {
+        self.world.booted_at()
+    }
+
+    fn awake_since(&self) -> Option<Timestamp> {
+        self.awake_since.max(self.world.awake_since())
+    }
+
+    fn step(&self, name: &'static str) -> std::io::Result<()> {
+        self.world.step(name)
+    }
+}
+
+fn propose_batch(batch: &mut Batch, world: &dyn World) {
     let at: Vec<usize> = (0..batch.entries.len())
         .filter(|&index| batch.entries[index].outcome == Outcome::WouldTransition)
         .collect();
@@ -127,7 +159,7 @@ fn propose_batch(batch: &mut Batch, world: &dyn vigil_sources::World) {
     }
 }
 
-fn change(entry: &Entry, now: vigil_core::Timestamp) -> Option<Change<'_>> {
+fn change(entry: &Entry, now: Timestamp) -> Option<Change<'_>> {
     let ruling = entry.ruling.as_ref()?;
     let target = match &ruling.action {
         Action::Move(to) => Target::State(*to),

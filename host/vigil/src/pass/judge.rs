@@ -79,8 +79,16 @@ impl Reconciler {
 
     /// Bounds what is counted about failing policies to the policies and sessions that there are.
     fn forget_strangers(&mut self, batches: &[Batch]) {
-        let policies = self.chain.links().iter().map(|link| Quarantine::key(&link.policy)).collect();
-        let sessions = batches.iter().flat_map(|batch| batch.known.iter().cloned()).collect();
+        let policies = self
+            .chain
+            .links()
+            .iter()
+            .map(|link| Quarantine::key(&link.policy))
+            .collect();
+        let sessions = batches
+            .iter()
+            .flat_map(|batch| batch.known.iter().cloned())
+            .collect();
         self.quarantine.keep(&policies, &sessions);
     }
 

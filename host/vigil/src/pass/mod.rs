@@ -184,10 +184,7 @@ impl Entry {
 
     /// The reason that people read.
     pub fn reason(&self) -> String {
-        let ruled = self
-            .ruling
-            .as_ref()
-            .map_or_else(String::new, |ruling| ruling.reason.clone());
+        let ruled = self.ruling.as_ref().map_or_else(String::new, reason_of);
         match &self.outcome_detail {
             Some(detail) if ruled.is_empty() => detail.clone(),
             Some(detail) => format!("{ruled}; {detail}"),

@@ -21,7 +21,7 @@ use crate::report::GitHubReport;
 
 /// What asking the forge came to.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// For the report.
     pub github: GitHubReport,
     /// Something that concerns all sessions.
