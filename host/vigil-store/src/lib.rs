@@ -13,6 +13,7 @@ mod digest;
 mod error;
 mod evidence;
 mod facts;
+mod files;
 mod journal;
 mod leases;
 mod liveness;

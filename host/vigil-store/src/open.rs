@@ -1,8 +1,5 @@
-//! Opening the store: the file and its rights, the schema and its migrations, and how a write is made.
+//! Opening the store: the schema and its migrations, and how a write is made.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +8,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use vigil_core::Timestamp;
 
 use crate::error::{Result, StoreError};
+use crate::files;
 
 /// How long a statement waits for another process: many times what the largest write takes (10,000 sessions take well
 /// under a second), and short enough that a person does not give up.
@@ -57,11 +55,19 @@ impl Store {
     /// ([`StoreError::Corrupt`]) is never deleted or repaired.
     pub fn open(dir: &Path, now: Timestamp) -> Result<Store> {
         let path = dir.join(FILE);
-        create(dir, &path)?;
+        files::provide(dir, &path, now)?;
+        Store::connect(&path, &path, now)
+    }
+
+    /// Opens the database `file`, which must be there; errors call it `named`.
+    pub(crate) fn connect(file: &Path, named: &Path, now: Timestamp) -> Result<Store> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(&path, flags)
-            .map_err(|error| StoreError::sqlite("open", &path, error))?;
-        let mut store = Store { db, path };
+        let db = Connection::open_with_flags(file, flags)
+            .map_err(|error| StoreError::sqlite("open", named, error))?;
+        let mut store = Store {
+            db,
+            path: named.to_owned(),
+        };
         let is_new = store.accept()?;
         store.configure(is_new)?;
         store.migrate(now)?;
@@ -128,29 +134,6 @@ impl Store {
             let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
             Ok(u64::try_from(pages.saturating_mul(pragma("page_size")?)).unwrap_or_default())
         })
-    }
-
-    /// Writes a consistent copy to `target`, readable by its owner alone, while others go on working.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`] where there is a file of that name: nothing is ever written over.
-    pub fn backup_to(&self, target: &Path) -> Result<()> {
-        create_file(target).map_err(|error| StoreError::io("create", target, error))?;
-        let Some(name) = target.to_str() else {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, "its name is no UTF-8");
-            return Err(StoreError::io("back up into", target, error));
-        };
-        let copied = self.read("back up", |db| {
-            db.execute("VACUUM INTO ?1", [name]).map(drop)
-        });
-        if copied.is_err() {
-            // Half a copy would only be taken for a whole one. It was made here, a moment ago.
-            let _ = fs::remove_file(target);
-        }
-        copied?;
-        File::open(target)
-            .and_then(|copy| copy.sync_all())
-            .map_err(|error| StoreError::io("write", target, error))
     }
 
     /// Runs `read` on the connection; its error names `doing`.
@@ -301,49 +284,6 @@ pub(crate) fn ms(at: Timestamp) -> i64 {
 /// A moment as it was kept; a negative one, which nobody writes, is the epoch.
 pub(crate) fn moment(ms: i64) -> Timestamp {
     Timestamp(u64::try_from(ms).unwrap_or_default())
-}
-
-/// Makes the folder and an empty file with the right modes from the first moment on, whatever the umask lets through.
-/// SQLite gives the files that it puts beside it the same mode.
-fn create(dir: &Path, path: &Path) -> Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|error| StoreError::io("create", dir, error))?;
-    match create_file(path) {
-        Ok(()) => {
-            let sync = File::open(dir).and_then(|folder| folder.sync_all());
-            sync.map_err(|error| StoreError::io("create a file in", dir, error))
-        }
-        // Not opened here to look at it: closing it again would drop the locks that another connection of this very
-        // process holds on it.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => tighten(path),
-        Err(error) => Err(StoreError::io("create", path, error)),
-    }
-}
-
-fn create_file(path: &Path) -> io::Result<()> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map(drop)
-}
-
-/// A file that came from elsewhere, say a restored backup, may be readable by others.
-fn tighten(path: &Path) -> Result<()> {
-    let mode = fs::metadata(path).map_err(|error| StoreError::io("look at", path, error))?;
-    if !mode.is_file() {
-        let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no file");
-        return Err(StoreError::io("open", path, error));
-    }
-    if mode.permissions().mode() & 0o077 == 0 {
-        return Ok(());
-    }
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
-        .map_err(|error| StoreError::io("take away other people's rights to", path, error))
 }
 
 #[cfg(test)]

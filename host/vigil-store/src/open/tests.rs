@@ -1,5 +1,7 @@
 //! What only shows from inside: modes of durability, a full disk, a lock that stays held.
 
+use std::io;
+
 use vigil_core::Timestamp;
 
 use super::*;

@@ -75,6 +75,25 @@ fn opening_again_changes_nothing() {
 }
 
 #[test]
+fn an_empty_file_becomes_a_store() {
+    let dir = folder();
+    fs::write(Store::file_in(dir.path()), "").unwrap();
+    let mut store = open(dir.path());
+    assert!(store.raise("key", "text", at(0)).unwrap());
+}
+
+#[test]
+fn making_a_store_leaves_nothing_else_behind() {
+    let dir = folder();
+    drop(open(dir.path()));
+    let names: Vec<_> = files(dir.path())
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names, ["vigil.sqlite"]);
+}
+
+#[test]
 fn looking_makes_no_store() {
     let dir = folder();
     let state = dir.path().join("state");

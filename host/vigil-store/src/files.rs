@@ -1,0 +1,102 @@
+//! The database's file: how it comes into being, who may read it, and copies of it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use rusqlite::Connection;
+use vigil_core::Timestamp;
+
+use crate::error::{Result, StoreError};
+use crate::open::Store;
+
+/// Sees to it that there is a database at `path` in the folder `dir`, readable by its owner alone.
+///
+/// A new one is made whole under another name and then given its own: two processes that start at once, or a crash,
+/// never meet a half-made one. SQLite gives the files that it puts beside it the same mode.
+pub(crate) fn provide(dir: &Path, path: &Path, now: Timestamp) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|error| StoreError::io("create", dir, error))?;
+    // The database itself is never opened here to look at it: closing it again would drop the locks that another
+    // connection of this very process holds on it.
+    match fs::metadata(path) {
+        Ok(found) => tighten(path, &found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create(dir, path, now),
+        Err(error) => Err(StoreError::io("look at", path, error)),
+    }
+}
+
+fn create(dir: &Path, path: &Path, now: Timestamp) -> Result<()> {
+    // 0600 from the first moment on, whatever the umask lets through.
+    let made = tempfile::Builder::new()
+        .prefix(".vigil-new-")
+        .suffix(".sqlite")
+        .tempfile_in(dir)
+        .map_err(|error| StoreError::io("create a file in", dir, error))?
+        .into_temp_path();
+    // Closing the only connection folds SQLite's log into the file and forces it to the disk.
+    drop(Store::connect(&made, path, now)?);
+    match made.persist_noclobber(path) {
+        Ok(()) => File::open(dir)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|error| StoreError::io("create a file in", dir, error)),
+        // Another process was faster; ours goes away.
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreError::io("create", path, error.error)),
+    }
+}
+
+/// A file that came from elsewhere, say a restored backup, may be readable by others.
+fn tighten(path: &Path, found: &fs::Metadata) -> Result<()> {
+    if !found.is_file() {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no file");
+        return Err(StoreError::io("open", path, error));
+    }
+    if found.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+        .map_err(|error| StoreError::io("take away other people's rights to", path, error))
+}
+
+impl Store {
+    /// Writes a consistent copy to `target`, readable by its owner alone, while others go on working.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] where there is a file of that name: nothing is ever written over.
+    pub fn backup_to(&self, target: &Path) -> Result<()> {
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(target)
+            .map_err(|error| StoreError::io("create", target, error))?;
+        let copied = self.copy_into(target);
+        if copied.is_err() {
+            // Half a copy would only be taken for a whole one. It was made here, a moment ago.
+            let _ = fs::remove_file(target);
+        }
+        copied
+    }
+
+    fn copy_into(&self, target: &Path) -> Result<()> {
+        let Some(name) = target.to_str() else {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "its name is no UTF-8");
+            return Err(StoreError::io("back up into", target, error));
+        };
+        self.read("back up", |db| {
+            db.execute("VACUUM INTO ?1", [name]).map(drop)
+        })?;
+        // Ready to be opened by several at once: turning it over to a log needs the file for oneself.
+        Connection::open(target)
+            .and_then(|copy| copy.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())))
+            .map_err(|error| StoreError::sqlite("back up into", target, error))?;
+        File::open(target)
+            .and_then(|copy| copy.sync_all())
+            .map_err(|error| StoreError::io("write", target, error))
+    }
+}
