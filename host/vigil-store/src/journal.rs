@@ -214,8 +214,8 @@ impl Store {
         // Rows come oldest first, so that the latest one of a session is the one that stays.
         let rows: Vec<JournalRow> = self.read("read the journal", |db| {
             db.prepare_cached(&format!(
-                "{SELECT} WHERE j.source = ?1 AND s.last_at = (
-                     SELECT max(t.last_at) FROM journal k JOIN journal_seen t ON t.journal_id = k.id
+                "{SELECT} WHERE j.source = ?1 AND s.turn = (
+                     SELECT max(t.turn) FROM journal k JOIN journal_seen t ON t.journal_id = k.id
                      WHERE k.source = j.source AND k.session = j.session)
                  ORDER BY j.id"
             ))?

@@ -162,6 +162,37 @@ fn a_clock_that_was_set_back_does_not_hide_the_latest_decision() {
 }
 
 #[test]
+fn the_latest_of_all_sessions_are_the_latest_of_each() {
+    let answers = answers(Verdict::Hold);
+    let mut store = store();
+    // The third look comes back to the first decision, and the fourth after the clock was set back.
+    let looks = [("held", 0), ("refused", 10), ("held", 20), ("conflict", 5)];
+    for (pass, (outcome, minute)) in looks.into_iter().enumerate() {
+        for number in 1..=2 {
+            let evidence = evidence(number, at(minute));
+            let mut entry = held(&evidence, &answers, at(minute));
+            // The second session stays two looks behind, and the rows of the two lie interleaved.
+            entry.outcome = if number == 1 {
+                outcome
+            } else {
+                looks[pass.saturating_sub(2)].0
+            };
+            store.record(&[entry]).unwrap();
+        }
+        let all = store.latest_of("vigilante").unwrap();
+        assert_eq!(all.len(), 2);
+        for number in 1..=2 {
+            assert_eq!(
+                Some(&all[&id(number)]),
+                store.latest(&id(number)).unwrap().as_ref()
+            );
+        }
+        assert_eq!(all[&id(1)].outcome, outcome);
+    }
+    assert!(store.latest_of("other").unwrap().is_empty());
+}
+
+#[test]
 fn the_journal_is_of_one_session_or_of_all_and_bounded() {
     let answers = answers(Verdict::Hold);
     let evidence: Vec<_> = (1..=5).map(|number| evidence(number, at(0))).collect();
