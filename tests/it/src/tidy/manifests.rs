@@ -45,6 +45,7 @@ fn a_crate_with_its_own_ways_is_found() {
         [dependencies]
         serde = "1"
         toml.workspace = true
+        near = { path = "../near", default-features = false }
     "#
     .parse()
     .expect("it is TOML");
@@ -90,7 +91,7 @@ fn own_ways(manifest: &Table) -> Vec<String> {
         for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
             let dependencies = table.get(kind).and_then(Value::as_table);
             for (name, source) in dependencies.into_iter().flatten() {
-                if !of_workspace(source) {
+                if !of_workspace(source) && !beside(source) {
                     findings.push(format!(
                         "{kind}.{name}: its version belongs into [workspace.dependencies]"
                     ));
@@ -99,6 +100,13 @@ fn own_ways(manifest: &Table) -> Vec<String> {
         }
     }
     findings
+}
+
+/// A crate of ours by its path alone, where the workspace's entry has other features.
+fn beside(value: &Value) -> bool {
+    value
+        .as_table()
+        .is_some_and(|table| table.contains_key("path") && !table.contains_key("version"))
 }
 
 /// `{ workspace = true, … }`
