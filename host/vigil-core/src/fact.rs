@@ -148,6 +148,8 @@ pub enum GapKind {
     IdentityChanged,
     /// Larger than the bound for looking at it.
     TooLarge,
+    /// The other side has not worked it out yet: ask again soon.
+    NotReady,
     /// A kind from a newer version.
     Other(String),
 }
@@ -170,6 +172,7 @@ impl GapKind {
             GapKind::NoControl => "no-control",
             GapKind::IdentityChanged => "identity-changed",
             GapKind::TooLarge => "too-large",
+            GapKind::NotReady => "not-ready",
             GapKind::Other(name) => name,
         }
     }
@@ -192,6 +195,7 @@ impl From<String> for GapKind {
             "no-control" => GapKind::NoControl,
             "identity-changed" => GapKind::IdentityChanged,
             "too-large" => GapKind::TooLarge,
+            "not-ready" => GapKind::NotReady,
             _ => GapKind::Other(name),
         }
     }

@@ -69,6 +69,11 @@ pub struct Granted {
     pub intent: Intent,
 }
 
+/// The key under which `intent` is carried out at most once: `session/revision/key`.
+pub fn key(intent: &Intent, session: &SessionId, revision: &Revision) -> String {
+    format!("{session}/{}/{}", revision.0, intent.key)
+}
+
 /// Whether `intent` may be carried out for `session` at `revision`.
 pub fn grant(
     intent: &Intent,
@@ -93,7 +98,7 @@ pub fn grant(
         );
         return Err(Objection::new(Code::TwoWitness, detail));
     }
-    let key = format!("{session}/{}/{}", revision.0, intent.key);
+    let key = key(intent, session, revision);
     if spent.keys.contains(&key) {
         return Err(Objection::new(
             Code::Budget,

@@ -175,7 +175,7 @@ fn mergeability(value: &Value, open: bool, observed: Timestamp) -> Result<Fact<M
 
 fn not_ready() -> Gap {
     Gap::new(
-        GapKind::Other("not-ready".to_owned()),
+        GapKind::NotReady,
         "GitHub has not worked out yet whether it can be merged",
     )
 }

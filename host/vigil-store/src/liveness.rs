@@ -1,6 +1,7 @@
 //! What is remembered from pass to pass for the guards that look at the pass as a whole: who was seen alive, who was
 //! lost, what was acknowledged, and which moves were made before.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
@@ -89,7 +90,12 @@ impl Store {
     ///
     /// # Errors
     /// Those of reading.
-    pub fn memory(&self, source: &str, evidence: &[Evidence], now: Timestamp) -> Result<Memory> {
+    pub fn memory<E: Borrow<Evidence>>(
+        &self,
+        source: &str,
+        evidence: &[E],
+        now: Timestamp,
+    ) -> Result<Memory> {
         Ok(Memory {
             seen_alive: self.seen_alive(source)?,
             lost: {
@@ -102,14 +108,17 @@ impl Store {
         })
     }
 
-    fn past(
+    fn past<E: Borrow<Evidence>>(
         &self,
         source: &str,
-        evidence: &[Evidence],
+        evidence: &[E],
         now: Timestamp,
     ) -> Result<HashMap<SessionId, Vec<PastMove>>> {
-        let present: HashMap<&SessionId, &Evidence> =
-            evidence.iter().map(|one| (&one.session.id, one)).collect();
+        let present: HashMap<&SessionId, &Evidence> = evidence
+            .iter()
+            .map(Borrow::borrow)
+            .map(|one| (&one.session.id, one))
+            .collect();
         let rows = self.read("read past moves", |db| {
             let sql = "SELECT source, session, id, from_state, to_state, prepared_at, forge_words, undone_by IS NOT NULL
                        FROM transitions WHERE source = ?1 AND prepared_at >= ?2

@@ -92,7 +92,7 @@ impl Setup {
             forge_host: self.config.github.host.clone(),
             store: self.store()?,
             world: Arc::clone(&self.world),
-            clocks: Clocks::read,
+            clocks: Arc::new(Clocks::read),
             notifier: Notifier::new(self.config.notify.clone(), Arc::clone(&self.world)),
             grants: Grants {
                 kinds: self.config.grants.kinds.clone(),
@@ -101,6 +101,7 @@ impl Setup {
             interval: self.config.run.interval.0,
             holder: format!("vigil {}", std::process::id()),
             quarantine: Quarantine::default(),
+            disagreements: std::collections::BTreeMap::new(),
         })
     }
 }

@@ -80,6 +80,8 @@ registry! {
         IdentityChanged = "identity-changed",
         /// Larger than the bound for looking at it.
         TooLarge = "too-large",
+        /// The other side has not worked it out yet.
+        NotReady = "not-ready",
     }
 }
 

@@ -125,7 +125,7 @@ async fn online(args: &StatusArgs, setup: &Setup) -> Result<(StatusReport, bool)
         })
         .map(|(entry, context)| (&entry.evidence.session.id, (entry, context)))
         .collect();
-    let failed = args.reconcile && passed.failed();
+    let failed = passed.trouble.is_some() || args.reconcile && passed.failed();
     let report = report(
         args,
         setup,

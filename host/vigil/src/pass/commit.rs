@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vigil_core::decide::Action;
 use vigil_core::guard::{Code, Objection};
-use vigil_core::{Session, Timestamp, intents};
+use vigil_core::{Session, Timestamp};
 use vigil_sources::{Change, Committed, Proposal, Refusal, Target, World};
 use vigil_store::{Kind, NewTransition, Settled, Standing, Transition};
 
@@ -88,6 +88,23 @@ impl Reconciler {
         let committed = blocking(move || source.commit(&proposals, &world)).await?;
 
         let ended = self.world.now();
+        // Before the rows are settled: a crash in between leaves them to recovery, which does it again.
+        for (&index, committed) in at.iter().zip(&committed) {
+            if matches!(committed, Committed::Written { .. }) {
+                let entry = &batch.entries[index];
+                let (session, granted) = (entry.evidence.session.clone(), entry.granted.clone());
+                let reason = entry.reason();
+                for one in &granted {
+                    self.carry_out(
+                        &session.id,
+                        session.repo.as_deref(),
+                        one,
+                        &reason,
+                        moment.now,
+                    )?;
+                }
+            }
+        }
         let settled: Vec<_> = ids
             .iter()
             .copied()
@@ -198,7 +215,7 @@ fn new_transition<'a>(entry: &'a Entry, moment: &Moment) -> Option<NewTransition
         policy_digest: ruling.policy_digest.as_deref(),
         reason: &ruling.reason,
         guards: &ruling.guards,
-        intents: &[] as &[intents::Granted],
+        intents: &entry.granted,
         evidence: Some(&entry.evidence),
         undoes: None,
         at: moment.now,

@@ -1,12 +1,9 @@
 //! What people are told: intents that policies ask for, and alerts about vigil's own troubles. Each once; what could
 //! not be delivered waits in the store and is sent again, also after a crash.
 
+use vigil_core::Timestamp;
 use vigil_core::guard::Code;
-use vigil_core::intents;
 use vigil_core::requeue::backoff;
-use vigil_core::{Intent, Timestamp};
-
-use vigil_store::DoneIntent;
 
 use super::load::blocking;
 use super::observe::Asked;
@@ -26,62 +23,18 @@ impl Reconciler {
         moment: &Moment,
     ) -> Result<(), Failure> {
         for batch in batches {
-            for entry in &batch.entries {
-                self.intents(entry, moment)?;
+            // What goes with a write was carried out with it; what goes with a hold is carried out here.
+            let held = |entry: &&Entry| entry.outcome == Outcome::Held;
+            for entry in batch.entries.iter().filter(held) {
+                let session = &entry.evidence.session;
+                for granted in &entry.granted {
+                    let repo = session.repo.as_deref();
+                    self.carry_out(&session.id, repo, granted, &entry.reason(), moment.now)?;
+                }
             }
         }
         self.alerts(batches, asked, moment)?;
         self.flush(moment.now).await
-    }
-
-    fn intents(&mut self, entry: &Entry, moment: &Moment) -> Result<(), Failure> {
-        let Some(ruling) = &entry.ruling else {
-            return Ok(());
-        };
-        // What goes with a move happens after it, and only when it happened.
-        let stands = matches!(
-            entry.outcome,
-            Outcome::Transitioned | Outcome::Repaired | Outcome::Held
-        );
-        if !stands {
-            return Ok(());
-        }
-        for intent in &ruling.intents {
-            let session = &entry.evidence.session;
-            let repo = session.repo.as_deref();
-            let spent = self
-                .store
-                .spent(&intent.kind, &session.id, repo, moment.now)
-                .map_err(memory::failed)?;
-            match intents::grant(intent, &session.id, &session.revision, &self.grants, &spent) {
-                Ok(granted) => {
-                    let notice = Notice {
-                        schema: notify::SCHEMA.to_owned(),
-                        kind: "intent".to_owned(),
-                        key: granted.key.clone(),
-                        text: text_of(intent).unwrap_or_else(|| entry.reason()),
-                        session: Some(session.id.to_string()),
-                        since: ui::moment(moment.now),
-                    };
-                    self.queue(&notice, moment.now)?;
-                    let done = DoneIntent {
-                        key: &granted.key,
-                        kind: &intent.kind,
-                        session: &session.id,
-                        repo,
-                        at: moment.now,
-                    };
-                    self.store.intent_done(&done).map_err(memory::failed)?;
-                }
-                Err(objection) => tracing::warn!(
-                    session = %session.id,
-                    guard = objection.code.as_str(),
-                    detail = objection.detail,
-                    "intent refused"
-                ),
-            }
-        }
-        Ok(())
     }
 
     /// Raises and clears alerts about what concerns more than one session. Each is told once, with its start.
@@ -152,7 +105,7 @@ impl Reconciler {
         Ok(())
     }
 
-    fn queue(&mut self, notice: &Notice, now: Timestamp) -> Result<(), Failure> {
+    pub(super) fn queue(&mut self, notice: &Notice, now: Timestamp) -> Result<(), Failure> {
         if !self.notifier.is_configured() {
             return Ok(());
         }
@@ -209,12 +162,4 @@ fn notice(kind: &str, key: &str, text: &str, since: Timestamp) -> Notice {
         session: None,
         since: ui::moment(since),
     }
-}
-
-fn text_of(intent: &Intent) -> Option<String> {
-    intent
-        .arguments
-        .iter()
-        .find(|(name, _)| name == "text")
-        .map(|(_, text)| text.clone())
 }

@@ -1,9 +1,10 @@
 //! What the policies say: which facts they want, and what they decide on them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vigil_core::{Evidence, Session, decide, survey};
-use vigil_policy::{ChainQuestion, Quarantine};
+use vigil_policy::{Chain, ChainQuestion, Disagreement, Quarantine, Question};
 
 use super::load::blocking;
 use super::{Batch, Moment, Reconciler};
@@ -46,7 +47,8 @@ impl Reconciler {
         let chain = Arc::clone(&self.chain);
         let mut quarantine = std::mem::take(&mut self.quarantine);
         let mut work = std::mem::take(batches);
-        let (work, quarantine) = blocking(move || {
+        let mut disagreements = std::mem::take(&mut self.disagreements);
+        let (work, quarantine, disagreements) = blocking(move || {
             for batch in &mut work {
                 let memos: Vec<Vec<Option<&str>>> = batch
                     .entries
@@ -64,15 +66,17 @@ impl Reconciler {
                     })
                     .collect();
                 let answers = chain.decide(&batch.context, &questions, &mut quarantine);
+                sample(&chain, batch, &questions, &mut disagreements);
                 for (entry, answers) in batch.entries.iter_mut().zip(answers) {
                     entry.answers = answers;
                 }
             }
-            (work, quarantine)
+            (work, quarantine, disagreements)
         })
         .await?;
         *batches = work;
         self.quarantine = quarantine;
+        self.disagreements = disagreements;
         self.forget_strangers(batches);
         Ok(())
     }
@@ -111,11 +115,8 @@ impl Reconciler {
     /// Surveys each batch as a whole, and decides about each of its sessions.
     pub(super) fn rule(&mut self, batches: &mut [Batch], moment: &Moment) -> Result<(), Failure> {
         for batch in batches.iter_mut() {
-            let evidence: Vec<Evidence> = batch
-                .entries
-                .iter()
-                .map(|entry| entry.evidence.clone())
-                .collect();
+            let evidence: Vec<&Evidence> =
+                batch.entries.iter().map(|entry| &entry.evidence).collect();
             let memory = self
                 .store
                 .memory(batch.configured.source.name(), &evidence, moment.now)
@@ -134,5 +135,65 @@ impl Reconciler {
             }
         }
         Ok(())
+    }
+}
+
+/// How many sessions of a batch are judged once more, alone and together: enough to notice a policy that looks at its
+/// company within minutes, and nothing that a pass would feel.
+const SAMPLE: usize = 3;
+
+/// Asks each policy about a few sessions alone and together. Which ones depends on the moment, so that over the passes
+/// all have their turn.
+fn sample(
+    chain: &Chain,
+    batch: &Batch,
+    questions: &[ChainQuestion<'_>],
+    disagreements: &mut BTreeMap<String, String>,
+) {
+    if questions.len() < 2 {
+        return;
+    }
+    let first =
+        usize::try_from(batch.context.now.as_millis()).unwrap_or_default() % questions.len();
+    let picked: Vec<&ChainQuestion<'_>> = questions
+        .iter()
+        .cycle()
+        .skip(first)
+        .take(SAMPLE.min(questions.len()))
+        .collect();
+    for (place, link) in chain.links().iter().enumerate() {
+        let asked: Vec<Question<'_>> = picked
+            .iter()
+            .filter(|question| question.failures.get(place).is_none_or(Option::is_none))
+            .map(|question| Question {
+                evidence: question.evidence,
+                memo: question.memos.get(place).copied().flatten(),
+            })
+            .collect();
+        let found = vigil_policy::check_batch_agreement(&link.policy, &batch.context, &asked);
+        // Once seen it stands until vigil starts anew: a sample that agrees proves nothing.
+        if let Some(disagreement) = found.first() {
+            let text = describe(link.policy.name(), disagreement, &asked);
+            disagreements.insert(link.policy.name().to_owned(), text);
+        }
+    }
+}
+
+fn describe(policy: &str, disagreement: &Disagreement, asked: &[Question<'_>]) -> String {
+    match disagreement {
+        Disagreement::Answer { at, .. } => {
+            let session = asked.get(*at).map_or_else(String::new, |question| {
+                format!(" about {}", question.evidence.session.id)
+            });
+            format!(
+                "policy {policy} answers otherwise in a batch than alone{session}: its answers depend on the company"
+            )
+        }
+        Disagreement::Batch { failure, .. } => {
+            format!(
+                "policy {policy} fails in a batch and not alone ({failure_kind})",
+                failure_kind = failure.kind
+            )
+        }
     }
 }

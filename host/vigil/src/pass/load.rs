@@ -144,6 +144,7 @@ impl Reconciler {
                 outcome: Outcome::Held,
                 outcome_detail: None,
                 guards: Vec::new(),
+                granted: Vec::new(),
                 proposal: None,
                 transition: None,
                 exclusive: None,

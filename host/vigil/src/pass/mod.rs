@@ -12,6 +12,7 @@
 
 mod commit;
 mod deliver;
+mod intents;
 mod judge;
 mod load;
 mod moment;
@@ -19,13 +20,14 @@ mod observe;
 mod recover;
 mod settle;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use vigil_core::decide::{Action, Ruling};
 use vigil_core::evidence::Context;
 use vigil_core::guard::Objection;
-use vigil_core::intents::Grants;
+use vigil_core::intents::{Granted, Grants};
 use vigil_core::survey::Survey;
 use vigil_core::verdict::{PolicyAnswer, PolicyFailure, Verdict};
 use vigil_core::{Evidence, State, Timestamp};
@@ -43,6 +45,9 @@ use crate::report::{self, GitHubReport, Outcome, RunReport, SessionReport, Sourc
 use crate::sources::Configured;
 use crate::world::Clocks;
 
+/// Reads the machine's clocks in one world.
+pub type ReadClocks = Arc<dyn Fn(&dyn World) -> Clocks + Send + Sync>;
+
 /// Everything a pass works with.
 pub struct Reconciler {
     /// The systems whose sessions are reconciled.
@@ -58,7 +63,7 @@ pub struct Reconciler {
     /// Time and waiting.
     pub world: Arc<dyn World>,
     /// Reads the machine's clocks; the simulation brings its own.
-    pub clocks: fn(&dyn World) -> Clocks,
+    pub clocks: ReadClocks,
     /// Where notices go.
     pub notifier: Notifier,
     /// Which intents are carried out.
@@ -69,6 +74,8 @@ pub struct Reconciler {
     pub holder: String,
     /// Policies that keep failing.
     pub quarantine: Quarantine,
+    /// Policies that answer otherwise in a batch than alone, with what was seen: found by samples.
+    pub disagreements: BTreeMap<String, String>,
 }
 
 /// How a pass is made.
@@ -156,6 +163,8 @@ pub struct Entry {
     pub outcome_detail: Option<String>,
     /// Guards of the shell, after the ruling's.
     pub guards: Vec<Objection>,
+    /// The effects that may be carried out, recorded with the transition that they belong to.
+    pub granted: Vec<Granted>,
     /// The write that was proposed.
     pub proposal: Option<Proposal>,
     /// The journal's name for it.
@@ -238,6 +247,7 @@ impl Reconciler {
         self.judge(&mut batches).await?;
         self.rule(&mut batches, &moment)?;
         if !how.dry_run {
+            self.grant(&mut batches, &moment)?;
             self.commit(&mut batches, &moment).await?;
             self.settle(&batches, &asked, &moment)?;
             self.deliver(&batches, &asked, &moment).await?;

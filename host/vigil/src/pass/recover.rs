@@ -68,6 +68,12 @@ impl Reconciler {
                     ),
                     None => Settled::Conflict("the record is gone".to_owned()),
                 };
+                if matches!(how, Settled::Written { .. }) {
+                    for granted in &transition.intents {
+                        let (session, reason) = (&transition.session, &transition.reason);
+                        self.carry_out(session, None, granted, reason, moment.now)?;
+                    }
+                }
                 tracing::info!(transition = %transition.id, session = %transition.session, ?how, "recovered");
                 settled.push((transition.id, how));
             }

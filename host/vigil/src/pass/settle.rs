@@ -1,7 +1,8 @@
 //! What is kept of a pass: the journal, when to look again, and what the next pass compares with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use vigil_core::survey::MASS_WINDOW;
 use vigil_core::{SessionId, Timestamp, requeue};
 use vigil_store::{Entry as JournalEntry, Look, Memo};
 
@@ -75,18 +76,33 @@ impl Reconciler {
 
     fn remember(&mut self, batch: &Batch, moment: &Moment) -> Result<(), Failure> {
         let name = batch.configured.source.name();
-        let alive: BTreeMap<SessionId, Timestamp> = batch
+        // Sessions that were not due stay as they were last seen.
+        let looked: BTreeSet<&SessionId> = batch
+            .entries
+            .iter()
+            .map(|entry| &entry.evidence.session.id)
+            .collect();
+        let known: BTreeSet<&SessionId> = batch.known.iter().collect();
+        let unseen = |id: &SessionId| !looked.contains(id) && known.contains(id);
+        let mut lost = self
+            .store
+            .lost(name, moment.now.before(MASS_WINDOW))
+            .map_err(memory::failed)?;
+        lost.retain(|id, _| unseen(id));
+        lost.extend(batch.survey.lost.clone());
+        let mut alive = self.store.seen_alive(name).map_err(memory::failed)?;
+        alive.retain(|id, _| unseen(id));
+        let seen: BTreeMap<SessionId, Timestamp> = batch
             .survey
             .alive
             .iter()
             .map(|id| (id.clone(), moment.now))
             .collect();
+        alive.extend(seen);
         self.store
             .put_seen_alive(name, &alive)
             .map_err(memory::failed)?;
-        self.store
-            .put_lost(name, &batch.survey.lost)
-            .map_err(memory::failed)?;
+        self.store.put_lost(name, &lost).map_err(memory::failed)?;
         let mut memos = Vec::new();
         for entry in &batch.entries {
             for answer in &entry.answers {
