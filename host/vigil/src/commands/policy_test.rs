@@ -121,6 +121,9 @@ fn plan(args: &PolicyTestArgs) -> Result<Vec<(String, Vec<Fixture>)>, Failure> {
                 None => component_of(path)?,
             };
             (policy, cases_of(path)?)
+        } else if !path.exists() {
+            return Err(Failure::request(format!("there is no {}", path.display()))
+                .hint("name a policy's folder, or fixture files with --policy"));
         } else {
             let Some(policy) = &args.policy else {
                 return Err(
@@ -184,13 +187,14 @@ fn built_beside(folder: &Path) -> Option<PathBuf> {
 
 fn cases_of(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let cases = folder.join("cases");
-    let files: Vec<PathBuf> = entries(&cases)?
-        .into_iter()
-        .filter(|path| {
+    let mut files = Vec::new();
+    if cases.is_dir() {
+        files = entries(&cases)?;
+        files.retain(|path| {
             path.extension()
                 .is_some_and(|ending| ending == "toml" || ending == "json")
-        })
-        .collect();
+        });
+    }
     if files.is_empty() {
         return Err(
             Failure::request(format!("{} has no fixtures", cases.display()))
@@ -225,7 +229,7 @@ fn test(
     for fixture in fixtures {
         for case in &fixture.cases {
             let place = format!("{}: case \"{}\"", fixture.path.display(), case.name);
-            let policy = policy_for(engine, name, case, &mut loaded)?;
+            let policy = policy_for(engine, name, case, &place, &mut loaded)?;
             expects_something(policy, case, &place)?;
             if filter.is_some_and(|filter| !case.name.contains(filter)) {
                 *skipped += 1;
@@ -283,6 +287,7 @@ fn policy_for<'a>(
     engine: &Engine,
     name: &str,
     case: &Case,
+    place: &str,
     loaded: &'a mut Vec<(Map<String, Value>, Policy)>,
 ) -> Result<&'a Policy, Failure> {
     let at = match loaded
@@ -291,10 +296,14 @@ fn policy_for<'a>(
     {
         Some(at) => at,
         None => {
-            loaded.push((
-                case.settings.clone(),
-                policies::load(engine, name, &case.settings)?,
-            ));
+            let policy = match policies::load(engine, name, &case.settings) {
+                // What is wrong may be the settings, and those are the case's.
+                Err(failure) if !case.settings.is_empty() => {
+                    return Err(Failure::request(place).because(failure));
+                }
+                other => other?,
+            };
+            loaded.push((case.settings.clone(), policy));
             loaded.len() - 1
         }
     };
@@ -404,12 +413,12 @@ fn print(report: &TestReport, show: Show, ui: Ui) {
                     ui.line(format!(
                         "{} {}: {}",
                         ui::styled(ui::ALARM, "FAIL"),
-                        case.file,
-                        case.name
+                        ui::clean(&case.file),
+                        ui::clean(&case.name)
                     ));
                     ui.line("  - wanted, + got");
                     for line in difference.lines() {
-                        ui.line(format!("  {line}"));
+                        ui.said(format!("  {line}"));
                     }
                 }
                 None if show == Show::All => {
@@ -417,14 +426,14 @@ fn print(report: &TestReport, show: Show, ui: Ui) {
                     ui.line(format!(
                         "{} {} ({rule})",
                         ui::styled(ui::GOOD, "ok"),
-                        case.name
+                        ui::clean(&case.name)
                     ));
                 }
                 None => {}
             }
         }
         if !policy.unreached.is_empty() {
-            ui.line(format!(
+            ui.said(format!(
                 "rules that no case reached: {}",
                 policy.unreached.join(", ")
             ));
