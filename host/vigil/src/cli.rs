@@ -103,7 +103,7 @@ pub struct StatusArgs {
     /// Write back what was judged, as `vigil run --once` would
     #[arg(long)]
     pub reconcile: bool,
-    /// Settled sessions too
+    /// List settled sessions too; --json always has them
     #[arg(long)]
     pub all: bool,
     #[command(flatten)]

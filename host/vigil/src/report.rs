@@ -196,7 +196,7 @@ pub struct StatusReport {
     pub paused: Vec<String>,
     /// Alerts that are open.
     pub alerts: Vec<AlertReport>,
-    /// One entry for each session that isn't settled; with `--all` for every one.
+    /// One entry for each session, settled ones included.
     pub sessions: Vec<StatusSession>,
     /// What GitHub was asked.
     pub github: GitHubReport,

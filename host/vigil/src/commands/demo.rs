@@ -69,7 +69,7 @@ pub(crate) async fn run(args: &DemoArgs, environment: Environment, ui: Ui) -> Ou
     }
     let (before, _) = super::status::look(&look, &setup).await?;
     if !ui.json {
-        super::status::print(&before, ui);
+        super::status::print(&before, true, ui);
         ui.line("");
         ui.heading("One pass: vigil run --once --policy default.wasm");
     }
@@ -95,7 +95,7 @@ pub(crate) async fn run(args: &DemoArgs, environment: Environment, ui: Ui) -> Ou
             after,
         })?;
     } else {
-        super::status::print(&after, ui);
+        super::status::print(&after, true, ui);
         files(&setup, &home, &sessions, ui);
     }
     Ok(if failed { EXIT_FAILED } else { EXIT_DONE })

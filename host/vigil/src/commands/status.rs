@@ -21,7 +21,7 @@ pub(crate) async fn run(args: &StatusArgs, setup: Setup, ui: Ui) -> Outcome {
     if ui.json {
         ui.document(&report)?;
     } else {
-        print(&report, ui);
+        print(&report, args.all, ui);
     }
     Ok(if failed { EXIT_FAILED } else { EXIT_DONE })
 }
@@ -191,9 +191,6 @@ fn report(
     let sessions = read
         .iter()
         .flat_map(|one| one.sessions.iter().map(move |session| (one, session)))
-        .filter(|(_, session)| {
-            args.all || !session.state.is_settled() || looked.contains_key(&session.id)
-        })
         .map(|(one, session)| match looked.get(&session.id) {
             Some((entry, context)) => judged(entry, context, session),
             None => remembered(session, one.journal.get(&session.id), &one.context),
@@ -303,7 +300,7 @@ fn remembered(session: &Session, row: Option<&JournalRow>, context: &Context) ->
 }
 
 /// What a person reads.
-pub(super) fn print(report: &StatusReport, ui: Ui) {
+pub(super) fn print(report: &StatusReport, all: bool, ui: Ui) {
     for source in &report.sources {
         if let Some(error) = &source.error {
             ui.line(format!(
@@ -353,10 +350,17 @@ pub(super) fn print(report: &StatusReport, ui: Ui) {
         ui.line("No sessions.");
         return;
     }
+    let shown: Vec<&StatusSession> = report
+        .sessions
+        .iter()
+        .filter(|session| all || !session.recorded_state.is_settled())
+        .collect();
     let heads = [
         "session", "recorded", "judged", "", "rule", "evidence", "why",
     ];
-    ui.table(&heads, report.sessions.iter().map(row).collect());
+    if !shown.is_empty() {
+        ui.table(&heads, shown.iter().map(|session| row(session)).collect());
+    }
     let differ = report
         .sessions
         .iter()
@@ -371,15 +375,18 @@ pub(super) fn print(report: &StatusReport, ui: Ui) {
         .iter()
         .filter(|session| session.stale)
         .count();
-    ui.line(format!(
-        "{}; {stale} stale, {differ} not as recorded{}",
-        ui::count(report.sessions.len(), "session"),
-        if differ > 0 {
-            "; `vigil run --once` puts them right"
-        } else {
-            ""
-        }
-    ));
+    let mut summary = format!(
+        "{}; {stale} stale, {differ} not as recorded",
+        ui::count(report.sessions.len(), "session")
+    );
+    if differ > 0 {
+        summary.push_str("; `vigil run --once` puts them right");
+    }
+    let hidden = report.sessions.len() - shown.len();
+    if hidden > 0 {
+        summary.push_str(&format!("; {hidden} settled (--all shows them)"));
+    }
+    ui.line(summary);
 }
 
 fn row(session: &StatusSession) -> Vec<String> {
