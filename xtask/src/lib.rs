@@ -14,6 +14,7 @@ pub mod test;
 pub mod bench;
 pub mod deny;
 pub mod fuzz;
+pub mod interop;
 pub mod lint;
 pub mod policies;
 pub mod schema;
