@@ -48,15 +48,33 @@ pub fn bytes(name: &str) -> Result<Cow<'static, [u8]>, Failure> {
     }
 }
 
-/// Loads one policy with its settings.
+/// Loads one policy with its settings, and tries it on one evidence: what decides about sessions.
 pub fn load(engine: &Engine, name: &str, settings: &Map<String, Value>) -> Result<Policy, Failure> {
-    let bytes = bytes(name)?;
-    let short = Path::new(name)
-        .file_name()
-        .map_or(Cow::Borrowed(name), |file| file.to_string_lossy());
     engine
-        .load(&short, &bytes, &Value::Object(settings.clone()))
+        .load(&short(name), &bytes(name)?, &given(settings))
         .map_err(|error| Failure::request(error.to_string()))
+}
+
+/// The same without the trial: what looks into a policy and shows how it fails.
+pub fn load_untried(
+    engine: &Engine,
+    name: &str,
+    settings: &Map<String, Value>,
+) -> Result<Policy, Failure> {
+    engine
+        .load_untried(&short(name), &bytes(name)?, &given(settings))
+        .map_err(|error| Failure::request(error.to_string()))
+}
+
+/// The file's own name, which is what reports and journal say.
+fn short(name: &str) -> Cow<'_, str> {
+    Path::new(name)
+        .file_name()
+        .map_or(Cow::Borrowed(name), |file| file.to_string_lossy())
+}
+
+fn given(settings: &Map<String, Value>) -> Value {
+    Value::Object(settings.clone())
 }
 
 /// Loads the chain: the policies named on the command line, else the configured ones. A policy that is named both

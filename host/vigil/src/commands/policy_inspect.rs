@@ -31,7 +31,7 @@ struct Inspected {
 pub(crate) fn run(name: &str, environment: &Environment, ui: Ui) -> Outcome {
     let engine = policies::engine(environment)?;
     let bytes = policies::bytes(name)?;
-    let policy = policies::load(&engine, name, &Map::new())?;
+    let policy = policies::load_untried(&engine, name, &Map::new())?;
     let seen = vigil_policy::inspect(&bytes)
         .map_err(|fault| crate::failure::Failure::request(format!("policy {name}: {fault}")))?;
     let description = policy.description();

@@ -122,8 +122,10 @@ fn plan(args: &PolicyTestArgs) -> Result<Vec<(String, Vec<Fixture>)>, Failure> {
             };
             (policy, cases_of(path)?)
         } else if !path.exists() {
-            return Err(Failure::request(format!("there is no {}", path.display()))
-                .hint("name a policy's folder, or fixture files with --policy"));
+            return Err(
+                Failure::request(format!("there is no file or folder {}", path.display()))
+                    .hint("name a policy's folder, or fixture files with --policy"),
+            );
         } else {
             let Some(policy) = &args.policy else {
                 return Err(
@@ -296,7 +298,7 @@ fn policy_for<'a>(
     {
         Some(at) => at,
         None => {
-            let policy = match policies::load(engine, name, &case.settings) {
+            let policy = match policies::load_untried(engine, name, &case.settings) {
                 // What is wrong may be the settings, and those are the case's.
                 Err(failure) if !case.settings.is_empty() => {
                     return Err(Failure::request(place).because(failure));
