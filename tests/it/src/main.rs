@@ -6,4 +6,5 @@
     reason = "a test that cannot run here says so on its own output, and a test of a program sets the stage for it"
 )]
 
+mod policy_test;
 mod tidy;
