@@ -6,5 +6,6 @@
     reason = "a test that cannot run here says so on its own output, and a test of a program sets the stage for it"
 )]
 
+mod conformance;
 mod policy_test;
 mod tidy;
