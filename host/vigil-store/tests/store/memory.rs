@@ -265,12 +265,17 @@ fn the_surveys_memory_leaves_out_what_lies_ahead_or_too_far_back() {
         .put_lost("vigilante", &moments(&[(1, 14), (2, 16), (3, 31)]))
         .unwrap();
     store.ack_mass_change(None, at(31)).unwrap();
-    let memory = store.memory("vigilante", &[], at(30)).unwrap();
+    let memory = store
+        .memory::<vigil_core::Evidence>("vigilante", &[], at(30))
+        .unwrap();
     assert_eq!(memory.seen_alive, moments(&[(1, 29)]));
     assert_eq!(memory.lost, moments(&[(2, 16)]));
     assert_eq!(memory.acknowledged, None);
     assert_eq!(
-        store.memory("vigilante", &[], at(31)).unwrap().acknowledged,
+        store
+            .memory::<vigil_core::Evidence>("vigilante", &[], at(31))
+            .unwrap()
+            .acknowledged,
         Some(at(31))
     );
 }
