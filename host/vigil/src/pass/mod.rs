@@ -237,6 +237,15 @@ pub struct Passed {
 impl Reconciler {
     /// Makes one pass. An error means that vigil's own memory failed; everything else is in what it returns.
     pub async fn pass(&mut self, how: &How) -> Result<Passed, Failure> {
+        let passed = self.steps(how).await;
+        if passed.is_err() && !how.dry_run {
+            // A pass that could not end holds nobody else up. Where even this fails, the leases run out.
+            let _ = self.store.release(&self.holder);
+        }
+        passed
+    }
+
+    async fn steps(&mut self, how: &How) -> Result<Passed, Failure> {
         let moment = self.moment(how)?;
         if !how.dry_run {
             self.recover(&moment)?;
