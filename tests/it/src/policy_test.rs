@@ -225,6 +225,28 @@ fn a_case_that_fails_shows_what_was_wanted_and_what_came() {
 }
 
 #[test]
+fn what_a_decision_asks_for_can_be_expected() {
+    let expecting = |expect: &str| {
+        let text = format!(
+            "[[case]]\nname = \"fresh\"\nheartbeat = \"-12m\"\n[case.expect]\nverdict = \"hold\"\n{expect}\n"
+        );
+        Place::with_policy(&default_policy(), &text).policy_test(&["mine"])
+    };
+    expecting("look_again_after = \"18m\"\nintents = []").ended(0);
+    let ran = expecting("look_again_after = \"5m\"\nintents = [\"notify\"]\nmemo = \"rung 2\"");
+    for line in [
+        "- look_again_after = 5m",
+        "+ look_again_after = 18m",
+        "- intents = notify",
+        "+ intents = (none)",
+        "- memo = rung 2",
+        "+ memo = (none)",
+    ] {
+        assert!(ran.ended(4).out.contains(line), "no {line}: {}", ran.out);
+    }
+}
+
+#[test]
 fn the_junit_file_is_well_formed_and_has_the_failure() {
     let place = Place::with_policy(&default_policy(), TWO_CASES);
     place

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
@@ -11,6 +12,7 @@ use vigil_core::verdict::{Decision, PolicyFailure, Verdict};
 use vigil_policy::{Engine, Policy, Question};
 
 use crate::cli::{PolicyTestArgs, Show};
+use crate::config::Span;
 use crate::environment::Environment;
 use crate::failure::{EXIT_DONE, EXIT_TESTS, Failure, Outcome};
 use crate::fixture::{self, Case, Expect, Fixture};
@@ -56,6 +58,12 @@ struct Got {
     rule: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     repairs: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    look_again_after: Option<Span>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    intents: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memo: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
 }
@@ -351,6 +359,13 @@ fn got(answer: Option<&Result<Decision, PolicyFailure>>) -> Got {
                 state,
                 rule: Some(decision.rule.clone()).filter(|rule| !rule.is_empty()),
                 repairs,
+                look_again_after: decision
+                    .look_again_after_ms
+                    .map(|ms| Span(Duration::from_millis(ms))),
+                intents: (decision.intents.iter())
+                    .map(|intent| intent.kind.clone())
+                    .collect(),
+                memo: decision.memo.clone(),
                 reason: decision.reason.clone(),
             }
         }
@@ -382,6 +397,19 @@ fn difference(expect: &Expect, got: &Got) -> Option<String> {
     compare("rule", expect.rule.clone(), got.rule.clone());
     let list = |list: &Option<Vec<String>>| list.as_ref().map(|list| list.join(", "));
     compare("repairs", list(&expect.repairs), list(&got.repairs));
+    let span = |span: Option<Span>| span.map(|span| span.to_string());
+    compare(
+        "look_again_after",
+        span(expect.look_again_after),
+        span(got.look_again_after),
+    );
+    let asked = Some(&got.intents).filter(|intents| !intents.is_empty());
+    let wanted_intents = list(&expect.intents).map(|kinds| match kinds.as_str() {
+        "" => "(none)".to_owned(),
+        _ => kinds,
+    });
+    compare("intents", wanted_intents, list(&asked.cloned()));
+    compare("memo", expect.memo.clone(), got.memo.clone());
     if let Some(part) = &expect.reason_has
         && !got.reason.contains(part)
     {
