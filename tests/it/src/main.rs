@@ -8,4 +8,5 @@
 
 mod conformance;
 mod policy_test;
+mod reference;
 mod tidy;
