@@ -81,7 +81,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub once: bool,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "a comment here would become text of --help")]
     pub chain: Chain,
     /// Say what would be done, and change nothing anywhere
     #[arg(long)]
@@ -107,7 +107,7 @@ pub struct StatusArgs {
     #[arg(long)]
     pub all: bool,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "a comment here would become text of --help")]
     pub chain: Chain,
     /// Only this source
     #[arg(long, value_name = "SOURCE")]
@@ -120,7 +120,7 @@ pub struct SessionArg {
     /// The session, for example owner/repo#299, or SOURCE:owner/repo#299
     pub session: String,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "a comment here would become text of --help")]
     pub chain: Chain,
 }
 

@@ -407,7 +407,7 @@ fn elsewhere(home: &Path) -> Option<Gap> {
 fn remote_file_system(path: &Path) -> Option<&'static str> {
     let found = rustix::fs::statfs(path).ok()?;
     // Magic numbers of statfs(2); the type's width differs between machines.
-    #[allow(clippy::unnecessary_cast)]
+    #[allow(clippy::unnecessary_cast, reason = "needed where the type is narrower")]
     match found.f_type as u64 & 0xffff_ffff {
         0x6969 => Some("a network file system (NFS)"),
         0xff53_4d42 | 0xfe53_4d42 | 0x517b => Some("a network file system (SMB)"),
