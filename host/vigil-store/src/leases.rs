@@ -36,10 +36,11 @@ impl Store {
     /// Asks for the right to each session from `now` on for `span`, at most [`LEASE_SPAN_MAX`]; one answer for each,
     /// in order. Free and expired ones are given, one's own are renewed; false: somebody else holds it.
     ///
-    /// `holder` must tell one process from another, also after a restart.
+    /// `holder` must tell one process from another, also after a restart. What a holder left that ended without giving
+    /// it back, however it ended, is free at once: a lock of the system tells who lives.
     ///
     /// # Errors
-    /// Those of writing; then nothing was given.
+    /// Those of writing, and of the file that shows that `holder` lives; then nothing was given.
     pub fn lease(
         &mut self,
         sessions: &[SessionId],
@@ -49,6 +50,11 @@ impl Store {
     ) -> Result<Vec<bool>> {
         if sessions.is_empty() {
             return Ok(Vec::new());
+        }
+        self.show_life(holder)?;
+        for dead in self.take_dead()? {
+            self.release(dead.name())?;
+            dead.bury();
         }
         let until = now.after(span.min(LEASE_SPAN_MAX));
         let too_far = now.after(LEASE_SPAN_MAX);
@@ -80,10 +86,12 @@ impl Store {
     /// # Errors
     /// Those of writing; then they expire by themselves.
     pub fn release(&mut self, holder: &str) -> Result<usize> {
-        self.write("release leases", |db| {
+        let released = self.write("release leases", |db| {
             db.prepare_cached("DELETE FROM leases WHERE holder = ?1")?
                 .execute([holder])
-        })
+        })?;
+        self.end_life(holder);
+        Ok(released)
     }
 
     /// Who holds `session` at `now`, for the message that names it.

@@ -14,6 +14,7 @@ mod error;
 mod evidence;
 mod facts;
 mod files;
+mod holders;
 mod journal;
 mod leases;
 mod liveness;

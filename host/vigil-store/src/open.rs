@@ -9,6 +9,7 @@ use vigil_core::Timestamp;
 
 use crate::error::{Result, StoreError};
 use crate::files;
+use crate::holders::Life;
 
 /// How long a statement waits for another process: many times what the largest write takes (10,000 sessions take well
 /// under a second), and short enough that a person does not give up.
@@ -42,6 +43,8 @@ const WAL_BYTES_KEPT: u32 = 16 * 1024 * 1024;
 pub struct Store {
     pub(crate) db: Connection,
     pub(crate) path: PathBuf,
+    /// Shows to other processes that the holders of our leases live.
+    pub(crate) lives: Vec<Life>,
 }
 
 impl Store {
@@ -67,6 +70,7 @@ impl Store {
         let mut store = Store {
             db,
             path: named.to_owned(),
+            lives: Vec::new(),
         };
         let is_new = store.accept()?;
         store.configure(is_new)?;
@@ -95,7 +99,11 @@ impl Store {
         let path = PathBuf::from(":memory:");
         let db = Connection::open_in_memory()
             .map_err(|error| StoreError::sqlite("open", &path, error))?;
-        let mut store = Store { db, path };
+        let mut store = Store {
+            db,
+            path,
+            lives: Vec::new(),
+        };
         store.configure(true)?;
         store.migrate(now)?;
         Ok(store)

@@ -35,7 +35,8 @@ fn no_session_is_leased_to_two() {
     drop(open(dir.path()));
     let start = Barrier::new(4);
     let sessions: Vec<_> = (0..50).map(id).collect();
-    let given: Vec<Vec<bool>> = thread::scope(|scope| {
+    // The stores are kept to the end: a holder that ends without giving back leaves its sessions to the others.
+    let given: Vec<(Vec<bool>, Store)> = thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
             .map(|number| {
                 let (dir, start, sessions) = (dir.path(), &start, &sessions);
@@ -44,13 +45,14 @@ fn no_session_is_leased_to_two() {
                     start.wait();
                     let span = Duration::from_secs(60);
                     // One by one, so that the threads take turns.
-                    sessions
+                    let given = sessions
                         .iter()
                         .map(|one| {
                             let one = std::slice::from_ref(one);
                             store.lease(one, &format!("h{number}"), T0, span).unwrap()[0]
                         })
-                        .collect()
+                        .collect();
+                    (given, store)
                 })
             })
             .collect();
@@ -60,7 +62,10 @@ fn no_session_is_leased_to_two() {
             .collect()
     });
     for session in 0..sessions.len() {
-        assert_eq!(given.iter().filter(|of_one| of_one[session]).count(), 1);
+        assert_eq!(
+            given.iter().filter(|(of_one, _)| of_one[session]).count(),
+            1
+        );
     }
 }
 

@@ -30,6 +30,43 @@ fn what_is_held_is_refused_until_it_expires() {
 }
 
 #[test]
+fn what_a_holder_left_that_ended_without_giving_it_back_is_free_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Store::open(folder.path(), T0).unwrap();
+    let mut gone = open();
+    let mut other = open();
+    assert_eq!(gone.lease(&[id(1)], "a", at(0), SPAN).unwrap(), [true]);
+    assert_eq!(other.lease(&[id(1)], "b", at(0), SPAN).unwrap(), [false]);
+    // As when its process is killed: the system closes its files.
+    drop(gone);
+    assert_eq!(other.lease(&[id(1)], "b", at(0), SPAN).unwrap(), [true]);
+}
+
+#[test]
+fn two_holders_of_one_store_both_live() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path(), T0).unwrap();
+    assert_eq!(store.lease(&[id(1)], "a", at(0), SPAN).unwrap(), [true]);
+    assert_eq!(store.lease(&[id(1)], "b", at(0), SPAN).unwrap(), [false]);
+    store.release("a").unwrap();
+    assert_eq!(store.lease(&[id(1)], "b", at(0), SPAN).unwrap(), [true]);
+    store.release("b").unwrap();
+    let left = std::fs::read_dir(folder.path().join("holders")).unwrap();
+    assert_eq!(left.count(), 0, "who gave everything back leaves no file");
+}
+
+#[test]
+fn a_name_that_another_process_uses_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Store::open(folder.path(), T0).unwrap();
+    let (mut one, mut two) = (open(), open());
+    one.lease(&[id(1)], "a", at(0), SPAN).unwrap();
+    let error = two.lease(&[id(1)], "a", at(0), SPAN).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("same name"), "{error}: {cause}");
+}
+
+#[test]
 fn ones_own_is_renewed() {
     let mut store = store();
     store.lease(&[id(1)], "a", at(0), SPAN).unwrap();

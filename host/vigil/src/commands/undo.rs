@@ -36,8 +36,8 @@ pub(crate) fn run(args: &UndoArgs, setup: &Setup, ui: Ui) -> Outcome {
         .first()
         .map(|configured| configured.source.clone())
         .ok_or_else(|| Failure::request(format!("there is no source {}", session.source)))?;
-    let holder = format!("vigil undo {}", std::process::id());
     let world = setup.world.as_ref();
+    let holder = format!("vigil undo {} of {}", std::process::id(), world.now());
     let leased = store
         .lease(
             std::slice::from_ref(session),
