@@ -85,12 +85,30 @@ impl Setup {
 
     /// Everything that a pass works with. The engine of the chain lives in its policies.
     pub fn reconciler(&self, chain: Chain, only: Option<&str>) -> Result<Reconciler, Failure> {
+        self.reconciler_over(self.store()?, chain, only)
+    }
+
+    /// The same for a pass that changes nothing: where there is no memory yet, none is made.
+    pub fn looker(&self, chain: Chain, only: Option<&str>) -> Result<Reconciler, Failure> {
+        let store = match self.store_if_any()? {
+            Some(store) => store,
+            None => Store::in_memory(self.world.now()).map_err(memory::failed)?,
+        };
+        self.reconciler_over(store, chain, only)
+    }
+
+    fn reconciler_over(
+        &self,
+        store: Store,
+        chain: Chain,
+        only: Option<&str>,
+    ) -> Result<Reconciler, Failure> {
         Ok(Reconciler {
             sources: sources::configured(&self.config, &self.environment, only)?,
             chain: Arc::new(chain),
             forge: Arc::new(self.github()?),
             forge_host: self.config.github.host.clone(),
-            store: self.store()?,
+            store,
             world: Arc::clone(&self.world),
             clocks: Arc::new(Clocks::read),
             notifier: Notifier::new(self.config.notify.clone(), Arc::clone(&self.world)),
@@ -99,7 +117,8 @@ impl Setup {
                 ..Grants::default()
             },
             interval: self.config.run.interval.0,
-            holder: format!("vigil {}", std::process::id()),
+            // A pid alone may be another process's, after a restart or in another container.
+            holder: format!("vigil {} of {}", std::process::id(), self.world.now()),
             quarantine: Quarantine::default(),
             disagreements: std::collections::BTreeMap::new(),
         })

@@ -23,7 +23,12 @@ pub(crate) async fn run(args: &RunArgs, mut setup: Setup, ui: Ui) -> Outcome {
         setup.config.run.interval = interval;
     }
     let (_engine, chain) = setup.chain(&args.chain.policies)?;
-    let mut reconciler = setup.reconciler(chain, args.source.as_deref())?;
+    let only = args.source.as_deref();
+    let mut reconciler = if args.dry_run {
+        setup.looker(chain, only)?
+    } else {
+        setup.reconciler(chain, only)?
+    };
     if args.once || args.dry_run {
         once(args, &mut reconciler, &setup, ui).await
     } else {
