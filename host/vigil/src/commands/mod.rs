@@ -17,6 +17,9 @@ mod undo;
 
 use std::io::IsTerminal as _;
 
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 use vigil_core::SessionId;
 
 use crate::cli::{Cli, Command, ConfigCommand, NotifyCommand, PolicyCommand};
@@ -92,12 +95,17 @@ fn start_log(command: &Command, environment: &Environment) -> Result<(), Failure
         Failure::request(format!("VIGIL_LOG is \"{wanted}\", which is no filter")).because(error)
     })?;
     let colour = std::io::stderr().is_terminal() && environment.get("NO_COLOR").is_none();
-    // A second start, in one process, keeps the first one's log.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(colour)
-        .with_target(false)
+        .with_target(false);
+    // The client that posts to webhooks logs whole addresses, which hold secrets: not even a trace shows them.
+    let is_told = filter_fn(|event| !event.target().starts_with("ureq"));
+    // A second start, in one process, keeps the first one's log.
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(is_told)
+        .with(lines)
         .try_init();
     Ok(())
 }
