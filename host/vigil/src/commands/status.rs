@@ -269,8 +269,12 @@ fn judged_state(
 
 /// A session that nobody looked at just now, as the journal has it.
 fn remembered(session: &Session, row: Option<&JournalRow>, context: &Context) -> StatusSession {
-    // The row speaks of this record only while the record is in the state that the row left.
-    let row = row.filter(|row| row.to == session.state);
+    // The row speaks of this record only while the record is in the state that the row left: the one before, where
+    // nothing could be written.
+    let row = row.filter(|row| {
+        let unwritten = row.outcome == report::Outcome::WouldTransition.as_str();
+        session.state == if unwritten { row.from } else { row.to }
+    });
     let alive_then = row.filter(|row| {
         row.rule == "active"
             && row.last_at.age(context.now).as_millis() < u128::from(context.source.fresh_for_ms)
@@ -291,7 +295,9 @@ fn remembered(session: &Session, row: Option<&JournalRow>, context: &Context) ->
         native_state: session.native_state.clone(),
         stale: stale_since.is_some(),
         stale_since: stale_since.map(ui::moment),
-        outcome: crate::report::Outcome::Held,
+        outcome: row
+            .and_then(|row| serde_json::from_value(row.outcome.as_str().into()).ok())
+            .unwrap_or(report::Outcome::Held),
         rule: row.map(|row| row.rule.clone()),
         reason: row.map(|row| row.reason.clone()),
         evidence_age_s: row.map(|row| report::age_s(row.last_at, context.now)),
