@@ -23,7 +23,8 @@ pub(super) fn propose(
     };
     let file = match RecordFile::parse(&path, &text) {
         Ok(file) => file,
-        Err(error) => return all(Refusal::Unsafe(chain(&error))),
+        // It could be read when the pass began. The next one tells the error as the source's.
+        Err(error) => return all(Refusal::Conflict(chain(&error))),
     };
     let index = Index::of(&file);
     changes
