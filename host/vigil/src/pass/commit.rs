@@ -65,21 +65,21 @@ impl Reconciler {
     }
 
     async fn commit_batch(&mut self, batch: &mut Batch, moment: &Moment) -> Result<(), Failure> {
-        let at: Vec<usize> = (0..batch.entries.len())
-            .filter(|&index| batch.entries[index].proposal.is_some())
-            .collect();
+        // One list, so that rows, proposals and entries cannot slip against each other.
+        let mut at = Vec::new();
+        let mut new: Vec<NewTransition<'_>> = Vec::new();
+        let mut proposals: Vec<Proposal> = Vec::new();
+        for (index, entry) in batch.entries.iter().enumerate() {
+            if let (Some(row), Some(proposal)) = (new_transition(entry, moment), &entry.proposal) {
+                at.push(index);
+                new.push(row);
+                proposals.push(proposal.clone());
+            }
+        }
         if at.is_empty() {
             return Ok(());
         }
-        let new: Vec<NewTransition<'_>> = at
-            .iter()
-            .filter_map(|&index| new_transition(&batch.entries[index], moment))
-            .collect();
         let ids = self.store.prepare(&new).map_err(memory::failed)?;
-        let proposals: Vec<Proposal> = at
-            .iter()
-            .filter_map(|&index| batch.entries[index].proposal.clone())
-            .collect();
         let source = Arc::clone(&batch.configured.source);
         let world = Watched {
             world: Arc::clone(&self.world),
