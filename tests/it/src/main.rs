@@ -8,5 +8,6 @@
 
 mod conformance;
 mod policy_test;
+mod program;
 mod reference;
 mod tidy;

@@ -1,0 +1,8 @@
+//! The whole program from its command line, as users run it: real files, real git worktrees, real processes, and a
+//! model of GitHub over real HTTP. One module for each theme.
+
+mod gate;
+mod guests;
+mod stage;
+
+mod seed;
