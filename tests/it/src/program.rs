@@ -5,4 +5,5 @@ mod gate;
 mod guests;
 mod stage;
 
+mod bad_input;
 mod seed;
