@@ -6,4 +6,5 @@ mod guests;
 mod stage;
 
 mod bad_input;
+mod chain;
 mod seed;
