@@ -7,4 +7,5 @@ mod stage;
 
 mod bad_input;
 mod chain;
+mod notify;
 mod seed;
