@@ -7,5 +7,6 @@ mod stage;
 
 mod bad_input;
 mod chain;
+mod daemon;
 mod notify;
 mod seed;
