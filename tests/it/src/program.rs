@@ -9,4 +9,5 @@ mod bad_input;
 mod chain;
 mod daemon;
 mod notify;
+mod security;
 mod seed;

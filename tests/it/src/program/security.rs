@@ -1,0 +1,213 @@
+//! What must not get out, and what must not be touched.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::json;
+use vigil::demo::home::REPO;
+
+use super::stage::{Held, Stage, TOKEN, everything, ran, session, wait_for_end};
+
+#[test]
+fn the_token_is_nowhere_but_in_the_request() {
+    let mut stage = Stage::with_merged(1);
+    stage.configure("[github]\nrequest_timeout = \"2s\"\n");
+    let name = format!("{REPO}#1");
+    let commands: [&[&str]; 9] = [
+        &["status", "--json"],
+        &["explain", &name],
+        &["run", "--once", "--dry-run"],
+        &["doctor"],
+        &["config", "show"],
+        &["config", "check"],
+        &["run", "--once"],
+        &["history", "--json"],
+        &["undo", "t1"],
+    ];
+    let try_all = |stage: &Stage, name: &str| {
+        for arguments in commands {
+            let ran = ran(stage.vigil(arguments).env("VIGIL_LOG", "trace"));
+            assert!(
+                !ran.out.contains(TOKEN) && !ran.err.contains(TOKEN),
+                "{name}: {arguments:?}"
+            );
+        }
+    };
+    try_all(&stage, "a good token");
+    stage.on_github(|model| {
+        model.token(TOKEN).revoked();
+    });
+    try_all(&stage, "a revoked token");
+    let stage = stage.unplug();
+    try_all(&stage, "nobody there");
+    for path in [stage.state_dir(), stage.user(), stage.home.vigilante()] {
+        search(&path);
+    }
+}
+
+/// Fails when a file below `path` holds the token.
+fn search(path: &Path) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).expect("a folder").flatten() {
+            search(&entry.path());
+        }
+    } else if let Ok(bytes) = fs::read(path) {
+        let found = bytes
+            .windows(TOKEN.len())
+            .any(|window| window == TOKEN.as_bytes());
+        assert!(!found, "{} holds the token", path.display());
+    }
+}
+
+#[test]
+fn a_token_from_a_file_works_and_is_in_no_process_list() {
+    let stage = Stage::with_merged(1);
+    let file = stage.path("token");
+    fs::write(&file, format!("{TOKEN}\n")).expect("a file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("a mode");
+    stage.configure(&format!("[github]\ntoken_file = {file:?}\n"));
+    let gate = stage.gate();
+    let mut command = stage.vigil_through(&gate, &["run", "--once"]);
+    let child = command
+        .env_remove("GH_TOKEN")
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("vigil starts");
+    let mut child = Held(child);
+    gate.wait_for_arrival();
+    for place in ["cmdline", "environ"] {
+        let seen = fs::read(format!("/proc/{}/{place}", child.0.id())).expect("our child");
+        let seen = String::from_utf8_lossy(&seen);
+        assert!(!seen.contains(TOKEN), "{place}: {seen}");
+    }
+    gate.open();
+    assert_eq!(wait_for_end(&mut child.0).code(), Some(0));
+    assert_eq!(stage.record(1)["status"], "success");
+}
+
+#[test]
+fn what_vigil_keeps_is_readable_by_its_owner_alone() {
+    let stage = Stage::with_merged(1);
+    stage.pass().ended(0);
+    let mode = |path: &Path| {
+        fs::symlink_metadata(path)
+            .expect("there")
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    let mut files = 0;
+    for path in everything(&stage.state_dir()).keys() {
+        if path.is_dir() {
+            assert_eq!(mode(path), 0o700, "{}", path.display());
+        } else {
+            files += 1;
+            assert_eq!(mode(path), 0o600, "{}", path.display());
+        }
+    }
+    assert!(files >= 2, "a journal and a backup are there");
+}
+
+#[test]
+fn an_observed_source_is_judged_and_journaled_and_not_written() {
+    let stage = Stage::with_merged(1);
+    stage.configure(&format!(
+        "[source.vigilante]\nkind = \"vigilante\"\nhome = {:?}\nmode = \"observe\"\n",
+        stage.home.vigilante()
+    ));
+    let before = everything(stage.home.root());
+    let run = stage.run(&["run", "--once", "--json"]).json_with(0);
+    let judged = session(&run, 1);
+    assert_eq!(
+        (&judged["outcome"], &judged["rule"]),
+        (&json!("would-transition"), &json!("merged-pr"))
+    );
+    assert_eq!(judged["guards"][0]["code"], "read-only", "{judged:#}");
+    assert_eq!(
+        (&judged["transition_id"], &judged["exclusive"]),
+        (&json!(null), &json!(null))
+    );
+    assert_eq!(everything(stage.home.root()), before);
+    assert_eq!(
+        stage.run(&["history", "--json"]).json_with(0)["transitions"],
+        json!([])
+    );
+    let offline = stage.run(&["status", "--offline", "--json"]).json_with(0);
+    assert_eq!(session(&offline, 1)["rule"], "merged-pr", "{offline:#}");
+}
+
+#[test]
+fn a_pause_stops_writing_until_it_is_resumed() {
+    let stage = Stage::with_merged(1);
+    for arguments in [&["pause"][..], &["pause", "--source", "vigilante"]] {
+        stage.run(arguments).ended(0);
+        let before = everything(stage.home.root());
+        let run = stage.pass().json_with(0);
+        let judged = session(&run, 1);
+        assert_eq!(
+            (&judged["outcome"], &judged["guards"][0]["code"]),
+            (&json!("would-transition"), &json!("read-only"))
+        );
+        assert_eq!(everything(stage.home.root()), before);
+        assert_ne!(
+            stage.status().json_with(0)["paused"],
+            json!([]),
+            "status says so"
+        );
+        let mut resume = arguments.to_vec();
+        resume[0] = "resume";
+        stage.run(&resume).ended(0);
+    }
+    assert_eq!(
+        stage.run(&["status", "--json"]).json_with(0)["paused"],
+        json!([])
+    );
+    assert_eq!(
+        session(&stage.pass().json_with(0), 1)["outcome"],
+        "transitioned"
+    );
+}
+
+#[test]
+fn a_dry_run_before_anything_else_makes_no_journal() {
+    let stage = Stage::with_merged(1);
+    let run = stage
+        .run(&["run", "--once", "--dry-run", "--json"])
+        .json_with(0);
+    assert_eq!(session(&run, 1)["outcome"], "would-transition");
+    assert!(!stage.state_dir().exists());
+}
+
+#[test]
+fn a_dry_run_changes_nothing_at_all() {
+    let stage = Stage::with_merged(1);
+    // A first look makes the journal, so that there is something to be left alone.
+    stage.status().ended(0);
+    // SQLite puts a file of its own beside the database while it reads, which moves the folder's time.
+    let state = || {
+        let mut all = everything(&stage.state_dir());
+        all.remove(&stage.state_dir());
+        all
+    };
+    let before = (everything(stage.home.root()), state());
+    let run = stage
+        .run(&["run", "--once", "--dry-run", "--json"])
+        .json_with(0);
+    assert_eq!(run["dry_run"], true);
+    let judged = session(&run, 1);
+    assert_eq!(
+        (&judged["outcome"], &judged["to_native"]),
+        (&json!("would-transition"), &json!("success")),
+        "{judged:#}"
+    );
+    assert_eq!(judged["transition_id"], json!(null));
+    assert_eq!(everything(stage.home.root()), before.0);
+    assert_eq!(state(), before.1);
+    assert_eq!(
+        session(&stage.pass().json_with(0), 1)["outcome"],
+        "transitioned",
+        "nothing holds the next pass up"
+    );
+}
