@@ -12,3 +12,4 @@ mod looking;
 mod notify;
 mod security;
 mod seed;
+mod writer;
