@@ -8,6 +8,7 @@ mod stage;
 mod bad_input;
 mod chain;
 mod daemon;
+mod demo;
 mod looking;
 mod notify;
 mod security;
