@@ -1,1 +1,29 @@
-//! Seeded simulation of the whole loop.
+//! The seeded simulation of the whole loop: real passes with the real default policy over a real `sessions.json` and a
+//! real journal, in a world whose time, GitHub, machine and owner are made up, and which goes wrong wherever it can.
+//!
+//! Read [`run`] first: it says what happens in a seed. [`stage`] is where vigil meets the made-up world, [`check`] what
+//! must hold after every step, [`truth`] what a transition must rest on, [`plant`] the mistakes that are put in on
+//! purpose. A seed is all that a run depends on: no clock, no sleeping, no process, no network.
+//!
+//! `VIGIL_SIM_SEED=123 cargo test -p vigil-sim` runs one seed and shows its steps.
+//!
+//! What is not simulated: looks at real processes and worktrees (the sources' own tests do that), notices, several
+//! machines, and a power cut between the exchange of two files and the look back at what was displaced while somebody
+//! else writes: that window is a few microseconds wide, and what was written in it is only left beside the file.
+
+pub mod cast;
+pub mod check;
+pub mod clock;
+pub mod disk;
+pub mod hub;
+pub mod owner;
+pub mod plant;
+pub mod rng;
+pub mod run;
+pub mod stage;
+pub mod text;
+pub mod truth;
+
+pub use plant::Bug;
+pub use run::{Broken, Lab};
+pub use stage::Tally;

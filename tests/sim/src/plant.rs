@@ -1,0 +1,27 @@
+//! Mistakes that are put in on purpose: what the checks are worth is seen by them.
+
+/// One mistake, made in what surrounds vigil, as a careless version of it would make it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// What could not be learned from GitHub is taken for absent.
+    UnknownIsAbsent,
+    /// The record is written before its row is in the journal.
+    WritesBeforeJournal,
+    /// The write takes whatever revision it finds.
+    IgnoresRevision,
+    /// A rewrite drops a field that it does not know.
+    LosesField,
+    /// Nobody waits for the folder after the rename.
+    SkipsSync,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Bug; 5] = [
+        Bug::UnknownIsAbsent,
+        Bug::WritesBeforeJournal,
+        Bug::IgnoresRevision,
+        Bug::LosesField,
+        Bug::SkipsSync,
+    ];
+}

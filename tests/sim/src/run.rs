@@ -1,0 +1,679 @@
+//! One seed from its beginning to the calm at its end.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+use tokio::runtime::Runtime;
+use vigil::config::{Mode, NotifyConfig};
+use vigil::notify::Notifier;
+use vigil::pass::{How, Reconciler, proposal_of, was_written};
+use vigil::sources::Configured;
+use vigil_core::evidence::SourceFacts;
+use vigil_core::intents::Grants;
+use vigil_core::time::minutes;
+use vigil_core::{SessionId, State, Timestamp};
+use vigil_policy::{Chain, Engine, EngineConfig, Link, OnFailure, Quarantine};
+use vigil_sources::vigilante::{Settings, Vigilante};
+use vigil_sources::{Committed, Source as _};
+use vigil_store::{Kind, NewTransition, Settled, Store};
+
+use crate::cast::{self, Member};
+use crate::check::Checker;
+use crate::clock::Clock;
+use crate::disk::{Disk, Snapshot};
+use crate::hub::Hub;
+use crate::plant::Bug;
+use crate::rng::Rng;
+use crate::stage::{Frozen, Plan, SimForge, SimSource, SimWorld, Stage, Tally};
+use crate::text::{self, Layout};
+use crate::truth;
+
+/// The source's name.
+const SOURCE: &str = "vigilante";
+
+/// 2026-03-26T19:00:00Z.
+const BEGINNING: u64 = 1_774_551_600_000;
+
+/// A lease of a vigil that ended is over after this.
+const LEASE: Duration = minutes(10);
+
+/// Between two passes of the calm. Longer than two looks at a missing issue lie apart, and than a mass loss counts.
+const CALM_STEP: Duration = minutes(40);
+
+/// Passes of the calm: four cover what a jump of the clock or a rule may wait for, and the rest is for what follows on it.
+const CALM_PASSES_MAX: usize = 12;
+
+/// What a simulation shares with others: the compiled policies.
+#[derive(Clone)]
+pub struct Lab {
+    chain: Arc<Chain>,
+}
+
+/// A seed that did not hold.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// Which one.
+    pub seed: u64,
+    /// What did not hold.
+    pub why: String,
+    /// The steps of the pass in which it was seen, the last ones last.
+    pub trace: Vec<String>,
+}
+
+impl Lab {
+    /// The default policy, compiled once.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub fn new() -> Result<Self> {
+        let engine = Engine::new(EngineConfig::default())?;
+        let settings = serde_json::Map::new();
+        let name = "default.wasm";
+        let policy = vigil::policies::load(&engine, name, &settings)
+            .map_err(|failure| anyhow::anyhow!("{failure:?}"))?;
+        let link = Link {
+            policy: Arc::new(policy),
+            on_failure: OnFailure::Hold,
+        };
+        Ok(Lab {
+            chain: Arc::new(Chain::new(vec![link])),
+        })
+    }
+
+    /// A runtime on which seeds are run one after the other.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn runtime() -> io::Result<Runtime> {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .max_blocking_threads(1)
+            .build()
+    }
+
+    /// Runs `seed`, with `bug` planted if there is one.
+    ///
+    /// # Errors
+    /// The first thing that did not hold. What the simulation itself cannot do counts as such.
+    pub fn run(
+        &self,
+        seed: u64,
+        bug: Option<Bug>,
+        runtime: &Runtime,
+    ) -> std::result::Result<Tally, Box<Broken>> {
+        let broken = |why: String, trace: Vec<String>| Box::new(Broken { seed, why, trace });
+        let mut run = Run::begin(seed, bug, self, runtime)
+            .map_err(|error| broken(format!("failed to begin: {error:#}"), Vec::new()))?;
+        let ended = run.all();
+        let mut state = run.stage.state();
+        let why = match (state.violation.take(), ended) {
+            (Some(why), _) => Some(why),
+            (None, Err(error)) => Some(format!("{error:#}")),
+            (None, Ok(())) => None,
+        };
+        match why {
+            Some(why) => Err(broken(why, std::mem::take(&mut state.trace))),
+            None => Ok(state.tally),
+        }
+    }
+}
+
+struct Run<'a> {
+    rng: Rng,
+    stage: Arc<Stage>,
+    lab: &'a Lab,
+    runtime: &'a Runtime,
+    vigil: Option<Reconciler>,
+    /// How often vigil was started.
+    starts: u64,
+    /// From this moment on no lease of an ended vigil holds anything.
+    leases_over: Timestamp,
+    /// A readable file to put back.
+    garbled: Option<String>,
+    /// Sessions in which somebody has undone a transition by hand.
+    undone: BTreeSet<String>,
+}
+
+impl<'a> Run<'a> {
+    fn begin(seed: u64, bug: Option<Bug>, lab: &'a Lab, runtime: &'a Runtime) -> Result<Self> {
+        let mut rng = Rng::new(seed);
+        let clock = Clock::new(BEGINNING + rng.below(1_000_000));
+        let now = clock.now();
+        let count = rng.between(2, 7);
+        let mut members: Vec<Member> = (0..count + rng.below(2))
+            .map(|index| Member::new(index, now, &mut rng))
+            .collect();
+        let hub = Hub::new(&members, now, &mut rng);
+        let absent = members.split_off(count as usize);
+        let disk = Disk::new().context("failed to make folders")?;
+        let records: Vec<_> = members.iter().map(|member| member.record.clone()).collect();
+        let layout = *rng.pick(&[
+            Layout::Indented,
+            Layout::Indented,
+            Layout::Compact,
+            Layout::Odd,
+        ]);
+        let first = text::render(&records, layout);
+        let settings = Settings::default();
+        let reader = Vigilante::new(SOURCE, &disk.home, &disk.state, settings);
+        let mut state = crate::stage::State {
+            rng: rng.fork(),
+            clock,
+            members,
+            absent,
+            hub,
+            checker: Checker::new(reader),
+            disk,
+            plan: Plan::default(),
+            store: None,
+            crashed: None,
+            violation: None,
+            trace: Vec::new(),
+            lock: None,
+            earlier: first.clone(),
+            unsynced: None,
+            bug,
+            tally: Tally::default(),
+        };
+        wedge_signs(&state.disk.home, now)?;
+        state.put(&first);
+        let mut run = Run {
+            rng,
+            stage: Stage::new(state),
+            lab,
+            runtime,
+            vigil: None,
+            starts: 0,
+            leases_over: Timestamp(0),
+            garbled: None,
+            undone: BTreeSet::new(),
+        };
+        run.start()?;
+        Ok(run)
+    }
+
+    /// vigil is started, on what lies on the disk.
+    fn start(&mut self) -> Result<()> {
+        self.starts += 1;
+        let (home, state_dir, now) = {
+            let state = self.stage.state();
+            (
+                state.disk.home.clone(),
+                state.disk.state.clone(),
+                state.clock.now(),
+            )
+        };
+        let store = Store::open(&state_dir, now).context("failed to open the journal")?;
+        let beside = Store::open(&state_dir, now).context("failed to open the journal again")?;
+        self.stage.state().store = Some(beside);
+        let world: Arc<dyn vigil_sources::World> = Arc::new(SimWorld(Arc::clone(&self.stage)));
+        let clocks = Arc::clone(&self.stage);
+        let source = SimSource {
+            inner: Vigilante::new(SOURCE, home, state_dir, Settings::default()),
+            stage: Arc::clone(&self.stage),
+        };
+        let facts = SourceFacts {
+            name: SOURCE.to_owned(),
+            kind: "vigilante".to_owned(),
+            forge_host: "github.com".to_owned(),
+            fresh_for_ms: 30 * 60_000,
+            final_labels: vec![truth::FINAL_LABEL.to_owned()],
+            closed_pr_is_final: false,
+        };
+        self.vigil = Some(Reconciler {
+            sources: vec![Configured {
+                source: Arc::new(source),
+                facts,
+                mode: Mode::default(),
+            }],
+            chain: Arc::clone(&self.lab.chain),
+            forge: Arc::new(SimForge(Arc::clone(&self.stage))),
+            forge_host: "github.com".to_owned(),
+            store,
+            clocks: Arc::new(move |_| clocks.state().clock.read()),
+            notifier: Notifier::new(NotifyConfig::default(), Arc::clone(&world)),
+            world,
+            grants: Grants::default(),
+            interval: Duration::from_secs(60),
+            holder: format!("vigil {}", self.starts),
+            quarantine: Quarantine::default(),
+            disagreements: std::collections::BTreeMap::new(),
+        });
+        Ok(())
+    }
+
+    fn all(&mut self) -> Result<()> {
+        for _ in 0..self.rng.between(4, 9) {
+            self.between()?;
+            let how = self.how();
+            self.pass(&how)?;
+            if self.is_over() {
+                return Ok(());
+            }
+        }
+        self.calm()
+    }
+
+    fn is_over(&self) -> bool {
+        self.stage.state().violation.is_some()
+    }
+
+    /// What happens between two passes.
+    fn between(&mut self) -> Result<()> {
+        if let Some(text) = self.garbled.take() {
+            let mut state = self.stage.state();
+            state.disk.put(&text)?;
+            state.checker.garbled(&text);
+        }
+        self.disturb()?;
+        let undo = self.rng.chance(10) && self.garbled.is_none();
+        if undo { self.undo() } else { Ok(()) }
+    }
+
+    fn disturb(&mut self) -> Result<()> {
+        let rng = &mut self.rng;
+        let mut state = self.stage.state();
+        let state = &mut *state;
+        state.trace.clear();
+        state.clock.pass(Duration::from_secs(rng.between(20, 1800)));
+        match rng.below(14) {
+            0 => state.clock.jump(rng.between(10, 120) as i64),
+            1 => state.clock.jump(-(rng.between(10, 90) as i64)),
+            2 => state.clock.suspend(minutes(rng.between(5, 600))),
+            3 => {
+                state.clock.reboot();
+                reboot(&mut state.members);
+            }
+            4 => state.clock.pass(minutes(rng.between(60, 2000))),
+            _ => {}
+        }
+        state.unsynced = None;
+        let now = state.clock.now();
+        for _ in 0..rng.below(4) {
+            state.hub.live_on(&state.members, now, rng);
+        }
+        if state.hub.is_ill && rng.chance(60) {
+            state.hub.heal();
+        }
+        if rng.chance(35) {
+            state.hub.fall_ill(&state.members, rng);
+        }
+        if rng.chance(40) {
+            work_on(&mut state.members, now, rng);
+        }
+        if rng.chance(40) {
+            state.owner_writes();
+        }
+        state.lock = None;
+        if rng.chance(12) {
+            wedge_signs(&state.disk.home, now.before(minutes(rng.below(30))))?;
+            let lock = File::create(state.disk.home.join("scan.lock"))?;
+            rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+            state.lock = Some((lock, rng.below(120) as u32));
+        }
+        // A pass that writes nothing has six steps. Those of a write come after them and count for more, and of these
+        // the ones between the decision and the write, where comparing before swapping matters.
+        let moment = |rng: &mut Rng, percent| {
+            let (first, end) = *rng.pick(&[(0, 19), (5, 7), (5, 19), (7, 19)]);
+            rng.chance(percent).then(|| rng.between(first, end) as u32)
+        };
+        state.plan = Plan {
+            owner: moment(rng, 60),
+            crash: moment(rng, 40),
+            power_cut: rng.chance(50),
+            fail: rng.chance(20).then(|| rng.below(8) as u32),
+            blind: if rng.chance(25) { rng.below(60) } else { 0 },
+        };
+        let garble = rng.chance(3);
+        if garble {
+            let text = state.disk.text()?;
+            let half = text.floor_char_boundary(text.len() / 2);
+            state.disk.put(&text[..half])?;
+            state.checker.garbled(&text[..half]);
+            state.plan = Plan::default();
+            self.garbled = Some(text);
+        }
+        if rng.chance(4)
+            && let Some(store) = &mut state.store
+        {
+            let ids: Vec<SessionId> = state
+                .checker
+                .ids()
+                .iter()
+                .map(|id| SessionId::new(SOURCE, id))
+                .collect();
+            let span = Duration::from_secs(60);
+            store.lease(&ids, "another vigil", now, span)?;
+            self.leases_over = self.leases_over.max(now.after(span));
+        }
+        Ok(())
+    }
+
+    fn how(&mut self) -> How {
+        match self.rng.below(10) {
+            0 => How::look(),
+            1 | 2 => How {
+                due_only: true,
+                ..How::once()
+            },
+            _ => How::once(),
+        }
+    }
+
+    /// One pass, and what must hold after it.
+    fn pass(&mut self, how: &How) -> Result<()> {
+        let mut vigil = self.vigil.take().context("vigil is not running")?;
+        let (before, writes) = {
+            let mut state = self.stage.state();
+            state.tally.passes += 1;
+            let at = cast::moment(state.clock.now());
+            let looking = if how.dry_run { ", only looking" } else { "" };
+            state.trace.push(format!("a pass at {at}{looking}"));
+            // Reading the whole journal costs as much as the pass.
+            let before = how.dry_run.then(|| self.counts(&state)).transpose()?;
+            (before, state.tally.writes)
+        };
+        let runtime = self.runtime;
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            runtime.block_on(async { vigil.pass(how).await.map(drop) })
+        }));
+        let crashed = self.stage.state().crashed.is_some();
+        if crashed {
+            drop(vigil);
+            return self.restart();
+        }
+        match result {
+            Ok(Ok(())) => self.vigil = Some(vigil),
+            Ok(Err(failure)) => anyhow::bail!("a pass failed: {failure:?}"),
+            Err(_) => anyhow::bail!("a pass panicked"),
+        }
+        let mut state = self.stage.state();
+        state.look();
+        let settled =
+            !how.dry_run && self.garbled.is_none() && state.clock.now() >= self.leases_over;
+        let agrees = match &state.store {
+            Some(store) => state.checker.agree(store, settled),
+            None => Ok(()),
+        };
+        state.hold(agrees);
+        if let Some((_, transitions_before, rows_before)) = before {
+            // The file may have been written by its owner; by vigil it was not, or the checker would have counted it.
+            let (_, transitions, rows) = self.counts(&state)?;
+            if (transitions, rows, state.tally.writes) != (transitions_before, rows_before, writes)
+            {
+                state.hold(Err("looking has changed something".to_owned()));
+            }
+        }
+        let cut = state.plan.crash.is_some() && state.plan.power_cut;
+        if cut {
+            // The plan was not reached: then the power goes right after the pass.
+            let left = state.leave()?;
+            state.crashed = Some(left);
+            drop(state);
+            self.vigil = None;
+            return self.restart();
+        }
+        Ok(())
+    }
+
+    /// What a pass that changes nothing leaves as it was.
+    fn counts(&self, state: &crate::stage::State) -> Result<(String, usize, usize)> {
+        let store = state.store.as_ref().context("no journal")?;
+        Ok((
+            state.disk.text()?,
+            store.transitions(None, None, 10_000)?.len(),
+            store.journal(None, 10_000)?.len(),
+        ))
+    }
+
+    /// vigil has ended: everything is as it was at that moment, and it is started again.
+    fn restart(&mut self) -> Result<()> {
+        self.vigil = None;
+        {
+            let mut state = self.stage.state();
+            let state = &mut *state;
+            state.store = None;
+            let files: Snapshot = state.crashed.take().unwrap_or_default();
+            state.disk.restore(&files)?;
+            state.checker.look_away = false;
+            self.leases_over = self.leases_over.max(state.clock.now().after(LEASE));
+            if state.plan.power_cut {
+                state.clock.reboot();
+                reboot(&mut state.members);
+            }
+            state.plan = Plan::default();
+        }
+        self.start()?;
+        self.stage.state().look();
+        Ok(())
+    }
+
+    /// `vigil undo` of some transition, as the command does it.
+    fn undo(&mut self) -> Result<()> {
+        let Some(vigil) = &mut self.vigil else {
+            return Ok(());
+        };
+        let (now, plan) = {
+            let mut state = self.stage.state();
+            (state.clock.now(), std::mem::take(&mut state.plan))
+        };
+        let rows = vigil.store.transitions(None, None, 50)?;
+        let undoable: Vec<_> = rows
+            .iter()
+            .filter(|row| {
+                was_written(row) && row.undone_by.is_none() && row.kind == Kind::Transition
+            })
+            .collect();
+        let Some(row) = undoable.get(self.rng.place(undoable.len())) else {
+            self.stage.state().plan = plan;
+            return Ok(());
+        };
+        let source = Arc::clone(&vigil.sources[0].source);
+        let world = SimWorld(Arc::clone(&self.stage));
+        let holder = "vigil undo";
+        let leased =
+            vigil
+                .store
+                .lease(std::slice::from_ref(&row.session), holder, now, minutes(2))?;
+        let proposal = source.propose_undo(&proposal_of(row), &world);
+        if let (Ok(proposal), [true]) = (proposal, leased.as_slice()) {
+            let new = NewTransition {
+                session: &row.session,
+                kind: Kind::Undo,
+                from: row.to,
+                to: row.from,
+                native_before: &proposal.native_before,
+                native_after: &proposal.native_after,
+                revision_before: &proposal.before,
+                revision_after: &proposal.after,
+                record_before: &proposal.record_before,
+                edits: &proposal.edits,
+                rule: "undo",
+                policy: None,
+                policy_digest: None,
+                reason: "undo by hand",
+                guards: &[],
+                intents: &[],
+                evidence: None,
+                undoes: Some(row.id),
+                at: now,
+            };
+            let prepared = vigil.store.prepare(std::slice::from_ref(&new))?;
+            let committed = source.commit(std::slice::from_ref(&proposal), &world).pop();
+            let settled = match committed {
+                Some(Committed::Written { exclusive }) => Settled::Written { exclusive },
+                Some(Committed::Conflict(why)) => Settled::Conflict(why),
+                Some(Committed::Failed(why)) => Settled::Failed(why),
+                None => Settled::Failed("no answer".to_owned()),
+            };
+            if let Some(id) = prepared.first() {
+                vigil.store.settle(*id, &settled, now)?;
+                if matches!(settled, Settled::Written { .. }) {
+                    vigil.store.mark_undone(row.id, *id)?;
+                    self.stage.state().disk.journal_is_durable();
+                    self.undone.insert(row.session.id.clone());
+                }
+            }
+        }
+        vigil.store.release(holder)?;
+        let mut state = self.stage.state();
+        state.plan = plan;
+        state.look();
+        Ok(())
+    }
+
+    /// Nothing goes wrong any more: after a bounded number of passes nothing changes any more, and what can be said
+    /// is said.
+    fn calm(&mut self) -> Result<()> {
+        {
+            self.rng = Rng::new(0);
+            let garbled = self.garbled.take();
+            let mut state = self.stage.state();
+            if let Some(text) = garbled {
+                state.disk.put(&text)?;
+                state.checker.garbled(&text);
+            }
+            state.trace.clear();
+            state.trace.push("calm".to_owned());
+            state.hub.heal();
+            state.lock = None;
+            state.unsynced = None;
+            state.plan = Plan::default();
+        }
+        let mut last = None;
+        for _ in 0..CALM_PASSES_MAX {
+            self.stage.state().clock.pass(CALM_STEP);
+            self.pass(&How::once())?;
+            let now = self.counts(&self.stage.state())?;
+            if self.is_over() {
+                return Ok(());
+            }
+            let quiet_for = match last.take() {
+                Some((before, passes)) if before == now => passes + 1,
+                _ => 0,
+            };
+            // Silence may be waited for: 80 minutes without a change is longer than any rule waits.
+            if quiet_for == 2 {
+                return self.stays(&now);
+            }
+            last = Some((now, quiet_for));
+        }
+        anyhow::bail!("{CALM_PASSES_MAX} passes after the last trouble something still changes");
+    }
+
+    /// Another pass changes nothing, and every session that can be judged is where it belongs.
+    fn stays(&mut self, calm: &(String, usize, usize)) -> Result<()> {
+        self.stage.state().clock.pass(minutes(1));
+        self.pass(&How::once())?;
+        let mut state = self.stage.state();
+        let now = self.counts(&state)?;
+        if now != *calm {
+            anyhow::bail!(
+                "all was settled, and another pass changed something: {calm:?} to {now:?}"
+            );
+        }
+        let world = state.frozen();
+        let settled = self.where_it_belongs(&state, &world);
+        state.hold(settled);
+        Ok(())
+    }
+
+    fn where_it_belongs(&self, state: &crate::stage::State, world: &Frozen) -> Result<(), String> {
+        let source = Vigilante::new(
+            SOURCE,
+            &state.disk.home,
+            &state.disk.state,
+            Settings::default(),
+        );
+        let sessions = source.load(world).map_err(|error| error.to_string())?;
+        let now = state.clock.now();
+        for member in &state.members {
+            let id = format!("{}#{}", member.repo, member.issue);
+            let twins = sessions
+                .iter()
+                .filter(|one| one.id.id.split('@').next() == Some(&id))
+                .count();
+            let session = sessions.iter().find(|one| one.id.id == id);
+            let (Some(session), 1) = (session, twins) else {
+                continue;
+            };
+            let names_pull = session.pull_request == Some(member.pull);
+            let looked_for = names_pull || session.pull_request.is_none();
+            let Some(pull) = state.hub.model.look(&member.repo, member.pull) else {
+                continue;
+            };
+            let started = session.times.started.unwrap_or(now);
+            let of_this_run = names_pull || pull.closed_ms.is_none_or(|at| at >= started.0);
+            if !(member.plain && looked_for && of_this_run)
+                || member.branch == "vigilante/shared"
+                || state.checker.owner_touched(&id)
+                || self.undone.contains(&id)
+            {
+                continue;
+            }
+            let from: State = session.state;
+            if let Some(wanted) = truth::expected(from, pull, &member.body, now) {
+                return Err(format!(
+                    "{id} is still {from} and should be {wanted}: {:?}, {:?}",
+                    pull.state(),
+                    member.body
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The signs by which a wedged scan is known, last written at `at`.
+fn wedge_signs(home: &Path, at: Timestamp) -> Result<()> {
+    let log = home.join("logs/vigilante.log");
+    fs::write(&log, "scan begins\n")?;
+    let when = UNIX_EPOCH + Duration::from_millis(at.0);
+    File::options().write(true).open(&log)?.set_modified(when)?;
+    let list = format!(
+        r#"[{{"repo": "acme/app", "last_scan_at": {}}}]"#,
+        cast::moment(at)
+    );
+    fs::write(home.join("watchlist.json"), list)?;
+    Ok(())
+}
+
+fn reboot(members: &mut [Member]) {
+    for member in members {
+        member.body.agent = None;
+        member.body.supervisor = false;
+    }
+}
+
+/// Something happens on the machine.
+fn work_on(members: &mut [Member], now: Timestamp, rng: &mut Rng) {
+    let at = rng.place(members.len());
+    let everybody = rng.chance(15);
+    for (index, member) in members.iter_mut().enumerate() {
+        let body = &mut member.body;
+        if everybody {
+            (body.agent, body.supervisor) = (None, false);
+            continue;
+        }
+        if index != at {
+            continue;
+        }
+        match rng.below(8) {
+            0 => body.agent = None,
+            1 => body.supervisor = !body.supervisor,
+            2 => body.log = Some(now),
+            3 if body.worktree.is_some() => body.worktree = Some(now),
+            4 => body.worktree = None,
+            5 => body.dirty = !body.dirty,
+            6 => body.unpushed = if body.unpushed == 0 { 1 } else { 0 },
+            7 => body.beyond = if body.beyond == 0 { 1 } else { 0 },
+            _ => {}
+        }
+    }
+}

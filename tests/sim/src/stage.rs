@@ -1,0 +1,609 @@
+//! Where the parts meet: every step of vigil's comes by here, and here it is looked at, disturbed, or ended.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use vigil::forge::Forge;
+use vigil_core::session::{Liveness, Process, Revision, Session, SessionId};
+use vigil_core::{Fact, GapKind, State as Standing, Timestamp};
+use vigil_github::{Ask, Reply};
+use vigil_sources::vigilante::Vigilante;
+use vigil_sources::{Change, Committed, Proposal, Refusal, Source, SourceError, World};
+use vigil_store::Store;
+
+use crate::cast::{Body, Member};
+use crate::check::{Checker, Seen};
+use crate::clock::Clock;
+use crate::disk::{Disk, Snapshot};
+use crate::hub::Hub;
+use crate::owner;
+use crate::plant::Bug;
+use crate::rng::Rng;
+use crate::text;
+
+/// What goes wrong in one pass, and at which of its steps.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plan {
+    /// The owner writes at this step.
+    pub owner: Option<u32>,
+    /// vigil ends at this step.
+    pub crash: Option<u32>,
+    /// With the machine, so that what was not waited for may be lost.
+    pub power_cut: bool,
+    /// This step of a write fails.
+    pub fail: Option<u32>,
+    /// Out of a hundred looks at a thing of the machine so many find nothing out.
+    pub blind: u64,
+}
+
+/// The whole of a simulation, but for vigil.
+pub struct State {
+    /// Chance for what happens during passes.
+    pub rng: Rng,
+    /// The machine's clocks.
+    pub clock: Clock,
+    /// Sessions that are recorded now or were.
+    pub members: Vec<Member>,
+    /// Sessions that may come.
+    pub absent: Vec<Member>,
+    /// GitHub.
+    pub hub: Hub,
+    /// The machine's files.
+    pub disk: Disk,
+    /// What must hold.
+    pub checker: Checker,
+    /// What goes wrong in this pass.
+    pub plan: Plan,
+    /// Reads the journal beside vigil.
+    pub store: Option<Store>,
+    /// What vigil left when it ended.
+    pub crashed: Option<Snapshot>,
+    /// The first thing that did not hold.
+    pub violation: Option<String>,
+    /// The steps so far, for the one who looks into a failure.
+    pub trace: Vec<String>,
+    /// `scan.lock`, held by somebody, and for how many pauses more.
+    pub lock: Option<(File, u32)>,
+    /// An earlier file, which a slow command of the owner's may still save.
+    pub earlier: String,
+    /// The file that a power cut brings back: the rename over it has not reached the disk.
+    pub unsynced: Option<Seen>,
+    /// A mistake that was put in on purpose.
+    pub bug: Option<Bug>,
+    /// How often vigil ended, and how often the owner wrote in between.
+    pub tally: Tally,
+}
+
+/// What happened, so that a test can tell that it did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Passes that were begun.
+    pub passes: u64,
+    /// Passes that were ended half-way.
+    pub crashes: u64,
+    /// Power cuts.
+    pub power_cuts: u64,
+    /// Writes of the owner's during a pass.
+    pub interruptions: u64,
+    /// Steps of a write that failed.
+    pub failures: u64,
+    /// Writes of vigil's that were seen in the file, one for each record.
+    pub writes: u64,
+}
+
+/// How often the owner thinks of something else to write.
+const OWNER_TRIES: usize = 6;
+
+/// The payload of the unwinding that stands for the end of the process.
+pub struct Ended;
+
+/// Shared by all that vigil meets.
+pub struct Stage {
+    state: Mutex<State>,
+}
+
+impl Stage {
+    /// The stage with `state`.
+    pub fn new(state: State) -> Arc<Self> {
+        Arc::new(Stage {
+            state: Mutex::new(state),
+        })
+    }
+
+    /// All of it. A panic in between is a failed test in any case.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// vigil comes to `place`.
+    fn at(&self, place: &'static str) -> io::Result<()> {
+        let mut state = self.state();
+        if state.crashed.is_some() {
+            // What still runs after the end is undone with all that it does.
+            return Err(io::Error::other("vigil has ended"));
+        }
+        match state.enter(place) {
+            Step::On => Ok(()),
+            Step::Fail(error) => Err(error),
+            Step::End => {
+                drop(state);
+                std::panic::resume_unwind(Box::new(Ended))
+            }
+        }
+    }
+}
+
+enum Step {
+    On,
+    Fail(io::Error),
+    End,
+}
+
+/// Steps at which a write may fail. Not after the exchange: the live world has no such failure there, and what it
+/// would mean (whether somebody's write was displaced stays open) is told by the product's own tests.
+const FAILING: [&str; 8] = [
+    "backup",
+    "create-temp",
+    "write-temp",
+    "sync-temp",
+    "lock",
+    "reread",
+    "rename",
+    "sync-folder",
+];
+
+impl State {
+    /// A world for asking the time in while the stage is held.
+    pub fn frozen(&self) -> Frozen {
+        Frozen {
+            now: self.clock.now(),
+            booted_at: self.clock.booted_at(),
+        }
+    }
+
+    /// Keeps the first thing that did not hold.
+    pub fn hold(&mut self, result: Result<(), String>) {
+        if let (Err(why), None) = (result, &self.violation) {
+            self.violation = Some(why);
+        }
+    }
+
+    fn enter(&mut self, place: &'static str) -> Step {
+        self.trace.push(place.to_owned());
+        self.look();
+        let mut owner_wrote = false;
+        if count_down(&mut self.plan.owner) {
+            owner_wrote = self.owner_writes();
+            self.tally.interruptions += u64::from(owner_wrote);
+        }
+        if place == "rename" {
+            // From here to the next step two files may have changed places and be about to change back.
+            self.checker.look_away = owner_wrote;
+            self.unsynced = Some(self.checker.seen().clone());
+        } else if place == "look-back" && self.checker.look_away {
+            // Ending between the two exchanges would lose what the owner has just written. Nothing on the way there
+            // can tell that somebody writes; the window is a few microseconds wide.
+            self.checker.look_away = false;
+            return Step::On;
+        }
+        if count_down(&mut self.plan.crash) {
+            return self.end();
+        }
+        let may_fail = FAILING.contains(&place);
+        if place == "sync-folder" && self.bug == Some(Bug::SkipsSync) {
+            return Step::Fail(io::Error::other("skipped"));
+        }
+        if may_fail && count_down(&mut self.plan.fail) {
+            self.tally.failures += 1;
+            self.trace.push(format!("{place} failed"));
+            return Step::Fail(io::Error::from_raw_os_error(28));
+        }
+        if place == "sync-folder" || place == "committed" && self.bug != Some(Bug::SkipsSync) {
+            // Once the folder is on the disk, so is the new name. A power cut at this very step loses it.
+            self.unsynced = None;
+        }
+        Step::On
+    }
+
+    /// Looks at the file.
+    pub fn look(&mut self) {
+        let world = self.frozen();
+        let result = match (self.disk.text(), &self.store) {
+            (Ok(text), Some(store)) => self.checker.look(&text, store, &world),
+            (Ok(_), None) => Ok(()),
+            (Err(error), _) => Err(format!("sessions.json cannot be read: {error}")),
+        };
+        self.tally.writes = self.checker.writes;
+        self.hold(result);
+    }
+
+    /// The owner writes its file, if there is anything that it would write.
+    pub fn owner_writes(&mut self) -> bool {
+        let now = self.clock.now();
+        let Ok(present) = self.disk.text() else {
+            return false;
+        };
+        // What it thinks of first may change nothing.
+        let next = (0..OWNER_TRIES).find_map(|_| {
+            owner::next(
+                &present,
+                &self.earlier,
+                &self.members,
+                &self.absent,
+                now,
+                &mut self.rng,
+            )
+            .filter(|next| *next != present)
+        });
+        let Some(next) = next else {
+            return false;
+        };
+        self.trace.push("the owner writes".to_owned());
+        if self.rng.chance(40) {
+            self.earlier = present;
+        }
+        self.put(&next);
+        true
+    }
+
+    /// The owner puts `text` down.
+    pub fn put(&mut self, text: &str) {
+        let world = self.frozen();
+        let put = self.disk.put(text).map_err(|error| error.to_string());
+        let seen = put.and_then(|()| self.checker.owner_put(text, &world));
+        // The folder is the same: what the owner waits for takes vigil's rename along.
+        self.unsynced = None;
+        self.hold(seen);
+    }
+
+    /// vigil ends here.
+    fn end(&mut self) -> Step {
+        self.trace.push("vigil ends".to_owned());
+        let left = self.leave();
+        match left {
+            Ok(files) => self.crashed = Some(files),
+            Err(error) => {
+                self.hold(Err(format!("the files cannot be read: {error}")));
+                self.crashed = Some(Snapshot::new());
+            }
+        }
+        Step::End
+    }
+
+    /// What is left when vigil ends now, with a power cut if that is planned.
+    pub fn leave(&mut self) -> io::Result<Snapshot> {
+        self.tally.crashes += 1;
+        let mut files = self.disk.snapshot()?;
+        if self.plan.power_cut {
+            self.tally.power_cuts += 1;
+            self.trace.push("the power is cut".to_owned());
+            let share = self.rng.below(101);
+            self.disk.cut_power(&mut files, share);
+            if let Some(seen) = self.unsynced.take() {
+                files.insert(self.disk.sessions(), seen.text().as_bytes().to_vec());
+                self.checker.put_back(seen);
+            }
+        }
+        Ok(files)
+    }
+
+    /// Bodies by the names of their sessions.
+    pub fn bodies(&self) -> BTreeMap<String, Body> {
+        self.members
+            .iter()
+            .map(|member| {
+                (
+                    format!("{}#{}", member.repo, member.issue),
+                    member.body.clone(),
+                )
+            })
+            .collect()
+    }
+}
+
+/// Counts a planned moment down; true when it has come.
+fn count_down(moment: &mut Option<u32>) -> bool {
+    match moment {
+        Some(0) => {
+            *moment = None;
+            true
+        }
+        Some(left) => {
+            *left -= 1;
+            false
+        }
+        None => false,
+    }
+}
+
+/// One moment, at which nothing happens.
+pub struct Frozen {
+    now: Timestamp,
+    booted_at: Timestamp,
+}
+
+impl World for Frozen {
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn pause(&self, _: Duration) {}
+
+    fn booted_at(&self) -> Option<Timestamp> {
+        Some(self.booted_at)
+    }
+}
+
+/// The world as vigil meets it.
+pub struct SimWorld(pub Arc<Stage>);
+
+impl World for SimWorld {
+    fn now(&self) -> Timestamp {
+        self.0.state().clock.now()
+    }
+
+    fn pause(&self, span: Duration) {
+        {
+            let mut state = self.0.state();
+            state.clock.pass(span);
+            if let Some((_, left)) = &mut state.lock {
+                match left.checked_sub(1) {
+                    Some(fewer) => *left = fewer,
+                    None => state.lock = None,
+                }
+            }
+        }
+        if span >= Duration::from_secs(1) {
+            // Nothing fails in waiting.
+            let _ = self.0.at("pause");
+        }
+    }
+
+    fn booted_at(&self) -> Option<Timestamp> {
+        Some(self.0.state().clock.booted_at())
+    }
+
+    fn step(&self, name: &'static str) -> io::Result<()> {
+        self.0.at(name)
+    }
+}
+
+/// The forge as vigil meets it.
+pub struct SimForge(pub Arc<Stage>);
+
+impl Forge for SimForge {
+    fn ask<'a>(
+        &'a self,
+        asks: &'a [Ask],
+        _deadline: Duration,
+        not_before: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>> {
+        Box::pin(async move {
+            let _ = self.0.at("ask");
+            let mut state = self.0.state();
+            let (mut reply, took) = state.hub.ask(asks, not_before, now);
+            state.clock.pass(took);
+            if state.bug == Some(Bug::UnknownIsAbsent) {
+                for answer in &mut reply.answers {
+                    if answer.issue.is_unknown() {
+                        answer.issue = Fact::absent_at(now);
+                    }
+                    if answer.pull_request.is_unknown() {
+                        answer.pull_request = Fact::absent_at(now);
+                    }
+                }
+            }
+            drop(state);
+            let _ = self.0.at("asked");
+            reply
+        })
+    }
+}
+
+/// The real source with a simulated machine beside its file.
+pub struct SimSource {
+    /// Reads and writes for real.
+    pub inner: Vigilante,
+    /// Where it is.
+    pub stage: Arc<Stage>,
+}
+
+impl SimSource {
+    fn body(&self, session: &Session) -> Option<Body> {
+        let (repo, issue) = (session.repo.as_deref()?, session.issue?);
+        let state = self.stage.state();
+        state
+            .members
+            .iter()
+            .find(|member| member.repo == repo && member.issue == issue)
+            .map(|member| member.body.clone())
+    }
+
+    fn looked(&self, session: &Session) -> Liveness {
+        let body = self.body(session);
+        let mut state = self.stage.state();
+        let now = state.clock.now();
+        let blind = state.plan.blind;
+        // As the real source: nothing where nothing is to be decided or the record cannot be read.
+        let held = session
+            .gaps
+            .iter()
+            .any(|gap| matches!(gap.field.as_str(), "record" | "state"));
+        let Some(body) = body.filter(|_| !held && !session.state.is_settled()) else {
+            return Liveness::default();
+        };
+        let progress = session.state == Standing::Running
+            || (session.state == Standing::Maintaining
+                && session.extra("maintenance-in-flight").is_some());
+        let mut eye = Eye {
+            rng: &mut state.rng,
+            blind,
+            now,
+        };
+        let process = |pid| Process { pid, started: None };
+        let mut seen = Liveness {
+            agent: eye.see(body.agent.map(process)),
+            dirty: eye.see(body.worktree.map(|_| body.dirty)),
+            unpushed: eye.see(Some(body.unpushed)),
+            ..Liveness::default()
+        };
+        if progress {
+            seen.supervisor = eye.see(body.supervisor.then(|| process(77)));
+            seen.log_written = eye.see(body.log);
+            seen.worktree_written = eye.see(body.worktree);
+        }
+        seen
+    }
+
+    /// The planted mistake of a rewrite that forgets what it does not know.
+    fn lose_a_field(&self) {
+        let state = self.stage.state();
+        let Some(mut records) = state
+            .disk
+            .text()
+            .ok()
+            .and_then(|text| text::parse(&text).ok())
+        else {
+            return;
+        };
+        for record in &mut records {
+            record.remove("from_the_future");
+        }
+        // A failure of the mistake is none of the product's.
+        let _ = state
+            .disk
+            .put(&text::render(&records, text::Layout::Indented));
+    }
+}
+
+/// One look at the machine.
+struct Eye<'a> {
+    rng: &'a mut Rng,
+    blind: u64,
+    now: Timestamp,
+}
+
+impl Eye<'_> {
+    fn see<T>(&mut self, there: Option<T>) -> Fact<T> {
+        if self.rng.chance(self.blind) {
+            return Fact::unknown(GapKind::NoControl, "nothing is to be seen");
+        }
+        there.map_or_else(|| Fact::absent_at(self.now), Fact::Found)
+    }
+}
+
+impl Source for SimSource {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn kind(&self) -> &'static str {
+        self.inner.kind()
+    }
+
+    fn load(&self, world: &dyn World) -> Result<Vec<Session>, SourceError> {
+        let _ = self.stage.at("load");
+        self.inner.load(world)
+    }
+
+    fn observe(&self, sessions: &[&Session], _world: &dyn World) -> Vec<Liveness> {
+        let _ = self.stage.at("observe");
+        sessions
+            .iter()
+            .map(|session| self.looked(session))
+            .collect()
+    }
+
+    fn beyond_head(&self, session: &Session, _head_sha: &str) -> Fact<u32> {
+        let Some(body) = self.body(session) else {
+            return Fact::unknown(GapKind::NoControl, "there is no such work");
+        };
+        let mut state = self.stage.state();
+        let (blind, now) = (state.plan.blind, state.clock.now());
+        let mut eye = Eye {
+            rng: &mut state.rng,
+            blind,
+            now,
+        };
+        eye.see(Some(body.beyond))
+    }
+
+    fn propose(&self, changes: &[Change<'_>], world: &dyn World) -> Vec<Result<Proposal, Refusal>> {
+        let _ = self.stage.at("propose");
+        let proposed = self.inner.propose(changes, world);
+        if self.stage.state().bug == Some(Bug::WritesBeforeJournal) {
+            let ready: Vec<Proposal> = proposed.iter().flatten().cloned().collect();
+            self.inner.commit(&ready, world);
+        }
+        let _ = self.stage.at("proposed");
+        proposed
+    }
+
+    fn commit(&self, proposals: &[Proposal], world: &dyn World) -> Vec<Committed> {
+        {
+            // The journal was waited for a moment ago; what it says now has to stand.
+            let mut state = self.stage.state();
+            let state = &mut *state;
+            state.disk.journal_is_durable();
+            state.checker.write_begins();
+            let bodies = state.bodies();
+            let judged = match &state.store {
+                Some(store) => state.checker.judge(store, &state.hub, &bodies),
+                None => Ok(()),
+            };
+            state.hold(judged);
+        }
+        let _ = self.stage.at("commit");
+        let mut proposals = proposals.to_vec();
+        let bug = self.stage.state().bug;
+        if bug == Some(Bug::IgnoresRevision) {
+            let ids: Vec<SessionId> = proposals.iter().map(|one| one.id.clone()).collect();
+            let present = self.inner.revisions(&ids, world).unwrap_or_default();
+            for (proposal, present) in proposals.iter_mut().zip(present) {
+                proposal.before = present.unwrap_or_else(|| proposal.before.clone());
+            }
+        }
+        let committed = self.inner.commit(&proposals, world);
+        if bug == Some(Bug::LosesField) {
+            self.lose_a_field();
+        }
+        {
+            let mut state = self.stage.state();
+            let state = &mut *state;
+            state.checker.look_away = false;
+            if state.crashed.is_none() {
+                state.look();
+                let held = match &state.store {
+                    Some(store) => state.checker.committed(&proposals, &committed, store),
+                    None => Ok(()),
+                };
+                state.hold(held);
+            }
+        }
+        let _ = self.stage.at("committed");
+        committed
+    }
+
+    fn revisions(
+        &self,
+        ids: &[SessionId],
+        world: &dyn World,
+    ) -> Result<Vec<Option<Revision>>, SourceError> {
+        let _ = self.stage.at("revisions");
+        self.inner.revisions(ids, world)
+    }
+
+    fn propose_undo(&self, written: &Proposal, world: &dyn World) -> Result<Proposal, Refusal> {
+        self.inner.propose_undo(written, world)
+    }
+
+    fn locations(&self) -> Vec<(&'static str, String)> {
+        self.inner.locations()
+    }
+}
