@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use vigil_core::fact::Fact;
 use vigil_core::forge::{PullRequest, PullRequestState};
 use vigil_core::session::OwnerEffects;
+use vigil_core::signs::{self, Unsaved};
 use vigil_core::{State, Timestamp};
 
 use crate::vigilante::edit::{self, Edit};
@@ -27,6 +28,8 @@ const MAINTENANCE_IN_FLIGHT: &str = "maintenance-in-flight";
 ///   the worktree of a rightly written `success`.
 /// - What a record says about an earlier block may stay in it: Vigilante looks at `resume_required`, `resume_after`
 ///   and the blocked stage only while the status is `blocked`.
+/// - The mark of a maintenance round under way, which is all that a repair removes, keeps it away from the worktree.
+///   Without the mark it discards unsaved work, whatever the issue: see [`Draft::nothing_to_lose`].
 /// - `incomplete` makes it run the agent again on every scan, without limit and whatever the issue; `failed` is
 ///   dispatched anew; `running` and `queued` are work, which only Vigilante can start. None of these is written.
 pub(crate) fn owner_effects() -> OwnerEffects {
@@ -281,9 +284,31 @@ impl Draft<'_> {
                 "there is no `{MAINTENANCE_IN_FLIGHT}` to repair: the record does not say that it is set"
             ));
         }
+        self.nothing_to_lose()?;
         self.remove(&["pull_request_maintenance_in_flight"]);
         self.set_now(&["updated_at"]);
         Ok(())
+    }
+
+    /// The mark of maintenance under way freezes a session: while it is set, Vigilante leaves the worktree alone. Its
+    /// next scan without the mark looks after the pull request again, or cleans up when the issue is closed. Measured on
+    /// 1.2.4, either way discards what was not committed, and sooner or later the branch with what was not pushed.
+    fn nothing_to_lose(&self) -> Result<(), Refusal> {
+        let worktree = match self.record.text("worktree_path").ok().flatten() {
+            Some(path) if !path.is_empty() => path,
+            _ => "its worktree".to_owned(),
+        };
+        match signs::unsaved(self.change.evidence) {
+            Unsaved::No => Ok(()),
+            Unsaved::Yes => refuse(format!(
+                "without its mark of maintenance Vigilante would discard the unsaved work in {worktree}; commit and \
+                 push it first, or keep it elsewhere"
+            )),
+            Unsaved::Unknown => refuse(format!(
+                "without its mark of maintenance Vigilante would discard unsaved work, and whether there is any in \
+                 {worktree} could not be learned"
+            )),
+        }
     }
 
     /// What Vigilante's own recovery of a stale session writes, in all its outcomes.

@@ -268,14 +268,57 @@ fn a_fork_gets_its_upstream_pull_request() {
     assert_eq!(made["upstream_pr_url"], made["pull_request_url"]);
 }
 
-#[test]
-fn a_repair_clears_the_flag_and_nothing_else() {
-    let repair = |names: &[&str]| Target::Repair(names.iter().map(|n| (*n).to_owned()).collect());
-    let seen = evidence(true, Some(PullRequestState::Open));
-    let set = testing::record(299).replace(
+fn repair(names: &[&str]) -> Target {
+    Target::Repair(names.iter().map(|n| (*n).to_owned()).collect())
+}
+
+/// A record that is marked as being maintained.
+fn in_flight() -> String {
+    testing::record(299).replace(
         "\"process_id\"",
         "\"pull_request_maintenance_in_flight\": true,\n    \"process_id\"",
-    );
+    )
+}
+
+/// The same evidence, with a worktree that holds nothing of its own.
+fn saved(mut evidence: Evidence) -> Evidence {
+    evidence.session.liveness.dirty = Fact::Found(false);
+    evidence.session.liveness.unpushed = Fact::Found(0);
+    evidence
+}
+
+#[test]
+fn a_repair_is_refused_over_work_that_vigilante_would_discard() {
+    // Whatever the issue: with an open one it maintains the worktree, with a closed one it removes it.
+    for open in [true, false] {
+        let clean = saved(evidence(open, Some(PullRequestState::Open)));
+        let mut dirty = clean.clone();
+        dirty.session.liveness.dirty = Fact::Found(true);
+        let mut unpushed = clean.clone();
+        unpushed.session.liveness.unpushed = Fact::Found(2);
+        let mut unseen = clean.clone();
+        unseen.session.liveness.dirty = Fact::unknown(GapKind::TimedOut, "git did not answer");
+        for (seen, what) in [
+            (&dirty, "would discard the unsaved work in /"),
+            (&unpushed, "would discard the unsaved work in /"),
+            (&unseen, "could not be learned"),
+        ] {
+            let refused = made(&in_flight(), seen, repair(&["maintenance-in-flight"]));
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains(what), "{refused}");
+        }
+        // What the head of the pull request holds is not lost, though no remote branch has it any more.
+        unpushed.beyond_head = Fact::Found(0);
+        for seen in [&clean, &unpushed] {
+            assert!(made(&in_flight(), seen, repair(&["maintenance-in-flight"])).is_ok());
+        }
+    }
+}
+
+#[test]
+fn a_repair_clears_the_flag_and_nothing_else() {
+    let seen = saved(evidence(true, Some(PullRequestState::Open)));
+    let set = in_flight();
     let fixed = made(&set, &seen, repair(&["maintenance-in-flight"])).unwrap();
     assert_eq!(
         fixed,
