@@ -1,32 +1,22 @@
 //! What Vigilante does after vigil's write: over issue {open, closed} x pull request {none, open, merged, closed}, with
 //! work in the worktree that exists nowhere else, no agent may start and no work may go.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use anyhow::Result;
-use vigil::demo::Made;
+use anyhow::{Context as _, Result, anyhow};
 use vigil::report::Outcome;
 use vigil_core::time::minutes;
 
-use crate::stage::{Issue, Programs, Pull, Stage, Told, of_issue};
-
-const NUMBER: u64 = 299;
-
-/// What the worktree holds besides what was pushed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Work {
-    /// An untracked file and a commit.
-    FileAndCommit,
-    /// An untracked file.
-    File,
-    /// Nothing.
-    Saved,
-}
+use crate::stage::{self, Issue, Programs, Pull, Stage, Told, of_issue};
+use crate::trial::{self, NUMBER, Record, Trial, Work};
 
 /// What is left of it, and what was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Left {
+    /// There was work that exists nowhere else.
+    unsaved: bool,
     file: bool,
     commit: bool,
     agents: usize,
@@ -42,6 +32,7 @@ impl fmt::Display for Left {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match (self.file, self.commit) {
             (true, true) => "all kept",
+            _ if !self.unsaved => "cleaned up",
             (false, true) => "file LOST",
             (true, false) => "commit LOST",
             (false, false) => "both LOST",
@@ -53,93 +44,29 @@ impl fmt::Display for Left {
     }
 }
 
-/// One thing to try.
-#[derive(Clone, Copy, Debug)]
-struct Trial {
-    issue: Issue,
-    pull: Pull,
-    work: Work,
-    label: &'static str,
-    /// Also without vigil, to see what it is worth.
-    control: bool,
-}
+/// Trials at the same time: each waits for other programs most of the time.
+const AT_ONCE: usize = 4;
 
-fn trials() -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for work in [Work::FileAndCommit, Work::File, Work::Saved] {
-        for issue in [Issue::Open, Issue::Closed] {
-            for pull in [Pull::None, Pull::Open, Pull::Merged, Pull::Closed] {
-                let control = work == Work::FileAndCommit;
-                trials.push(Trial {
-                    issue,
-                    pull,
-                    work,
-                    label: "vigilante:running",
-                    control,
-                });
-            }
-        }
-    }
-    // The one end that is written while the issue is open and nothing else was ever pushed: Vigilante's own scan closes
-    // it, too, and starts over at once.
-    trials.push(Trial {
-        issue: Issue::Open,
-        pull: Pull::None,
-        work: Work::Saved,
-        label: "vigilante:done",
-        control: true,
-    });
-    trials
+/// One trial, done.
+struct Tried {
+    /// What Vigilante does without vigil, where it was tried.
+    control: Option<Left>,
+    after: After,
 }
 
 /// Tries all of it and prints a table. What is not as it must be comes back.
 pub(crate) fn findings(programs: &Programs, dir: &Path) -> Result<Vec<String>> {
-    println!("two `vigilante daemon run --once` over unsaved work, with a gh that answers:");
     println!(
-        "{:<8} {:<7} {:<16} {:<24} {:<24} {:<12} an hour later",
-        "issue", "PR", "unsaved", "without vigil", "vigil wrote", "after vigil"
+        "what vigil wrote, and what two and two more `vigilante daemon run --once` left, with a gh that answers:"
     );
-    let mut findings = Vec::new();
-    let (mut controls, mut lost, mut started) = (0, 0, 0);
-    for (number, trial) in trials().iter().enumerate() {
-        let dir = dir.join(number.to_string());
-        let mut control = String::from("-");
-        if trial.control {
-            let without = without_vigil(programs, &dir.join("control"), trial)?;
-            controls += 1;
-            lost += usize::from(!without.is_whole());
-            started += without.agents;
-            control = without.to_string();
-        }
-        let after = after_vigil(programs, &dir.join("vigil"), trial)?;
-        println!(
-            "{:<8} {:<7} {:<16} {control:<24} {:<24} {:<12} {}",
-            trial.issue_said(),
-            format!("{:?}", trial.pull).to_lowercase(),
-            trial.work_said(),
-            after.wrote,
-            after.at_once,
-            after.later,
-        );
-        let name = format!("trial {number} ({trial:?})");
-        findings.extend(
-            after
-                .wrong
-                .into_iter()
-                .map(|what| format!("{name}: {what}")),
-        );
-    }
     println!(
-        "(* labelled vigilante:done) without vigil: work lost in {lost} of {controls}, {started} agent runs"
+        "{:<21} {:<8} {:<7} {:<16} {:<24} {:<29} {:<12} an hour later",
+        "record", "issue", "PR", "unsaved", "without vigil", "vigil wrote", "after vigil"
     );
+    let mut findings = of_running(programs, &dir.join("running"))?;
+    findings.extend(of_others(programs, &dir.join("others"))?);
     let unmarked = without_marks(programs, &dir.join("without-marks"))?;
     println!("a merged session without the marks that vigil sets beside `success`: {unmarked}");
-    // Otherwise nothing above shows that vigil's write keeps anything.
-    if lost == 0 || started == 0 {
-        findings.push(format!(
-            "without vigil work was lost in {lost} trials and {started} agents were started: then the others prove nothing"
-        ));
-    }
     if unmarked.is_whole() {
         findings.push(
             "Vigilante keeps the work without the marks, too, so they prove nothing".to_owned(),
@@ -148,41 +75,126 @@ pub(crate) fn findings(programs: &Programs, dir: &Path) -> Result<Vec<String>> {
     Ok(findings)
 }
 
-impl Trial {
-    fn issue_said(self) -> &'static str {
-        match (self.issue, self.label) {
-            (Issue::Open, "vigilante:done") => "open *",
-            (Issue::Open, _) => "open",
-            (Issue::Closed, _) => "closed",
+fn of_running(programs: &Programs, dir: &Path) -> Result<Vec<String>> {
+    let trials = trial::running();
+    let mut findings = Vec::new();
+    let mut controls = Vec::new();
+    for (trial, tried) in trials.iter().zip(try_all(programs, dir, &trials)?) {
+        print_row(trial, &tried);
+        if !tried.after.written {
+            findings.push(format!(
+                "{trial:?}: vigil did not write ({})",
+                tried.after.said
+            ));
         }
+        findings.extend(tried.after.wrong(trial));
+        controls.extend(tried.control);
     }
+    let lost = controls.iter().filter(|left| !left.is_whole()).count();
+    let started: usize = controls.iter().map(|left| left.agents).sum();
+    println!(
+        "(* labelled vigilante:done) without vigil: work lost in {lost} of {}, {started} agent runs",
+        controls.len()
+    );
+    // Otherwise nothing above shows that vigil's write keeps anything.
+    if lost == 0 || started == 0 {
+        findings.push(format!(
+            "without vigil work was lost in {lost} trials and {started} agents were started: then the others prove nothing"
+        ));
+    }
+    Ok(findings)
+}
 
-    fn work_said(self) -> &'static str {
-        match self.work {
-            Work::FileAndCommit => "file and commit",
-            Work::File => "file",
-            Work::Saved => "nothing",
+/// Records that say something else. vigil leaves many of them alone, and what Vigilante then does is its own affair;
+/// only where vigil wrote must nothing go.
+fn of_others(programs: &Programs, dir: &Path) -> Result<Vec<String>> {
+    let trials = trial::others();
+    let mut findings = Vec::new();
+    let mut written: BTreeMap<String, usize> = BTreeMap::new();
+    let mut repairs = 0;
+    for (trial, tried) in trials.iter().zip(try_all(programs, dir, &trials)?) {
+        let count = written.entry(format!("{:?}", trial.record)).or_default();
+        repairs += usize::from(tried.after.repaired);
+        if tried.after.written {
+            *count += 1;
+            print_row(trial, &tried);
+            findings.extend(tried.after.wrong(trial));
         }
     }
+    if repairs == 0 {
+        findings.push("vigil repaired nothing, so no repair was tried".to_owned());
+    }
+    for (record, count) in written {
+        if count == 0 {
+            findings.push(format!(
+                "vigil wrote about no {record} record, so nothing was tried"
+            ));
+        }
+    }
+    Ok(findings)
+}
 
-    fn told(self) -> Told {
-        Told {
-            made: Made {
-                issue: NUMBER,
-                dirty: self.work != Work::Saved,
-                unpushed: u32::from(self.work == Work::FileAndCommit),
-                ..Made::default()
-            },
-            issue: self.issue,
-            pull: self.pull,
-            label: Some(self.label),
+/// One answer for each trial, in order.
+fn try_all(programs: &Programs, dir: &Path, trials: &[Trial]) -> Result<Vec<Tried>> {
+    let mut all = Vec::new();
+    for some in trials.chunks(AT_ONCE) {
+        let first = all.len();
+        let done: Vec<Result<Tried>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = some
+                .iter()
+                .enumerate()
+                .map(|(index, trial)| {
+                    let dir = dir.join((first + index).to_string());
+                    scope.spawn(move || try_one(programs, &dir, trial))
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| {
+                    thread
+                        .join()
+                        .unwrap_or_else(|_| Err(anyhow!("a trial panicked")))
+                })
+                .collect()
+        });
+        for tried in done {
+            all.push(tried?);
         }
     }
+    Ok(all)
+}
+
+fn try_one(programs: &Programs, dir: &Path, trial: &Trial) -> Result<Tried> {
+    let tried = || -> Result<Tried> {
+        let control = match trial.control {
+            true => Some(without_vigil(programs, &dir.join("control"), trial)?),
+            false => None,
+        };
+        let after = after_vigil(programs, &dir.join("vigil"), trial)?;
+        Ok(Tried { control, after })
+    };
+    tried().with_context(|| format!("failed to try {trial:?}"))
+}
+
+fn print_row(trial: &Trial, tried: &Tried) {
+    println!(
+        "{:<21} {:<8} {:<7} {:<16} {:<24} {:<29} {:<12} {}",
+        trial.record_said(),
+        trial.issue_said(),
+        trial.pull_said(),
+        trial.work_said(),
+        tried
+            .control
+            .map_or("-".to_owned(), |left| left.to_string()),
+        tried.after.said,
+        tried.after.at_once,
+        tried.after.later,
+    );
 }
 
 /// What Vigilante does by itself.
 fn without_vigil(programs: &Programs, dir: &Path, trial: &Trial) -> Result<Left> {
-    let told = trial.told();
+    let told = trial.told(stage::now()?);
     let stage = Stage::set(programs, dir, std::slice::from_ref(&told), false)?;
     let head = stage.branch_head(NUMBER);
     two_scans(&stage)?;
@@ -193,13 +205,14 @@ fn without_vigil(programs: &Programs, dir: &Path, trial: &Trial) -> Result<Left>
 /// Vigilante: this is what a write of `success` alone does.
 fn without_marks(programs: &Programs, dir: &Path) -> Result<Left> {
     let told = Trial {
+        record: Record::Running,
         issue: Issue::Closed,
         pull: Pull::Merged,
         work: Work::File,
         label: "vigilante:running",
         control: false,
     }
-    .told();
+    .told(stage::now()?);
     let stage = Stage::set(programs, dir, std::slice::from_ref(&told), false)?;
     let head = stage.branch_head(NUMBER);
     stage.vigil()?;
@@ -208,50 +221,55 @@ fn without_marks(programs: &Programs, dir: &Path) -> Result<Left> {
     left(&stage, &told, head.as_deref())
 }
 
-/// What came of a write.
+/// What came of a pass of vigil.
 struct After {
-    wrote: String,
+    /// Whether the record was changed.
+    written: bool,
+    /// Whether its state stayed the same.
+    repaired: bool,
+    said: String,
     at_once: Left,
     later: Left,
-    wrong: Vec<String>,
+}
+
+impl After {
+    /// What Vigilante did and may not do.
+    fn wrong(&self, trial: &Trial) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (when, left) in [("at once", self.at_once), ("an hour later", self.later)] {
+            // A repair gives the session back to Vigilante, which may clean up what is saved elsewhere.
+            let may_clean = self.repaired && trial.work == Work::Saved;
+            if (!left.is_whole() && !may_clean) || left.agents > 0 {
+                wrong.push(format!("{trial:?}: after {}, {when}: {left}", self.said));
+            }
+        }
+        wrong
+    }
 }
 
 fn after_vigil(programs: &Programs, dir: &Path, trial: &Trial) -> Result<After> {
-    let told = trial.told();
+    let told = trial.told(stage::now()?);
     let stage = Stage::set(programs, dir, std::slice::from_ref(&told), false)?;
     let head = stage.branch_head(NUMBER);
-    let mut wrong = Vec::new();
     let report = stage.vigil()?;
     let session = of_issue(&report, NUMBER)?;
-    if session.outcome != Outcome::Transitioned {
-        wrong.push(format!(
-            "vigil did not write: {} by {}, {}",
-            session.outcome.as_str(),
-            session.rule,
-            session.reason
-        ));
-    }
+    let said = match session.outcome {
+        Outcome::Repaired => format!("repaired ({})", session.rule),
+        Outcome::Transitioned => format!("{} ({})", session.to_native, session.rule),
+        other => format!("{} by {}: {}", other.as_str(), session.rule, session.reason),
+    };
     two_scans(&stage)?;
     let at_once = left(&stage, &told, head.as_deref())?;
     // What Vigilante puts off (5 min after a maintenance, 20 min after a block) is due by then.
     stage.age(minutes(60))?;
     two_scans(&stage)?;
     let later = left(&stage, &told, head.as_deref())?;
-    for (when, left) in [("at once", at_once), ("an hour later", later)] {
-        if !left.is_whole() {
-            wrong.push(format!(
-                "{when} Vigilante destroyed what vigil wrote about ({left})"
-            ));
-        }
-        if left.agents > 0 {
-            wrong.push(format!("{when} Vigilante started an agent"));
-        }
-    }
     Ok(After {
-        wrote: format!("{} ({})", session.to_native, session.rule),
+        repaired: session.outcome == Outcome::Repaired,
+        written: matches!(session.outcome, Outcome::Transitioned | Outcome::Repaired),
+        said,
         at_once,
         later,
-        wrong,
     })
 }
 
@@ -269,6 +287,7 @@ fn two_scans(stage: &Stage<'_>) -> Result<()> {
 fn left(stage: &Stage<'_>, told: &Told, head: Option<&str>) -> Result<Left> {
     let worktree = stage.worktree(NUMBER);
     Ok(Left {
+        unsaved: told.made.dirty || told.made.unpushed > 0,
         // With nothing untracked it is the worktree itself that has to stay.
         file: if told.made.dirty {
             worktree.join("notes.txt").exists()

@@ -16,6 +16,7 @@ mod gh;
 mod keeps;
 mod stage;
 mod stale;
+mod trial;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

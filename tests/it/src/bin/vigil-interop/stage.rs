@@ -55,6 +55,20 @@ pub(crate) struct Told {
     pub(crate) label: Option<&'static str>,
 }
 
+impl Told {
+    /// The number of the pull request of an issue's session.
+    pub(crate) fn pull_of(issue: u64) -> u64 {
+        issue + PULL
+    }
+}
+
+/// The present.
+pub(crate) fn now() -> Result<Timestamp> {
+    Ok(Timestamp(u64::try_from(
+        jiff::Timestamp::now().as_millisecond(),
+    )?))
+}
+
 /// A pull request's number is its issue's, and this.
 const PULL: u64 = 20;
 
@@ -78,7 +92,7 @@ impl<'a> Stage<'a> {
         told: &[Told],
         gh_fails: bool,
     ) -> Result<Stage<'a>> {
-        let now = Timestamp(u64::try_from(jiff::Timestamp::now().as_millisecond())?);
+        let now = now()?;
         fs::create_dir_all(dir).with_context(|| format!("failed to create {}", dir.display()))?;
         let mut home = Home::create(dir, now)?;
         let mut model = Model::new(now.as_millis());
@@ -347,7 +361,7 @@ fn tell_model(model: &mut Model, told: &Told, head: &str, now: Timestamp) {
         return;
     }
     let pull = issue
-        .pull(told.made.issue + PULL)
+        .pull(Told::pull_of(told.made.issue))
         .head(&Home::branch(told.made.issue))
         .sha(head)
         .created_at(at(ago::PULL_OPENED));
@@ -376,7 +390,7 @@ fn tell_gh(told: &Told, head: &str, now: Timestamp) -> gh::Issue {
         .to_owned(),
         labels: told.label.iter().map(|label| (*label).to_owned()).collect(),
         pull: state.map(|state| gh::Pull {
-            number: told.made.issue + PULL,
+            number: Told::pull_of(told.made.issue),
             state: state.to_owned(),
             merged_at: merged,
             branch: Home::branch(told.made.issue),
