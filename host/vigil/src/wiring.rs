@@ -14,7 +14,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::memory;
 use crate::notify::Notifier;
-use crate::pass::Reconciler;
+use crate::pass::{ReadClocks, Reconciler};
 use crate::world::{Clocks, LiveWorld};
 use crate::{policies, sources};
 
@@ -27,6 +27,8 @@ pub struct Setup {
     pub environment: Environment,
     /// Time and waiting.
     pub world: Arc<dyn World>,
+    /// Reads the machine's clocks.
+    pub clocks: ReadClocks,
 }
 
 impl Setup {
@@ -36,6 +38,7 @@ impl Setup {
             config,
             environment,
             world: Arc::new(LiveWorld),
+            clocks: Arc::new(Clocks::read),
         }
     }
 
@@ -110,7 +113,7 @@ impl Setup {
             forge_host: self.config.github.host.clone(),
             store,
             world: Arc::clone(&self.world),
-            clocks: Arc::new(Clocks::read),
+            clocks: Arc::clone(&self.clocks),
             notifier: Notifier::new(self.config.notify.clone(), Arc::clone(&self.world)),
             grants: Grants {
                 kinds: self.config.grants.kinds.clone(),

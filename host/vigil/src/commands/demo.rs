@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Serialize;
+use vigil_core::Timestamp;
 use vigil_core::time::minutes;
 use vigil_model::Server;
-use vigil_sources::World as _;
+use vigil_sources::World;
 
 use crate::cli::{Chain, DemoArgs, StatusArgs};
 use crate::config::{Config, GitHubConfig, PolicyConfig, SourceConfig};
@@ -18,7 +21,7 @@ use crate::pass::How;
 use crate::report::{RunReport, StatusReport};
 use crate::ui::Ui;
 use crate::wiring::Setup;
-use crate::world::LiveWorld;
+use crate::world::{Clocks, LiveWorld};
 
 /// The schema of `vigil demo --json`.
 pub(crate) const SCHEMA: &str = "vigil.demo/1";
@@ -50,10 +53,14 @@ pub(crate) async fn run(args: &DemoArgs, environment: Environment, ui: Ui) -> Ou
         .without("GITHUB_TOKEN")
         .with("GH_TOKEN", story::TOKEN);
     environment.state_dir = dir.join("state");
-    let setup = Setup::live(
-        config(&home, &server.rest_url(), &server.graphql_url()),
-        environment,
-    );
+    let setup = Setup {
+        world: Arc::new(MadeUp),
+        clocks: Arc::new(never_suspended),
+        ..Setup::live(
+            config(&home, &server.rest_url(), &server.graphql_url()),
+            environment,
+        )
+    };
     let look = StatusArgs {
         offline: false,
         reconcile: false,
@@ -99,6 +106,32 @@ pub(crate) async fn run(args: &DemoArgs, environment: Environment, ui: Ui) -> Ou
         files(&setup, &home, &sessions, ui);
     }
     Ok(if failed { EXIT_FAILED } else { EXIT_DONE })
+}
+
+/// The live world on a machine that has been up since yesterday: the story's silence of 109 minutes began on it, while
+/// the real machine may have been booted, or have slept, in between.
+struct MadeUp;
+
+impl World for MadeUp {
+    fn now(&self) -> Timestamp {
+        LiveWorld.now()
+    }
+
+    fn pause(&self, span: Duration) {
+        LiveWorld.pause(span);
+    }
+
+    fn booted_at(&self) -> Option<Timestamp> {
+        Some(self.now().before(minutes(24 * 60)))
+    }
+}
+
+fn never_suspended(world: &dyn World) -> Clocks {
+    let clocks = Clocks::read(world);
+    Clocks {
+        boot_ms: clocks.awake_ms,
+        ..clocks
+    }
 }
 
 fn folder(args: &DemoArgs) -> Result<PathBuf, Failure> {

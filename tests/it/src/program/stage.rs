@@ -289,9 +289,8 @@ impl Stage {
         environment.state_dir = self.state_dir();
         let loaded = vigil::config::load(None, &environment).expect("a configuration");
         Setup {
-            config: loaded.config,
-            environment,
             world,
+            ..Setup::live(loaded.config, environment)
         }
     }
 
