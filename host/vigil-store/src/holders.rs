@@ -6,6 +6,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rusqlite::Transaction;
+
 use crate::error::{Result, StoreError};
 use crate::open::Store;
 
@@ -118,10 +120,28 @@ impl Store {
     }
 
     /// None for a store in memory.
-    fn holders(&self) -> Option<PathBuf> {
+    pub(crate) fn holders(&self) -> Option<PathBuf> {
         self.db.path().filter(|path| !path.is_empty())?;
         Some(self.path.parent()?.join(FOLDER))
     }
+}
+
+/// Deletes leases whose holder has no file in `folder`. A holder makes its file before its first lease and takes it
+/// away after its last, so that only a power cut leaves such leases: it brings back rows whose deletion had not
+/// reached the disk, and not the file. Within the transaction of a writer no living holder can look like that.
+pub(crate) fn forget_strangers(db: &Transaction<'_>, folder: &Path) -> rusqlite::Result<()> {
+    let holders: Vec<String> = db
+        .prepare_cached("SELECT DISTINCT holder FROM leases")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for holder in holders {
+        // A folder that cannot be looked into says nothing; its holders' leases run out.
+        if matches!(folder.join(file_name(&holder)).try_exists(), Ok(false)) {
+            db.prepare_cached("DELETE FROM leases WHERE holder = ?1")?
+                .execute([holder])?;
+        }
+    }
+    Ok(())
 }
 
 /// Letters, digits and dashes of a holder's name: a file's name everywhere.

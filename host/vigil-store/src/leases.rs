@@ -8,6 +8,7 @@ use vigil_core::time::minutes;
 use vigil_core::{SessionId, Timestamp};
 
 use crate::error::Result;
+use crate::holders::forget_strangers;
 use crate::open::{Store, moment, ms};
 use crate::row;
 
@@ -58,7 +59,11 @@ impl Store {
         }
         let until = now.after(span.min(LEASE_SPAN_MAX));
         let too_far = now.after(LEASE_SPAN_MAX);
+        let folder = self.holders();
         self.write("take leases", |db| {
+            if let Some(folder) = &folder {
+                forget_strangers(db, folder)?;
+            }
             let mut statement = db.prepare_cached(
                 "INSERT INTO leases (source, session, holder, until) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT DO UPDATE SET holder = excluded.holder, until = excluded.until

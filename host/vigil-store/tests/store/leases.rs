@@ -43,6 +43,19 @@ fn what_a_holder_left_that_ended_without_giving_it_back_is_free_at_once() {
 }
 
 #[test]
+fn leases_that_a_power_cut_brought_back_without_their_holder_are_free_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Store::open(folder.path(), T0).unwrap();
+    let mut gone = open();
+    gone.lease(&[id(1)], "a", at(0), SPAN).unwrap();
+    // The holder gave its lease back and took its file away; the row's deletion was lost, the file's was not.
+    std::fs::remove_file(folder.path().join("holders/a.lock")).unwrap();
+    drop(gone);
+    let given = open().lease(&[id(1)], "b", at(0), SPAN).unwrap();
+    assert_eq!(given, [true]);
+}
+
+#[test]
 fn two_holders_of_one_store_both_live() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = Store::open(folder.path(), T0).unwrap();
