@@ -40,9 +40,6 @@ const SOURCE: &str = "vigilante";
 /// 2026-03-26T19:00:00Z.
 const BEGINNING: u64 = 1_774_551_600_000;
 
-/// A lease of a vigil that ended is over after this.
-const LEASE: Duration = minutes(10);
-
 /// Between two passes of the calm. Longer than two looks at a missing issue lie apart, and than a mass loss counts.
 const CALM_STEP: Duration = minutes(40);
 
@@ -132,7 +129,7 @@ struct Run<'a> {
     vigil: Option<Reconciler>,
     /// How often vigil was started.
     starts: u64,
-    /// From this moment on no lease of an ended vigil holds anything.
+    /// From this moment on no lease of another vigil's holds anything.
     leases_over: Timestamp,
     /// A readable file to put back.
     garbled: Option<String>,
@@ -442,7 +439,6 @@ impl<'a> Run<'a> {
             let files: Snapshot = state.crashed.take().unwrap_or_default();
             state.disk.restore(&files)?;
             state.checker.look_away = false;
-            self.leases_over = self.leases_over.max(state.clock.now().after(LEASE));
             if state.plan.power_cut {
                 state.clock.reboot();
                 reboot(&mut state.members);
