@@ -18,9 +18,11 @@ use vigil::demo::home::REPO;
 use vigil::demo::{Home, Made};
 use vigil::environment::Environment;
 use vigil::wiring::Setup;
+use vigil::world::{Clocks, LiveWorld};
 use vigil_core::Timestamp;
 use vigil_model::{Handle, Model, Server};
 use vigil_sources::World;
+use vigil_store::{Mark, Store};
 
 use super::gate::Gate;
 
@@ -93,12 +95,31 @@ impl Stage {
         model.token(TOKEN).sees_all();
         let server = Server::start(model, SocketAddr::from(([127, 0, 0, 1], 0)));
         fs::create_dir(folder.path().join("user")).expect("a folder");
-        Stage {
+        let stage = Stage {
             folder,
             home,
             now,
             github: GitHub::Up(server.expect("a server")),
+        };
+        if was_suspended() {
+            stage.watch_from_now();
         }
+        stage
+    }
+
+    /// As if vigil had made a pass just now. On a first pass a machine that was ever suspended counts as just woken,
+    /// so that all silence would start anew.
+    fn watch_from_now(&self) {
+        let clocks = Clocks::read(&LiveWorld);
+        let mark = Mark {
+            wall: clocks.wall,
+            awake_ms: clocks.awake_ms,
+            boot_ms: clocks.boot_ms,
+            boot_id: clocks.boot_id,
+            awake_since: None,
+        };
+        let mut store = Store::open(&self.state_dir(), self.now).expect("a journal");
+        store.put_mark(&mark).expect("a mark");
     }
 
     /// The same with one session, the usual stale one, whose pull request is merged.
@@ -337,6 +358,12 @@ fn cache() -> PathBuf {
 pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     Timestamp(since.expect("after 1970").as_secs() * 1000)
+}
+
+/// Whether this machine was ever suspended since its boot. Then every stage has a journal from the start.
+pub(super) fn was_suspended() -> bool {
+    let clocks = Clocks::read(&LiveWorld);
+    clocks.boot_ms.saturating_sub(clocks.awake_ms) > 10_000
 }
 
 /// How long this machine has been up.
