@@ -41,6 +41,8 @@ pub struct Checker {
     pub look_away: bool,
     /// How many writes of vigil's were seen.
     pub writes: u64,
+    /// How often each rule led to one.
+    pub rules: BTreeMap<String, u64>,
 }
 
 /// The file as it was last seen.
@@ -68,6 +70,7 @@ impl Checker {
             judged: None,
             look_away: false,
             writes: 0,
+            rules: BTreeMap::new(),
         }
     }
 
@@ -182,6 +185,7 @@ impl Checker {
             self.seen.shows.insert(id.clone(), transition.id);
             self.vigil_wrote.insert(transition.id, self.clock);
             self.writes += 1;
+            *self.rules.entry(transition.rule.clone()).or_default() += 1;
         }
         Ok(())
     }

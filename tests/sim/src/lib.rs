@@ -1,7 +1,8 @@
 //! The seeded simulation of the whole loop: real passes with the real default policy over a real `sessions.json` and a
 //! real journal, in a world whose time, GitHub, machine and owner are made up, and which goes wrong wherever it can.
 //!
-//! Read [`run`] first: it says what happens in a seed. [`stage`] is where vigil meets the made-up world, [`check`] what
+//! Read [`run`] first: it says what happens in a seed. [`outside`] is the made-up world as vigil meets it, [`stage`] where
+//! each of its steps is looked at and disturbed, [`check`] what
 //! must hold after every step, [`truth`] what a transition must rest on, [`plant`] the mistakes that are put in on
 //! purpose. A seed is all that a run depends on: no clock, no sleeping, no process, no network.
 //!
@@ -16,11 +17,13 @@ pub mod check;
 pub mod clock;
 pub mod disk;
 pub mod hub;
+pub mod outside;
 pub mod owner;
 pub mod plant;
 pub mod rng;
 pub mod run;
 pub mod stage;
+mod storm;
 pub mod text;
 pub mod truth;
 

@@ -1,41 +1,41 @@
 //! One seed from its beginning to the calm at its end.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::runtime::Runtime;
 use vigil::config::{Mode, NotifyConfig};
 use vigil::notify::Notifier;
-use vigil::pass::{How, Reconciler, proposal_of, was_written};
+use vigil::pass::{How, Reconciler};
 use vigil::sources::Configured;
 use vigil_core::evidence::SourceFacts;
 use vigil_core::intents::Grants;
 use vigil_core::time::minutes;
-use vigil_core::{SessionId, State, Timestamp};
+use vigil_core::{State, Timestamp};
 use vigil_policy::{Chain, Engine, EngineConfig, Link, OnFailure, Quarantine};
+use vigil_sources::Source as _;
 use vigil_sources::vigilante::{Settings, Vigilante};
-use vigil_sources::{Committed, Source as _};
-use vigil_store::{Kind, NewTransition, Settled, Store};
+use vigil_store::Store;
 
 use crate::cast::{self, Member};
 use crate::check::Checker;
 use crate::clock::Clock;
 use crate::disk::{Disk, Snapshot};
 use crate::hub::Hub;
+use crate::outside::{Frozen, SimForge, SimSource, SimWorld};
 use crate::plant::Bug;
 use crate::rng::Rng;
-use crate::stage::{Frozen, Plan, SimForge, SimSource, SimWorld, Stage, Tally};
+use crate::stage::{Plan, Stage, Tally};
+use crate::storm::{reboot, wedge_signs};
 use crate::text::{self, Layout};
 use crate::truth;
 
 /// The source's name.
-const SOURCE: &str = "vigilante";
+pub(crate) const SOURCE: &str = "vigilante";
 
 /// 2026-03-26T19:00:00Z.
 const BEGINNING: u64 = 1_774_551_600_000;
@@ -116,25 +116,29 @@ impl Lab {
         };
         match why {
             Some(why) => Err(broken(why, std::mem::take(&mut state.trace))),
-            None => Ok(state.tally),
+            None => {
+                state.tally.rules = std::mem::take(&mut state.checker.rules);
+                Ok(std::mem::take(&mut state.tally))
+            }
         }
     }
 }
 
-struct Run<'a> {
-    rng: Rng,
-    stage: Arc<Stage>,
+/// One seed under way.
+pub(crate) struct Run<'a> {
+    pub(crate) rng: Rng,
+    pub(crate) stage: Arc<Stage>,
     lab: &'a Lab,
     runtime: &'a Runtime,
-    vigil: Option<Reconciler>,
+    pub(crate) vigil: Option<Reconciler>,
     /// How often vigil was started.
     starts: u64,
     /// From this moment on no lease of another vigil's holds anything.
-    leases_over: Timestamp,
+    pub(crate) leases_over: Timestamp,
     /// A readable file to put back.
-    garbled: Option<String>,
+    pub(crate) garbled: Option<String>,
     /// Sessions in which somebody has undone a transition by hand.
-    undone: BTreeSet<String>,
+    pub(crate) undone: BTreeSet<String>,
 }
 
 impl<'a> Run<'a> {
@@ -261,97 +265,6 @@ impl<'a> Run<'a> {
         self.stage.state().violation.is_some()
     }
 
-    /// What happens between two passes.
-    fn between(&mut self) -> Result<()> {
-        if let Some(text) = self.garbled.take() {
-            let mut state = self.stage.state();
-            state.disk.put(&text)?;
-            state.checker.garbled(&text);
-        }
-        self.disturb()?;
-        let undo = self.rng.chance(10) && self.garbled.is_none();
-        if undo { self.undo() } else { Ok(()) }
-    }
-
-    fn disturb(&mut self) -> Result<()> {
-        let rng = &mut self.rng;
-        let mut state = self.stage.state();
-        let state = &mut *state;
-        state.trace.clear();
-        state.clock.pass(Duration::from_secs(rng.between(20, 1800)));
-        match rng.below(14) {
-            0 => state.clock.jump(rng.between(10, 120) as i64),
-            1 => state.clock.jump(-(rng.between(10, 90) as i64)),
-            2 => state.clock.suspend(minutes(rng.between(5, 600))),
-            3 => {
-                state.clock.reboot();
-                reboot(&mut state.members);
-            }
-            4 => state.clock.pass(minutes(rng.between(60, 2000))),
-            _ => {}
-        }
-        state.unsynced = None;
-        let now = state.clock.now();
-        for _ in 0..rng.below(4) {
-            state.hub.live_on(&state.members, now, rng);
-        }
-        if state.hub.is_ill && rng.chance(60) {
-            state.hub.heal();
-        }
-        if rng.chance(35) {
-            state.hub.fall_ill(&state.members, rng);
-        }
-        if rng.chance(40) {
-            work_on(&mut state.members, now, rng);
-        }
-        if rng.chance(40) {
-            state.owner_writes();
-        }
-        state.lock = None;
-        if rng.chance(12) {
-            wedge_signs(&state.disk.home, now.before(minutes(rng.below(30))))?;
-            let lock = File::create(state.disk.home.join("scan.lock"))?;
-            rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
-            state.lock = Some((lock, rng.below(120) as u32));
-        }
-        // A pass that writes nothing has six steps. Those of a write come after them and count for more, and of these
-        // the ones between the decision and the write, where comparing before swapping matters.
-        let moment = |rng: &mut Rng, percent| {
-            let (first, end) = *rng.pick(&[(0, 19), (5, 7), (5, 19), (7, 19)]);
-            rng.chance(percent).then(|| rng.between(first, end) as u32)
-        };
-        state.plan = Plan {
-            owner: moment(rng, 60),
-            crash: moment(rng, 40),
-            power_cut: rng.chance(50),
-            fail: rng.chance(20).then(|| rng.below(8) as u32),
-            blind: if rng.chance(25) { rng.below(60) } else { 0 },
-        };
-        let garble = rng.chance(3);
-        if garble {
-            let text = state.disk.text()?;
-            let half = text.floor_char_boundary(text.len() / 2);
-            state.disk.put(&text[..half])?;
-            state.checker.garbled(&text[..half]);
-            state.plan = Plan::default();
-            self.garbled = Some(text);
-        }
-        if rng.chance(4)
-            && let Some(store) = &mut state.store
-        {
-            let ids: Vec<SessionId> = state
-                .checker
-                .ids()
-                .iter()
-                .map(|id| SessionId::new(SOURCE, id))
-                .collect();
-            let span = Duration::from_secs(60);
-            store.lease(&ids, "another vigil", now, span)?;
-            self.leases_over = self.leases_over.max(now.after(span));
-        }
-        Ok(())
-    }
-
     fn how(&mut self) -> How {
         match self.rng.below(10) {
             0 => How::look(),
@@ -447,80 +360,6 @@ impl<'a> Run<'a> {
         }
         self.start()?;
         self.stage.state().look();
-        Ok(())
-    }
-
-    /// `vigil undo` of some transition, as the command does it.
-    fn undo(&mut self) -> Result<()> {
-        let Some(vigil) = &mut self.vigil else {
-            return Ok(());
-        };
-        let (now, plan) = {
-            let mut state = self.stage.state();
-            (state.clock.now(), std::mem::take(&mut state.plan))
-        };
-        let rows = vigil.store.transitions(None, None, 50)?;
-        let undoable: Vec<_> = rows
-            .iter()
-            .filter(|row| {
-                was_written(row) && row.undone_by.is_none() && row.kind == Kind::Transition
-            })
-            .collect();
-        let Some(row) = undoable.get(self.rng.place(undoable.len())) else {
-            self.stage.state().plan = plan;
-            return Ok(());
-        };
-        let source = Arc::clone(&vigil.sources[0].source);
-        let world = SimWorld(Arc::clone(&self.stage));
-        let holder = "vigil undo";
-        let leased =
-            vigil
-                .store
-                .lease(std::slice::from_ref(&row.session), holder, now, minutes(2))?;
-        let proposal = source.propose_undo(&proposal_of(row), &world);
-        if let (Ok(proposal), [true]) = (proposal, leased.as_slice()) {
-            let new = NewTransition {
-                session: &row.session,
-                kind: Kind::Undo,
-                from: row.to,
-                to: row.from,
-                native_before: &proposal.native_before,
-                native_after: &proposal.native_after,
-                revision_before: &proposal.before,
-                revision_after: &proposal.after,
-                record_before: &proposal.record_before,
-                edits: &proposal.edits,
-                rule: "undo",
-                policy: None,
-                policy_digest: None,
-                reason: "undo by hand",
-                guards: &[],
-                intents: &[],
-                evidence: None,
-                undoes: Some(row.id),
-                at: now,
-            };
-            let prepared = vigil.store.prepare(std::slice::from_ref(&new))?;
-            let committed = source.commit(std::slice::from_ref(&proposal), &world).pop();
-            let settled = match committed {
-                Some(Committed::Written { exclusive }) => Settled::Written { exclusive },
-                Some(Committed::Conflict(why)) => Settled::Conflict(why),
-                Some(Committed::Failed(why)) => Settled::Failed(why),
-                None => Settled::Failed("no answer".to_owned()),
-            };
-            if let Some(id) = prepared.first() {
-                vigil.store.settle(*id, &settled, now)?;
-                if matches!(settled, Settled::Written { .. }) {
-                    vigil.store.mark_undone(row.id, *id)?;
-                    self.stage.state().disk.journal_is_durable();
-                    self.undone.insert(row.session.id.clone());
-                }
-            }
-        }
-        vigil.store.release(holder)?;
-        let mut state = self.stage.state();
-        state.plan = plan;
-        state.look();
         Ok(())
     }
 
@@ -623,53 +462,5 @@ impl<'a> Run<'a> {
             }
         }
         Ok(())
-    }
-}
-
-/// The signs by which a wedged scan is known, last written at `at`.
-fn wedge_signs(home: &Path, at: Timestamp) -> Result<()> {
-    let log = home.join("logs/vigilante.log");
-    fs::write(&log, "scan begins\n")?;
-    let when = UNIX_EPOCH + Duration::from_millis(at.0);
-    File::options().write(true).open(&log)?.set_modified(when)?;
-    let list = format!(
-        r#"[{{"repo": "acme/app", "last_scan_at": {}}}]"#,
-        cast::moment(at)
-    );
-    fs::write(home.join("watchlist.json"), list)?;
-    Ok(())
-}
-
-fn reboot(members: &mut [Member]) {
-    for member in members {
-        member.body.agent = None;
-        member.body.supervisor = false;
-    }
-}
-
-/// Something happens on the machine.
-fn work_on(members: &mut [Member], now: Timestamp, rng: &mut Rng) {
-    let at = rng.place(members.len());
-    let everybody = rng.chance(15);
-    for (index, member) in members.iter_mut().enumerate() {
-        let body = &mut member.body;
-        if everybody {
-            (body.agent, body.supervisor) = (None, false);
-            continue;
-        }
-        if index != at {
-            continue;
-        }
-        match rng.below(8) {
-            0 => body.agent = None,
-            1 => body.supervisor = !body.supervisor,
-            2 => body.log = Some(now),
-            3 if body.worktree.is_some() => body.worktree = Some(now),
-            4 => body.worktree = None,
-            5 => body.dirty = !body.dirty,
-            6 => body.unpushed = if body.unpushed == 0 { 1 } else { 0 },
-            7 => body.beyond = if body.beyond == 0 { 1 } else { 0 },
-            _ => {}
-        }
     }
 }

@@ -1,0 +1,309 @@
+//! The made-up world as vigil meets it: its clock, its forge, its source.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vigil::forge::Forge;
+use vigil_core::session::{Liveness, Process, Revision, Session, SessionId};
+use vigil_core::{Fact, GapKind, State as Standing, Timestamp};
+use vigil_github::{Ask, Reply};
+use vigil_sources::vigilante::Vigilante;
+use vigil_sources::{Change, Committed, Proposal, Refusal, Source, SourceError, World};
+
+use crate::cast::Body;
+use crate::plant::Bug;
+use crate::rng::Rng;
+use crate::stage::Stage;
+use crate::text;
+
+/// One moment, at which nothing happens.
+pub struct Frozen {
+    /// The wall clock.
+    pub now: Timestamp,
+    /// When the machine was booted.
+    pub booted_at: Timestamp,
+}
+
+impl World for Frozen {
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn pause(&self, _: Duration) {}
+
+    fn booted_at(&self) -> Option<Timestamp> {
+        Some(self.booted_at)
+    }
+}
+
+/// The world as vigil meets it.
+pub struct SimWorld(pub Arc<Stage>);
+
+impl World for SimWorld {
+    fn now(&self) -> Timestamp {
+        self.0.state().clock.now()
+    }
+
+    fn pause(&self, span: Duration) {
+        {
+            let mut state = self.0.state();
+            state.clock.pass(span);
+            if let Some((_, left)) = &mut state.lock {
+                match left.checked_sub(1) {
+                    Some(fewer) => *left = fewer,
+                    None => state.lock = None,
+                }
+            }
+        }
+        if span >= Duration::from_secs(1) {
+            // Nothing fails in waiting.
+            let _ = self.0.at("pause");
+        }
+    }
+
+    fn booted_at(&self) -> Option<Timestamp> {
+        Some(self.0.state().clock.booted_at())
+    }
+
+    fn step(&self, name: &'static str) -> io::Result<()> {
+        self.0.at(name)
+    }
+}
+
+/// The forge as vigil meets it.
+pub struct SimForge(pub Arc<Stage>);
+
+impl Forge for SimForge {
+    fn ask<'a>(
+        &'a self,
+        asks: &'a [Ask],
+        _deadline: Duration,
+        not_before: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>> {
+        Box::pin(async move {
+            let _ = self.0.at("ask");
+            let mut state = self.0.state();
+            let (mut reply, took) = state.hub.ask(asks, not_before, now);
+            state.clock.pass(took);
+            if state.bug == Some(Bug::UnknownIsAbsent) {
+                for answer in &mut reply.answers {
+                    if answer.issue.is_unknown() {
+                        answer.issue = Fact::absent_at(now);
+                    }
+                    if answer.pull_request.is_unknown() {
+                        answer.pull_request = Fact::absent_at(now);
+                    }
+                }
+            }
+            drop(state);
+            let _ = self.0.at("asked");
+            reply
+        })
+    }
+}
+
+/// The real source with a simulated machine beside its file.
+pub struct SimSource {
+    /// Reads and writes for real.
+    pub inner: Vigilante,
+    /// Where it is.
+    pub stage: Arc<Stage>,
+}
+
+impl SimSource {
+    fn body(&self, session: &Session) -> Option<Body> {
+        let (repo, issue) = (session.repo.as_deref()?, session.issue?);
+        let state = self.stage.state();
+        state
+            .members
+            .iter()
+            .find(|member| member.repo == repo && member.issue == issue)
+            .map(|member| member.body.clone())
+    }
+
+    fn looked(&self, session: &Session) -> Liveness {
+        let body = self.body(session);
+        let mut state = self.stage.state();
+        let now = state.clock.now();
+        let blind = state.plan.blind;
+        // As the real source: nothing where nothing is to be decided or the record cannot be read.
+        let held = session
+            .gaps
+            .iter()
+            .any(|gap| matches!(gap.field.as_str(), "record" | "state"));
+        let Some(body) = body.filter(|_| !held && !session.state.is_settled()) else {
+            return Liveness::default();
+        };
+        let progress = session.state == Standing::Running
+            || (session.state == Standing::Maintaining
+                && session.extra("maintenance-in-flight").is_some());
+        let mut eye = Eye {
+            rng: &mut state.rng,
+            blind,
+            now,
+        };
+        let process = |pid| Process { pid, started: None };
+        let mut seen = Liveness {
+            agent: eye.see(body.agent.map(process)),
+            dirty: eye.see(body.worktree.map(|_| body.dirty)),
+            unpushed: eye.see(Some(body.unpushed)),
+            ..Liveness::default()
+        };
+        if progress {
+            seen.supervisor = eye.see(body.supervisor.then(|| process(77)));
+            seen.log_written = eye.see(body.log);
+            seen.worktree_written = eye.see(body.worktree);
+        }
+        seen
+    }
+
+    /// The planted mistake of a rewrite that forgets what it does not know.
+    fn lose_a_field(&self) {
+        let state = self.stage.state();
+        let Some(mut records) = state
+            .disk
+            .text()
+            .ok()
+            .and_then(|text| text::parse(&text).ok())
+        else {
+            return;
+        };
+        for record in &mut records {
+            record.remove("from_the_future");
+        }
+        // A failure of the mistake is none of the product's.
+        let _ = state
+            .disk
+            .put(&text::render(&records, text::Layout::Indented));
+    }
+}
+
+/// One look at the machine.
+struct Eye<'a> {
+    rng: &'a mut Rng,
+    blind: u64,
+    now: Timestamp,
+}
+
+impl Eye<'_> {
+    fn see<T>(&mut self, there: Option<T>) -> Fact<T> {
+        if self.rng.chance(self.blind) {
+            return Fact::unknown(GapKind::NoControl, "nothing is to be seen");
+        }
+        there.map_or_else(|| Fact::absent_at(self.now), Fact::Found)
+    }
+}
+
+impl Source for SimSource {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn kind(&self) -> &'static str {
+        self.inner.kind()
+    }
+
+    fn load(&self, world: &dyn World) -> Result<Vec<Session>, SourceError> {
+        let _ = self.stage.at("load");
+        self.inner.load(world)
+    }
+
+    fn observe(&self, sessions: &[&Session], _world: &dyn World) -> Vec<Liveness> {
+        let _ = self.stage.at("observe");
+        sessions
+            .iter()
+            .map(|session| self.looked(session))
+            .collect()
+    }
+
+    fn beyond_head(&self, session: &Session, _head_sha: &str) -> Fact<u32> {
+        let Some(body) = self.body(session) else {
+            return Fact::unknown(GapKind::NoControl, "there is no such work");
+        };
+        let mut state = self.stage.state();
+        let (blind, now) = (state.plan.blind, state.clock.now());
+        let mut eye = Eye {
+            rng: &mut state.rng,
+            blind,
+            now,
+        };
+        eye.see(Some(body.beyond))
+    }
+
+    fn propose(&self, changes: &[Change<'_>], world: &dyn World) -> Vec<Result<Proposal, Refusal>> {
+        let _ = self.stage.at("propose");
+        let proposed = self.inner.propose(changes, world);
+        if self.stage.state().bug == Some(Bug::WritesBeforeJournal) {
+            let ready: Vec<Proposal> = proposed.iter().flatten().cloned().collect();
+            self.inner.commit(&ready, world);
+        }
+        let _ = self.stage.at("proposed");
+        proposed
+    }
+
+    fn commit(&self, proposals: &[Proposal], world: &dyn World) -> Vec<Committed> {
+        {
+            // The journal was waited for a moment ago; what it says now has to stand.
+            let mut state = self.stage.state();
+            let state = &mut *state;
+            state.disk.journal_is_durable();
+            state.checker.write_begins();
+            let bodies = state.bodies();
+            let judged = match &state.store {
+                Some(store) => state.checker.judge(store, &state.hub, &bodies),
+                None => Ok(()),
+            };
+            state.hold(judged);
+        }
+        let _ = self.stage.at("commit");
+        let mut proposals = proposals.to_vec();
+        let bug = self.stage.state().bug;
+        if bug == Some(Bug::IgnoresRevision) {
+            let ids: Vec<SessionId> = proposals.iter().map(|one| one.id.clone()).collect();
+            let present = self.inner.revisions(&ids, world).unwrap_or_default();
+            for (proposal, present) in proposals.iter_mut().zip(present) {
+                proposal.before = present.unwrap_or_else(|| proposal.before.clone());
+            }
+        }
+        let committed = self.inner.commit(&proposals, world);
+        if bug == Some(Bug::LosesField) {
+            self.lose_a_field();
+        }
+        {
+            let mut state = self.stage.state();
+            let state = &mut *state;
+            state.checker.look_away = false;
+            if state.crashed.is_none() {
+                state.look();
+                let held = match &state.store {
+                    Some(store) => state.checker.committed(&proposals, &committed, store),
+                    None => Ok(()),
+                };
+                state.hold(held);
+            }
+        }
+        let _ = self.stage.at("committed");
+        committed
+    }
+
+    fn revisions(
+        &self,
+        ids: &[SessionId],
+        world: &dyn World,
+    ) -> Result<Vec<Option<Revision>>, SourceError> {
+        let _ = self.stage.at("revisions");
+        self.inner.revisions(ids, world)
+    }
+
+    fn propose_undo(&self, written: &Proposal, world: &dyn World) -> Result<Proposal, Refusal> {
+        self.inner.propose_undo(written, world)
+    }
+
+    fn locations(&self) -> Vec<(&'static str, String)> {
+        self.inner.locations()
+    }
+}

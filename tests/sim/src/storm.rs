@@ -1,0 +1,235 @@
+//! What happens between two passes: time goes by, GitHub and the machine live on, people write, and the next trouble is
+//! planned.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use anyhow::Result;
+use vigil::pass::{proposal_of, was_written};
+use vigil_core::time::minutes;
+use vigil_core::{SessionId, Timestamp};
+use vigil_sources::Committed;
+use vigil_store::{Kind, NewTransition, Settled};
+
+use crate::cast::{self, Member};
+use crate::outside::SimWorld;
+use crate::rng::Rng;
+use crate::run::{Run, SOURCE};
+use crate::stage::Plan;
+
+impl Run<'_> {
+    /// What happens between two passes.
+    pub(crate) fn between(&mut self) -> Result<()> {
+        if let Some(text) = self.garbled.take() {
+            let mut state = self.stage.state();
+            state.disk.put(&text)?;
+            state.checker.garbled(&text);
+        }
+        self.disturb()?;
+        let undo = self.rng.chance(10) && self.garbled.is_none();
+        if undo { self.undo() } else { Ok(()) }
+    }
+
+    fn disturb(&mut self) -> Result<()> {
+        let rng = &mut self.rng;
+        let mut state = self.stage.state();
+        let state = &mut *state;
+        state.trace.clear();
+        state.clock.pass(Duration::from_secs(rng.between(20, 1800)));
+        match rng.below(14) {
+            0 => state.clock.jump(rng.between(10, 120) as i64),
+            1 => state.clock.jump(-(rng.between(10, 90) as i64)),
+            2 => state.clock.suspend(minutes(rng.between(5, 600))),
+            3 => {
+                state.clock.reboot();
+                reboot(&mut state.members);
+            }
+            4 => state.clock.pass(minutes(rng.between(60, 2000))),
+            _ => {}
+        }
+        state.unsynced = None;
+        let now = state.clock.now();
+        for _ in 0..rng.below(4) {
+            state.hub.live_on(&state.members, now, rng);
+        }
+        if state.hub.is_ill && rng.chance(60) {
+            state.hub.heal();
+        }
+        if rng.chance(35) {
+            state.hub.fall_ill(&state.members, rng);
+        }
+        if rng.chance(40) {
+            work_on(&mut state.members, now, rng);
+        }
+        if rng.chance(40) {
+            state.owner_writes();
+        }
+        state.lock = None;
+        if rng.chance(12) {
+            wedge_signs(&state.disk.home, now.before(minutes(rng.below(30))))?;
+            let lock = File::create(state.disk.home.join("scan.lock"))?;
+            rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+            state.lock = Some((lock, rng.below(120) as u32));
+        }
+        // A pass that writes nothing has six steps. Those of a write come after them and count for more, and of these
+        // the ones between the decision and the write, where comparing before swapping matters.
+        let moment = |rng: &mut Rng, percent| {
+            let (first, end) = *rng.pick(&[(0, 19), (5, 7), (5, 19), (7, 19)]);
+            rng.chance(percent).then(|| rng.between(first, end) as u32)
+        };
+        state.plan = Plan {
+            owner: moment(rng, 60),
+            crash: moment(rng, 40),
+            power_cut: rng.chance(50),
+            fail: rng.chance(20).then(|| rng.below(8) as u32),
+            blind: if rng.chance(25) { rng.below(60) } else { 0 },
+        };
+        let garble = rng.chance(3);
+        if garble {
+            let text = state.disk.text()?;
+            let half = text.floor_char_boundary(text.len() / 2);
+            state.disk.put(&text[..half])?;
+            state.checker.garbled(&text[..half]);
+            state.plan = Plan::default();
+            self.garbled = Some(text);
+        }
+        if rng.chance(4)
+            && let Some(store) = &mut state.store
+        {
+            let ids: Vec<SessionId> = state
+                .checker
+                .ids()
+                .iter()
+                .map(|id| SessionId::new(SOURCE, id))
+                .collect();
+            let span = Duration::from_secs(60);
+            store.lease(&ids, "another vigil", now, span)?;
+            self.leases_over = self.leases_over.max(now.after(span));
+        }
+        Ok(())
+    }
+
+    /// `vigil undo` of some transition, as the command does it.
+    fn undo(&mut self) -> Result<()> {
+        let Some(vigil) = &mut self.vigil else {
+            return Ok(());
+        };
+        let (now, plan) = {
+            let mut state = self.stage.state();
+            (state.clock.now(), std::mem::take(&mut state.plan))
+        };
+        let rows = vigil.store.transitions(None, None, 50)?;
+        let undoable: Vec<_> = rows
+            .iter()
+            .filter(|row| {
+                was_written(row) && row.undone_by.is_none() && row.kind == Kind::Transition
+            })
+            .collect();
+        let Some(row) = undoable.get(self.rng.place(undoable.len())) else {
+            self.stage.state().plan = plan;
+            return Ok(());
+        };
+        let source = Arc::clone(&vigil.sources[0].source);
+        let world = SimWorld(Arc::clone(&self.stage));
+        let holder = "vigil undo";
+        let leased =
+            vigil
+                .store
+                .lease(std::slice::from_ref(&row.session), holder, now, minutes(2))?;
+        let proposal = source.propose_undo(&proposal_of(row), &world);
+        if let (Ok(proposal), [true]) = (proposal, leased.as_slice()) {
+            let new = NewTransition {
+                session: &row.session,
+                kind: Kind::Undo,
+                from: row.to,
+                to: row.from,
+                native_before: &proposal.native_before,
+                native_after: &proposal.native_after,
+                revision_before: &proposal.before,
+                revision_after: &proposal.after,
+                record_before: &proposal.record_before,
+                edits: &proposal.edits,
+                rule: "undo",
+                policy: None,
+                policy_digest: None,
+                reason: "undo by hand",
+                guards: &[],
+                intents: &[],
+                evidence: None,
+                undoes: Some(row.id),
+                at: now,
+            };
+            let prepared = vigil.store.prepare(std::slice::from_ref(&new))?;
+            let committed = source.commit(std::slice::from_ref(&proposal), &world).pop();
+            let settled = match committed {
+                Some(Committed::Written { exclusive }) => Settled::Written { exclusive },
+                Some(Committed::Conflict(why)) => Settled::Conflict(why),
+                Some(Committed::Failed(why)) => Settled::Failed(why),
+                None => Settled::Failed("no answer".to_owned()),
+            };
+            if let Some(id) = prepared.first() {
+                vigil.store.settle(*id, &settled, now)?;
+                if matches!(settled, Settled::Written { .. }) {
+                    vigil.store.mark_undone(row.id, *id)?;
+                    self.stage.state().disk.journal_is_durable();
+                    self.undone.insert(row.session.id.clone());
+                }
+            }
+        }
+        vigil.store.release(holder)?;
+        let mut state = self.stage.state();
+        state.plan = plan;
+        state.look();
+        Ok(())
+    }
+}
+
+/// The signs by which a wedged scan is known, last written at `at`.
+pub(crate) fn wedge_signs(home: &Path, at: Timestamp) -> Result<()> {
+    let log = home.join("logs/vigilante.log");
+    fs::write(&log, "scan begins\n")?;
+    let when = UNIX_EPOCH + Duration::from_millis(at.0);
+    File::options().write(true).open(&log)?.set_modified(when)?;
+    let list = format!(
+        r#"[{{"repo": "acme/app", "last_scan_at": {}}}]"#,
+        cast::moment(at)
+    );
+    fs::write(home.join("watchlist.json"), list)?;
+    Ok(())
+}
+
+pub(crate) fn reboot(members: &mut [Member]) {
+    for member in members {
+        member.body.agent = None;
+        member.body.supervisor = false;
+    }
+}
+
+/// Something happens on the machine.
+fn work_on(members: &mut [Member], now: Timestamp, rng: &mut Rng) {
+    let at = rng.place(members.len());
+    let everybody = rng.chance(15);
+    for (index, member) in members.iter_mut().enumerate() {
+        let body = &mut member.body;
+        if everybody {
+            (body.agent, body.supervisor) = (None, false);
+            continue;
+        }
+        if index != at {
+            continue;
+        }
+        match rng.below(8) {
+            0 => body.agent = None,
+            1 => body.supervisor = !body.supervisor,
+            2 => body.log = Some(now),
+            3 if body.worktree.is_some() => body.worktree = Some(now),
+            4 => body.worktree = None,
+            5 => body.dirty = !body.dirty,
+            6 => body.unpushed = if body.unpushed == 0 { 1 } else { 0 },
+            7 => body.beyond = if body.beyond == 0 { 1 } else { 0 },
+            _ => {}
+        }
+    }
+}
