@@ -54,7 +54,7 @@ pub fn next(
                 .find(|member| same_issue(&member.record, record))?;
             *record = member.record.clone();
         }
-        7 => {
+        7 | 8 => {
             let record = records.get_mut(at)?;
             let known = !record.text("status").is_empty();
             if known {

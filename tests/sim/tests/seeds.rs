@@ -11,7 +11,7 @@ use vigil_sim::{Broken, Bug, Lab, Tally};
 const SEEDS: u64 = 2_000;
 
 /// Seeds within which a planted mistake has to be caught.
-const SEEDS_OF_A_BUG: u64 = 500;
+const SEEDS_OF_A_BUG: u64 = 1_000;
 
 /// The rules of the default policy that lead to a write: each has to be met somewhere.
 const WRITING_RULES: [&str; 9] = [
