@@ -13,15 +13,18 @@ pub enum Bug {
     LosesField,
     /// Nobody waits for the folder after the rename.
     SkipsSync,
+    /// Everything is judged and nothing is ever written.
+    NeverWrites,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 5] = [
+    pub const ALL: [Bug; 6] = [
         Bug::UnknownIsAbsent,
         Bug::WritesBeforeJournal,
         Bug::IgnoresRevision,
         Bug::LosesField,
         Bug::SkipsSync,
+        Bug::NeverWrites,
     ];
 }

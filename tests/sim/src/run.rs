@@ -202,12 +202,16 @@ impl<'a> Run<'a> {
     /// vigil is started, on what lies on the disk.
     fn start(&mut self) -> Result<()> {
         self.starts += 1;
-        let (home, state_dir, now) = {
+        let (home, state_dir, now, mode) = {
             let state = self.stage.state();
             (
                 state.disk.home.clone(),
                 state.disk.state.clone(),
                 state.clock.now(),
+                match state.bug {
+                    Some(Bug::NeverWrites) => Mode::Observe,
+                    _ => Mode::Reconcile,
+                },
             )
         };
         let store = Store::open(&state_dir, now).context("failed to open the journal")?;
@@ -231,7 +235,7 @@ impl<'a> Run<'a> {
             sources: vec![Configured {
                 source: Arc::new(source),
                 facts,
-                mode: Mode::default(),
+                mode,
             }],
             chain: Arc::clone(&self.lab.chain),
             forge: Arc::new(SimForge(Arc::clone(&self.stage))),

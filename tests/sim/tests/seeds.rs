@@ -161,6 +161,7 @@ fn assert_caught_as(bug: Bug, broken: &Broken) {
         Bug::IgnoresRevision => &["without a prepared transition"],
         Bug::LosesField => &["without a prepared transition", "were lost or changed"],
         Bug::SkipsSync => &["the file does not have it"],
+        Bug::NeverWrites => &["and should be"],
     };
     assert!(
         wanted.iter().any(|words| broken.why.contains(words)),
