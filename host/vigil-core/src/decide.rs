@@ -186,7 +186,22 @@ fn rule_on(
             };
             guarded(&proposed)
         }
-        Verdict::Repair(drift) => (Action::Repair(drift.clone()), Vec::new()),
+        Verdict::Repair(drift) => {
+            let proposed = Move {
+                to: from,
+                despite_live_work: false,
+                asked,
+                evidence,
+                context,
+                survey,
+            };
+            let objections = guard::repair_objections(&proposed);
+            if objections.is_empty() {
+                (Action::Repair(drift.clone()), Vec::new())
+            } else {
+                (Action::Refuse, objections)
+            }
+        }
     };
     Ruling {
         action,
@@ -224,7 +239,11 @@ fn guarded(proposed: &Move<'_>) -> (Action, Vec<Objection>) {
     {
         return (Action::Move(State::Blocked), vec![unsaved]);
     }
-    (Action::Refuse, vec![unsaved])
+    let against_blocked = objections.into_iter();
+    (
+        Action::Refuse,
+        std::iter::once(unsaved).chain(against_blocked).collect(),
+    )
 }
 
 /// The code of the guard that a refusal names first.

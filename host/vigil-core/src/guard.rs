@@ -335,7 +335,8 @@ fn owner_disagrees(proposed: &Move<'_>) -> Option<Objection> {
         past.from == session.state
             && past.to == proposed.to
             && past.same_facts
-            && past.at.age(proposed.context.now) < DISAGREEMENT_WINDOW
+            // What a person took back stays taken back while the facts are the same, however long.
+            && (past.undone || past.at.age(proposed.context.now) < DISAGREEMENT_WINDOW)
     };
     let repeats: Vec<&PastMove> = proposed
         .survey
@@ -363,6 +364,39 @@ fn owner_disagrees(proposed: &Move<'_>) -> Option<Objection> {
             ),
         )
     })
+}
+
+/// Every objection to a repair: the state stays, so that only three guards have something to say. Empty: it may be
+/// made.
+pub fn repair_objections(proposed: &Move<'_>) -> Vec<Objection> {
+    [live_repair(proposed.evidence), owner_disagrees(proposed)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// What a process marked is its own to take back while it lives, and whether it lives must be known.
+fn live_repair(evidence: &Evidence) -> Option<Objection> {
+    let liveness = &evidence.session.liveness;
+    if let Fact::Found(agent) = &liveness.agent {
+        let detail = format!("an agent is at work on it (pid {})", agent.pid);
+        return Some(Objection::new(Code::LiveWork, detail));
+    }
+    match &liveness.supervisor {
+        Fact::Absent(_) => None,
+        Fact::Found(process) => Some(Objection::new(
+            Code::LiveWork,
+            format!("the process that marked it may live (pid {})", process.pid),
+        )),
+        Fact::Unknown(gap) => Some(Objection::new(
+            Code::UnknownIsNotEvidence,
+            format!("whether the process that marked it lives is unknown ({gap})"),
+        )),
+        Fact::NotAsked => Some(Objection::new(
+            Code::UnknownIsNotEvidence,
+            "nobody looked whether the process that marked it lives",
+        )),
+    }
 }
 
 fn mass_change(proposed: &Move<'_>) -> Option<Objection> {

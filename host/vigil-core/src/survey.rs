@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::evidence::{Context, Evidence, Sibling};
 use crate::fact::Fact;
-use crate::forge::PullRequestState;
+use crate::forge::{Issue, PullRequestState};
 use crate::session::{Session, SessionId};
 use crate::signs;
 use crate::state::State;
@@ -40,7 +40,7 @@ pub struct PastMove {
 pub struct Memory {
     /// The sessions that were seen alive at the previous pass, and when that was.
     pub seen_alive: BTreeMap<SessionId, Timestamp>,
-    /// Sessions lost in earlier passes and when, at most [`MASS_WINDOW`] back, with those seen alive before that.
+    /// Sessions lost in earlier passes, and when. They stay until something explains the loss.
     pub lost: BTreeMap<SessionId, Timestamp>,
     /// A person said that losses up to this moment are real.
     pub acknowledged: Option<Timestamp>,
@@ -53,7 +53,8 @@ pub struct Memory {
 pub struct Survey {
     /// Sessions seen alive in this pass: what the next one compares with.
     pub alive: BTreeSet<SessionId>,
-    /// Sessions that were alive and are lost by local absence alone, with the moment of the loss.
+    /// Every session that was alive and is lost by local absence alone, with the moment of the loss: also those that
+    /// this pass did not look at.
     pub lost: BTreeMap<SessionId, Timestamp>,
     /// Set when too many were lost at once.
     pub mass: Option<MassLoss>,
@@ -69,6 +70,8 @@ pub struct MassLoss {
     pub of: usize,
     /// What they have in common, for people.
     pub cause: String,
+    /// Which ones.
+    pub sessions: BTreeSet<SessionId>,
 }
 
 impl MassLoss {
@@ -90,56 +93,61 @@ impl Survey {
 
     /// The mass loss that a session is part of.
     pub fn mass_loss(&self, id: &SessionId) -> Option<&MassLoss> {
-        self.mass.as_ref().filter(|_| self.lost.contains_key(id))
+        self.mass.as_ref().filter(|mass| mass.sessions.contains(id))
     }
 }
 
-/// Looks at all evidence of one source in one pass.
+/// Looks at all evidence of one source in one pass. Sessions that are not looked at stay as the memory has them.
 ///
 /// First sightings do not count as losses, and neither do sessions about which the forge or the owner says why they
-/// ended. A boot since the last sighting explains a loss; a session that is alive again is no loss.
+/// ended. A loss is over when the session is alive again, when the forge or the owner explains it, when the machine was
+/// booted since it was seen, or when a person acknowledged it; time alone does not end it.
 pub fn survey<E: Borrow<Evidence>>(evidence: &[E], context: &Context, memory: Memory) -> Survey {
     let evidence: Vec<&Evidence> = evidence.iter().map(Borrow::borrow).collect();
     let Memory {
         seen_alive,
-        lost: lost_before,
+        lost: mut lost_before,
         acknowledged,
         past,
     } = memory;
+    let known = seen_alive
+        .keys()
+        .chain(lost_before.keys())
+        .collect::<BTreeSet<_>>()
+        .len();
+    lost_before.retain(|_, at| {
+        !explained_by_boot(*at, context) && acknowledged.is_none_or(|ack| *at > ack)
+    });
     let alive: BTreeSet<SessionId> = evidence
         .iter()
         .filter(|one| one.session.state == State::Running && signs::alive(&one.session, context))
         .map(|one| one.session.id.clone())
         .collect();
-    let mut lost = BTreeMap::new();
-    let mut grounds: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut lost = lost_before;
     for one in &evidence {
         let id = &one.session.id;
-        let recently = |at: &&Timestamp| at.age(context.now) < MASS_WINDOW;
-        let since = match (lost_before.get(id).filter(recently), seen_alive.get(id)) {
-            (Some(before), _) => *before,
-            (None, Some(seen)) if !explained_by_boot(*seen, context) => context.now,
-            _ => continue,
-        };
-        if alive.contains(id) || explained_by_forge(one) || one.session.state != State::Running {
-            continue;
+        let over = alive.contains(id)
+            || explained_by_forge(one)
+            || one.session.state != State::Running
+            || signs::local_absence(one).is_none();
+        if over {
+            lost.remove(id);
+        } else if !lost.contains_key(id)
+            && seen_alive
+                .get(id)
+                .is_some_and(|seen| !explained_by_boot(*seen, context))
+            && acknowledged.is_none_or(|ack| context.now > ack)
+        {
+            lost.insert(id.clone(), context.now);
         }
-        let Some(ground) = signs::local_absence(one) else {
-            continue;
-        };
-        *grounds.entry(ground).or_default() += 1;
-        lost.insert(id.clone(), since);
     }
-    let counted = lost
-        .values()
-        .filter(|at| acknowledged.is_none_or(|ack| **at > ack))
-        .count();
-    let known: BTreeSet<&SessionId> = seen_alive.keys().chain(lost_before.keys()).collect();
-    let limit = MASS_LOSSES_MIN.max(known.len() / 2);
-    let mass = (counted > limit).then(|| MassLoss {
-        lost: counted,
-        of: known.len(),
-        cause: common_cause(&grounds, &evidence, &lost),
+    let limit = MASS_LOSSES_MIN.max(known / 2);
+    let together = lost_together(&lost, limit);
+    let mass = (!together.is_empty()).then(|| MassLoss {
+        lost: together.len(),
+        of: known,
+        cause: common_cause(&evidence, &together),
+        sessions: together,
     });
     Survey {
         alive,
@@ -147,6 +155,23 @@ pub fn survey<E: Borrow<Evidence>>(evidence: &[E], context: &Context, memory: Me
         mass,
         past,
     }
+}
+
+/// The sessions of every span of [`MASS_WINDOW`] in which more than `limit` were lost.
+fn lost_together(lost: &BTreeMap<SessionId, Timestamp>, limit: usize) -> BTreeSet<SessionId> {
+    let mut by_time: Vec<(Timestamp, &SessionId)> = lost.iter().map(|(id, at)| (*at, id)).collect();
+    by_time.sort();
+    let mut together = BTreeSet::new();
+    let mut first = 0;
+    for last in 0..by_time.len() {
+        while by_time[first].0.age(by_time[last].0) >= MASS_WINDOW {
+            first += 1;
+        }
+        if last + 1 - first > limit {
+            together.extend(by_time[first..=last].iter().map(|(_, id)| (*id).clone()));
+        }
+    }
+    together
 }
 
 fn explained_by_boot(seen: Timestamp, context: &Context) -> bool {
@@ -163,17 +188,19 @@ fn explained_by_forge(evidence: &Evidence) -> bool {
         || evidence.session.owner_says.is_some()
 }
 
-/// What the lost have in common: one supervisor, one kind of absence, one parent folder.
-fn common_cause(
-    grounds: &BTreeMap<&'static str, usize>,
-    evidence: &[&Evidence],
-    lost: &BTreeMap<SessionId, Timestamp>,
-) -> String {
-    let all = lost.len();
-    if let Some((ground, _)) = grounds.iter().find(|(_, count)| **count == all) {
-        let repos: BTreeSet<&str> = evidence
+/// What the lost have in common: one kind of absence, one repository. Only those that this pass looked at can tell.
+fn common_cause(evidence: &[&Evidence], together: &BTreeSet<SessionId>) -> String {
+    let looked: Vec<&&Evidence> = evidence
+        .iter()
+        .filter(|one| together.contains(&one.session.id))
+        .collect();
+    let mut grounds: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for ground in looked.iter().filter_map(|one| signs::local_absence(one)) {
+        *grounds.entry(ground).or_default() += 1;
+    }
+    if let Some((ground, _)) = grounds.iter().find(|(_, count)| **count == looked.len()) {
+        let repos: BTreeSet<&str> = looked
             .iter()
-            .filter(|one| lost.contains_key(&one.session.id))
             .filter_map(|one| one.session.repo.as_deref())
             .collect();
         return match repos.first() {
@@ -187,7 +214,11 @@ fn common_cause(
         .iter()
         .map(|(ground, count)| format!("{count} times {ground}"))
         .collect();
-    parts.join(", ")
+    if parts.is_empty() {
+        "nothing new is seen of them".to_owned()
+    } else {
+        parts.join(", ")
+    }
 }
 
 /// For each session the others on the same issue, or on the same branch of the same repository. Linear in the number
@@ -247,6 +278,13 @@ pub fn siblings(sessions: &[Session]) -> Vec<Vec<Sibling>> {
 /// How many siblings one session names at the most: enough to see what is going on.
 pub const SIBLINGS_MAX: usize = 16;
 
+/// The labels in an order of our own: the forge's changes when one is taken off and put back.
+fn labels(issue: &Issue) -> String {
+    let mut labels: Vec<&str> = issue.labels.iter().map(String::as_str).collect();
+    labels.sort_unstable();
+    labels.join(",")
+}
+
 /// What the forge says, as far as a move rests on it, without times of looking. Two moves with equal words were made
 /// under the same facts.
 pub fn forge_words(evidence: &Evidence) -> String {
@@ -255,7 +293,7 @@ pub fn forge_words(evidence: &Evidence) -> String {
             "{} {} {}",
             if issue.open { "open" } else { "closed" },
             issue.reason.as_deref().unwrap_or("-"),
-            issue.labels.join(",")
+            labels(issue)
         ),
         Fact::Absent(_) => "absent".to_owned(),
         Fact::Unknown(gap) => format!("unknown {}", gap.kind),

@@ -325,6 +325,11 @@ fn a_move_that_the_owner_took_back_twice_is_not_repeated() {
         with(vec![past(true, true, 60)]),
         refused(Code::OwnerDisagrees)
     );
+    // What a person took back stays so for longer than a day.
+    assert_eq!(
+        with(vec![past(true, true, 3 * 24 * 60)]),
+        refused(Code::OwnerDisagrees)
+    );
     // Other facts, or a day later: it may be tried again.
     assert_eq!(with(vec![past(true, false, 60)]), moved(State::Succeeded));
     let old = vec![past(false, true, 25 * 60), past(false, true, 30)];
@@ -376,4 +381,49 @@ fn a_policy_that_fails_holds_unless_it_is_configured_to_pass() {
         (Action::Hold, rule::POLICY_FAILED)
     );
     assert_eq!(failed(true).action, Action::Move(State::Succeeded));
+}
+
+#[test]
+fn a_repair_waits_for_proof_that_whoever_set_the_mark_is_gone() {
+    let mut evidence = evidence(State::Maintaining);
+    let survey = survey::<Evidence>(&[], &context(), Memory::default());
+    let answers = [answer("p", Verdict::Repair(vec!["x".into()]))];
+    let ruled = |evidence: &Evidence| decide(evidence, &answers, &asked(), &survey, &context());
+    evidence.session.liveness.supervisor = Fact::absent_at(NOW);
+    assert_eq!(ruled(&evidence).action, Action::Repair(vec!["x".into()]));
+
+    evidence.session.liveness.supervisor = Fact::Found(Process {
+        pid: 1,
+        started: None,
+    });
+    assert_eq!(ruled(&evidence).guards[0].code, Code::LiveWork);
+    for fact in [
+        Fact::NotAsked,
+        Fact::unknown(GapKind::OtherNamespace, "a container"),
+    ] {
+        evidence.session.liveness.supervisor = fact;
+        assert_eq!(ruled(&evidence).guards[0].code, Code::UnknownIsNotEvidence);
+    }
+}
+
+#[test]
+fn a_repair_that_was_undone_is_not_repeated() {
+    let mut evidence = evidence(State::Maintaining);
+    evidence.session.liveness.supervisor = Fact::absent_at(NOW);
+    let moves = vec![PastMove {
+        to: State::Maintaining,
+        from: State::Maintaining,
+        ..past(true, true, 60)
+    }];
+    let memory = Memory {
+        past: [(evidence.session.id.clone(), moves)].into(),
+        ..Memory::default()
+    };
+    let survey = survey::<Evidence>(&[], &context(), memory);
+    let answers = [answer("p", Verdict::Repair(vec!["x".into()]))];
+    let ruling = decide(&evidence, &answers, &asked(), &survey, &context());
+    assert_eq!(
+        (ruling.action, ruling.guards[0].code),
+        (Action::Refuse, Code::OwnerDisagrees)
+    );
 }

@@ -5,6 +5,7 @@ mod common;
 use common::*;
 use std::collections::BTreeMap;
 use vigil_core::decide::{Action, decide};
+use vigil_core::evidence::Context;
 use vigil_core::guard::Code;
 use vigil_core::survey::{Memory, siblings, survey};
 use vigil_core::verdict::Verdict;
@@ -88,19 +89,60 @@ fn a_boot_since_the_last_look_explains_the_loss() {
     assert_eq!(survey(&fleet, &context, seen(10, ago(2))).mass, None);
 }
 
+/// Six lost of ten: three of them `minutes` ago.
+fn half_of_them(minutes: u64) -> Memory {
+    let mut memory = seen(10, ago(2));
+    for n in 0..3 {
+        memory.seen_alive.remove(&id(n));
+        memory.lost.insert(id(n), ago(minutes));
+    }
+    memory
+}
+
 #[test]
-fn losses_of_fifteen_minutes_count_together_and_then_are_forgotten() {
+fn losses_count_together_within_fifteen_minutes() {
     let fleet = fleet(6, 4);
-    let memory = |minutes| {
-        let mut memory = seen(10, ago(2));
-        for n in 0..3 {
-            memory.seen_alive.remove(&id(n));
-            memory.lost.insert(id(n), ago(minutes));
-        }
-        memory
+    assert!(survey(&fleet, &context(), half_of_them(14)).mass.is_some());
+    assert_eq!(survey(&fleet, &context(), half_of_them(15)).mass, None);
+}
+
+#[test]
+fn time_alone_does_not_lift_the_hold() {
+    let fleet = fleet(6, 4);
+    let mut memory = seen(10, ago(2));
+    for n in 0..6 {
+        memory.seen_alive.remove(&id(n));
+        memory.lost.insert(id(n), ago(600));
+    }
+    assert!(held(&fleet, memory.clone()));
+    let booted = Context {
+        booted_at: Some(ago(1)),
+        ..context()
     };
-    assert!(survey(&fleet, &context(), memory(14)).mass.is_some());
-    assert_eq!(survey(&fleet, &context(), memory(15)).mass, None);
+    assert_eq!(survey(&fleet, &booted, memory.clone()).mass, None);
+    memory.acknowledged = Some(ago(599));
+    assert_eq!(survey(&fleet, &context(), memory).mass, None);
+}
+
+#[test]
+fn sessions_that_are_not_due_count_as_they_were() {
+    let fleet = fleet(6, 4);
+    let mut memory = seen(10, ago(2));
+    for n in 1..6 {
+        memory.seen_alive.remove(&id(n));
+        memory.lost.insert(id(n), ago(5));
+    }
+    // Only the first is looked at, and five others were lost a moment ago.
+    assert!(held(&fleet[..1], memory.clone()));
+    let survey = survey(&fleet[..1], &context(), memory);
+    assert_eq!(survey.lost.len(), 6);
+}
+
+#[test]
+fn one_that_comes_back_is_no_loss_any_more() {
+    let mut fleet = fleet(4, 0);
+    fleet[3].session.times.heartbeat = Some(ago(1));
+    assert!(!held(&fleet, seen(4, ago(2))));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use vigil_core::guard::DISAGREEMENT_WINDOW;
-use vigil_core::survey::{MASS_WINDOW, Memory, PastMove, forge_words};
+use vigil_core::survey::{Memory, PastMove, forge_words};
 use vigil_core::{Evidence, SessionId, Timestamp};
 
 use crate::error::Result;
@@ -99,7 +99,7 @@ impl Store {
         Ok(Memory {
             seen_alive: self.seen_alive(source)?,
             lost: {
-                let mut lost = self.lost(source, now.before(MASS_WINDOW))?;
+                let mut lost = self.lost(source, Timestamp(0))?;
                 lost.retain(|_, at| *at <= now);
                 lost
             },
@@ -121,8 +121,8 @@ impl Store {
             .collect();
         let rows = self.read("read past moves", |db| {
             let sql = "SELECT source, session, id, from_state, to_state, prepared_at, forge_words, undone_by IS NOT NULL
-                       FROM transitions WHERE source = ?1 AND prepared_at >= ?2
-                       AND kind = 'transition' AND outcome = 'written' ORDER BY id";
+                       FROM transitions WHERE source = ?1 AND (prepared_at >= ?2 OR undone_by IS NOT NULL)
+                       AND kind IN ('transition', 'repair') AND outcome = 'written' ORDER BY id";
             db.prepare_cached(sql)?
                 .query_map(params![source, ms(now.before(DISAGREEMENT_WINDOW))], |row| {
                     let made = PastMove {

@@ -285,6 +285,16 @@ impl Store {
                 };
                 changed += statement.execute(params![id.0, outcome, exclusive, detail, ms(at)])?;
             }
+            // An undo that was written and the mark on what it undoes are one fact: a crash cannot part them.
+            let mut mark = db.prepare_cached(
+                "UPDATE transitions SET undone_by = ?1 WHERE undone_by IS NULL
+                 AND id = (SELECT undoes FROM transitions WHERE id = ?1 AND outcome = 'written')",
+            )?;
+            for (id, how) in settled {
+                if matches!(how, Settled::Written { .. }) {
+                    mark.execute([id.0])?;
+                }
+            }
             Ok(changed)
         })
     }

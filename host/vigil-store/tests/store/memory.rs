@@ -256,7 +256,7 @@ fn an_acknowledgement_holds_for_its_source_or_for_all() {
 }
 
 #[test]
-fn the_surveys_memory_leaves_out_what_lies_ahead_or_too_far_back() {
+fn the_surveys_memory_keeps_old_losses_and_leaves_out_what_lies_ahead() {
     let mut store = store();
     store
         .put_seen_alive("vigilante", &moments(&[(1, 29)]))
@@ -269,7 +269,7 @@ fn the_surveys_memory_leaves_out_what_lies_ahead_or_too_far_back() {
         .memory::<vigil_core::Evidence>("vigilante", &[], at(30))
         .unwrap();
     assert_eq!(memory.seen_alive, moments(&[(1, 29)]));
-    assert_eq!(memory.lost, moments(&[(2, 16)]));
+    assert_eq!(memory.lost, moments(&[(1, 14), (2, 16)]));
     assert_eq!(memory.acknowledged, None);
     assert_eq!(
         store
@@ -323,14 +323,19 @@ fn past_moves_know_whether_the_facts_are_the_same() {
         .iter()
         .map(|one| (one.name.as_str(), one.same_facts, one.undone))
         .collect();
-    assert_eq!(told, [("t1", true, false), ("t2", true, true)]);
+    // The repair counts too: an owner can take that back as well.
+    let repaired = ("t6", true, false);
+    assert_eq!(told, [("t1", true, false), ("t2", true, true), repaired]);
     assert_eq!(
         (found[0].from, found[0].to, found[0].at),
         (State::Running, State::Succeeded, at(0))
     );
     assert!(past(other, at(60)).iter().all(|one| !one.same_facts));
-    assert_eq!(past(same.clone(), at(24 * 60 + 5)).len(), 1);
-    assert_eq!(past(same, at(24 * 60 + 15)).len(), 0);
+    assert_eq!(past(same.clone(), at(24 * 60 + 5)).len(), 2);
+    // What a person took back is remembered for longer.
+    let left = past(same, at(24 * 60 + 25));
+    assert_eq!(left.len(), 1);
+    assert!(left[0].undone);
     assert_eq!(past(evidence(1, at(60)), at(60)).len(), 0);
 }
 

@@ -153,8 +153,9 @@ fn an_undo_and_what_it_undoes_name_each_other() {
     (back.evidence, back.policy, back.policy_digest) = (None, None, None);
     back.undoes = Some(made);
     let undo = store.prepare(&[back]).unwrap()[0];
+    // Settling the undo marks what it undoes: a crash cannot come between.
+    assert_eq!(store.transition(made).unwrap().unwrap().undone_by, None);
     store.settle(undo, &WRITTEN, at(5)).unwrap();
-    assert!(store.mark_undone(made, undo).unwrap());
     assert!(!store.mark_undone(made, undo).unwrap());
     assert_eq!(
         store.transition(made).unwrap().unwrap().undone_by,

@@ -10,7 +10,7 @@ use vigil_policy::ChainQuestion;
 use vigil_store::JournalRow;
 
 use crate::cli::SessionArg;
-use crate::failure::{EXIT_DONE, Failure, Outcome};
+use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
 use crate::memory;
 use crate::pass::{Batch, Entry, How, Reconciler};
 use crate::report::{self, GapReport, GuardReport, SessionReport};
@@ -79,6 +79,7 @@ pub(crate) async fn run(args: &SessionArg, setup: Setup, ui: Ui) -> Outcome {
     let Some((batch, entry)) = found else {
         return settled(&id.to_string(), last.as_ref(), ui);
     };
+    let failed = passed.failed();
     let would_move = what_ifs(&mut reconciler, batch, entry)?;
     let report = passed.report(true, setup.world.now());
     let session = report
@@ -102,7 +103,7 @@ pub(crate) async fn run(args: &SessionArg, setup: Setup, ui: Ui) -> Outcome {
     } else {
         print(&explained, batch, ui);
     }
-    Ok(EXIT_DONE)
+    Ok(if failed { EXIT_FAILED } else { EXIT_DONE })
 }
 
 /// A settled session is not looked at any more; the journal says how it came there.

@@ -90,20 +90,22 @@ async fn daemon(reconciler: &mut Reconciler, setup: &Setup, ui: Ui) -> Outcome {
             // A full disk or a busy journal may pass; nothing was written without its row.
             Err(failure) => tracing::error!(%failure, "pass failed; the next one tries again"),
         }
-        if number % PASSES_PER_PRUNE == 0 {
-            prune(reconciler, &setup.config)?;
-        }
-        let planned = started.after(interval);
-        if stop
-            .within(planned.0.saturating_sub(setup.world.now().0))
-            .await
+        if number % PASSES_PER_PRUNE == 0
+            && let Err(failure) = prune(reconciler, &setup.config)
         {
+            tracing::error!(%failure, "old rows stay for now");
+        }
+        // A pass that took longer than the interval is followed by the next at once; only what comes after the sleep
+        // later than the sleep was meant to last was held up. A clock that was set back makes no sleep longer.
+        let ended = setup.world.now();
+        let left = interval.saturating_sub(started.age(ended));
+        if stop.within(left).await {
             tracing::info!("stopped");
             return Ok(EXIT_DONE);
         }
         how = How {
             due_only: true,
-            overslept: planned.age(setup.world.now()),
+            overslept: ended.after(left).age(setup.world.now()),
             ..How::once()
         };
     }
@@ -126,13 +128,13 @@ impl Stop {
         })
     }
 
-    /// Waits for `ms`; true: it is time to stop. A signal that came during the pass counts.
-    async fn within(&mut self, ms: u64) -> bool {
+    /// Waits for `span`; true: it is time to stop. A signal that came during the pass counts.
+    async fn within(&mut self, span: Duration) -> bool {
         tokio::select! {
             biased;
             _ = self.terminate.recv() => true,
             _ = self.interrupt.recv() => true,
-            () = tokio::time::sleep(Duration::from_millis(ms)) => false,
+            () = tokio::time::sleep(span) => false,
         }
     }
 }

@@ -193,7 +193,7 @@ fn report(
         .flat_map(|one| one.sessions.iter().map(move |session| (one, session)))
         .map(|(one, session)| match looked.get(&session.id) {
             Some((entry, context)) => judged(entry, context, session),
-            None => remembered(session, one.journal.get(&session.id), &one.context),
+            None => remembered(session, one.journal.get(&session.id), &one.context, store),
         })
         .collect();
     Ok(StatusReport {
@@ -237,7 +237,8 @@ fn judged(entry: &Entry, context: &Context, recorded: &Session) -> StatusSession
         entry.evidence.issue.found().map(|issue| issue.observed),
         entry.evidence.pull_request.found().map(|pr| pr.observed),
     ];
-    let oldest = observed.into_iter().flatten().min().unwrap_or(context.now);
+    // Nothing was learned: then there is no evidence whose age could be told.
+    let oldest = observed.into_iter().flatten().min();
     StatusSession {
         source: recorded.id.source.clone(),
         id: recorded.id.id.clone(),
@@ -252,7 +253,7 @@ fn judged(entry: &Entry, context: &Context, recorded: &Session) -> StatusSession
         outcome: entry.outcome,
         rule: ruling.map(|ruling| ruling.rule.clone()),
         reason: Some(entry.reason()),
-        evidence_age_s: Some(report::age_s(oldest, context.now)),
+        evidence_age_s: oldest.map(|at| report::age_s(at, context.now)),
         gaps: report::gaps(&entry.evidence),
     }
 }
@@ -267,19 +268,37 @@ fn judged_state(
     (judged != State::Running || stale_since.is_none()).then_some(judged)
 }
 
+/// Whether the latest look, young enough to count, saw the session alive: its process, or a write.
+fn was_alive(row: &JournalRow, context: &Context, store: Option<&Store>) -> bool {
+    let young = u128::from(context.source.fresh_for_ms);
+    if row.last_at.age(context.now).as_millis() >= young {
+        return false;
+    }
+    let evidence = store.and_then(|store| store.evidence(&row.latest_evidence).ok().flatten());
+    evidence.is_some_and(|evidence| {
+        let then = Context {
+            now: row.last_at,
+            ..context.clone()
+        };
+        signs::alive(&evidence.session, &then)
+    })
+}
+
 /// A session that nobody looked at just now, as the journal has it.
-fn remembered(session: &Session, row: Option<&JournalRow>, context: &Context) -> StatusSession {
+fn remembered(
+    session: &Session,
+    row: Option<&JournalRow>,
+    context: &Context,
+    store: Option<&Store>,
+) -> StatusSession {
     // The row speaks of this record only while the record is in the state that the row left: the one before, where
     // nothing could be written.
     let row = row.filter(|row| {
         let unwritten = row.outcome == report::Outcome::WouldTransition.as_str();
         session.state == if unwritten { row.from } else { row.to }
     });
-    let alive_then = row.filter(|row| {
-        row.rule == "active"
-            && row.last_at.age(context.now).as_millis() < u128::from(context.source.fresh_for_ms)
-    });
-    let stale_since = signs::stale_since(session, context).filter(|_| alive_then.is_none());
+    let stale_since = signs::stale_since(session, context)
+        .filter(|_| !row.is_some_and(|row| was_alive(row, context, store)));
     let judged_state = match row {
         Some(row) if row.to != State::Running || stale_since.is_none() => Some(row.to),
         _ => session.state.is_settled().then_some(session.state),

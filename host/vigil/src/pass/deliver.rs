@@ -1,9 +1,14 @@
 //! What people are told: intents that policies ask for, and alerts about vigil's own troubles. Each once; what could
 //! not be delivered waits in the store and is sent again, also after a crash.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use vigil_core::Timestamp;
+
 use vigil_core::guard::Code;
 use vigil_core::requeue::backoff;
+
+use vigil_store::Alert;
 
 use super::load::blocking;
 use super::observe::Asked;
@@ -50,59 +55,115 @@ impl Reconciler {
             .trouble
             .as_ref()
             .map(|trouble| (trouble.code(), trouble.to_string()));
-        if asked.anything {
+        let open: BTreeMap<String, Alert> = self
+            .store
+            .open_alerts()
+            .map_err(memory::failed)?
+            .into_iter()
+            .map(|alert| (alert.key.clone(), alert))
+            .collect();
+        let mut told = Told {
+            open,
+            now: moment.now,
+        };
+        // One question that nobody answered says something about the question; only several speak of the forge.
+        let lonely = asked.asks == 1
+            && trouble
+                .as_ref()
+                .is_some_and(|(code, _)| *code == "unanswered");
+        if asked.asks > 0 && !lonely {
             for code in FORGE {
-                let key = format!("github-{code}");
                 let text = trouble
                     .as_ref()
                     .filter(|(now, _)| *now == code)
-                    .map(|(_, text)| text);
-                self.alert(&key, text.map(String::as_str), moment.now)?;
+                    .map(|(_, text)| text.as_str());
+                self.alert(&mut told, &format!("github-{code}"), text)?;
             }
+        }
+        for link in Arc::clone(&self.chain).links() {
+            let name = link.policy.name();
+            let text = self.disagreements.get(name).cloned();
+            self.alert(
+                &mut told,
+                &format!("policy-disagrees-{name}"),
+                text.as_deref(),
+            )?;
         }
         for batch in batches {
             let name = batch.configured.source.name();
-            self.alert(
-                &format!("source-{name}"),
-                batch.error.as_deref(),
-                moment.now,
-            )?;
+            self.alert(&mut told, &format!("source-{name}"), batch.error.as_deref())?;
             if batch.error.is_some() {
                 continue;
             }
             let mass = batch.survey.mass.as_ref().map(|mass| mass.describe());
-            self.alert(&format!("mass-change-{name}"), mass.as_deref(), moment.now)?;
-            for entry in &batch.entries {
-                let disagrees = entry
-                    .all_guards()
-                    .find(|objection| objection.code == Code::OwnerDisagrees);
-                let key = format!("owner-disagrees-{}", entry.evidence.session.id);
-                if let Some(objection) = disagrees {
-                    let text = format!("{}: {}", entry.evidence.session.id, objection.detail);
-                    self.alert(&key, Some(&text), moment.now)?;
-                }
-            }
+            self.alert(&mut told, &format!("mass-change-{name}"), mass.as_deref())?;
+            self.disagreements_of_owners(&mut told, batch)?;
         }
         Ok(())
     }
 
-    fn alert(&mut self, key: &str, text: Option<&str>, now: Timestamp) -> Result<(), Failure> {
-        match text {
-            Some(text) => {
-                if self.store.raise(key, text, now).map_err(memory::failed)? {
-                    tracing::warn!(alert = key, text, "alert raised");
-                    self.queue(&notice("alert", key, text, now), now)?;
+    /// An owner that takes moves back: told once for each session, and over when the session is looked at without that
+    /// guard, is settled, or is gone.
+    fn disagreements_of_owners(&mut self, told: &mut Told, batch: &Batch) -> Result<(), Failure> {
+        let mut quiet: BTreeSet<String> = batch
+            .known
+            .iter()
+            .map(|id| format!("owner-disagrees-{id}"))
+            .collect();
+        for entry in &batch.entries {
+            let id = &entry.evidence.session.id;
+            let key = format!("owner-disagrees-{id}");
+            let objection = entry
+                .all_guards()
+                .find(|objection| objection.code == Code::OwnerDisagrees);
+            match objection {
+                Some(objection) => {
+                    self.alert(told, &key, Some(&format!("{id}: {}", objection.detail)))?;
                 }
-            }
-            None => {
-                if let Some(alert) = self.store.clear(key).map_err(memory::failed)? {
-                    let text = format!("over: {}", alert.text);
-                    tracing::info!(alert = key, "alert cleared");
-                    self.queue(&notice("resolved", key, &text, alert.since), now)?;
+                // Looked at, and nothing disagrees any more.
+                None => {
+                    quiet.remove(&key);
                 }
             }
         }
+        let of_source = format!("owner-disagrees-{}:", batch.configured.source.name());
+        let over: Vec<String> = told
+            .open
+            .keys()
+            .filter(|key| key.starts_with(&of_source) && !quiet.contains(*key))
+            .cloned()
+            .collect();
+        for key in over {
+            self.alert(told, &key, None)?;
+        }
         Ok(())
+    }
+
+    /// Raises an alert (`text`) or ends it (`None`). The notice waits in the outbox before the alert is ended, and is
+    /// queued anew while it is open, so that a crash in between loses none: its key makes it one.
+    fn alert(&mut self, told: &mut Told, key: &str, text: Option<&str>) -> Result<(), Failure> {
+        let now = told.now;
+        match (text, told.open.get(key)) {
+            (Some(text), Some(alert)) => {
+                let since = alert.since;
+                self.store.raise(key, text, now).map_err(memory::failed)?;
+                self.queue(&notice("alert", key, text, since), now)
+            }
+            (Some(text), None) => {
+                tracing::warn!(alert = key, text, "alert raised");
+                self.store.raise(key, text, now).map_err(memory::failed)?;
+                self.queue(&notice("alert", key, text, now), now)
+            }
+            (None, Some(alert)) => {
+                tracing::info!(alert = key, "alert cleared");
+                let text = format!("over: {}", alert.text);
+                self.queue(&notice("resolved", key, &text, alert.since), now)?;
+                told.open.remove(key);
+                self.store.clear(key).map_err(memory::failed)?;
+                Ok(())
+            }
+            (None, None) => Ok(()),
+        }
     }
 
     pub(super) fn queue(&mut self, notice: &Notice, now: Timestamp) -> Result<(), Failure> {
@@ -146,11 +207,19 @@ impl Reconciler {
                     self.store
                         .failed(&waiting.key, &error, next)
                         .map_err(memory::failed)?;
+                    // The others go the same way: one that is dead must not hold up the passes.
+                    return Ok(());
                 }
             }
         }
         Ok(())
     }
+}
+
+/// The alerts that are open, as the pass found them.
+struct Told {
+    open: BTreeMap<String, Alert>,
+    now: Timestamp,
 }
 
 fn notice(kind: &str, key: &str, text: &str, since: Timestamp) -> Notice {

@@ -13,12 +13,20 @@ use crate::memory;
 use crate::notify::{self, Notice};
 use crate::ui;
 
+/// What a budget is counted over.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Within {
+    All,
+    Repo(String),
+    Session(SessionId),
+}
+
 impl Reconciler {
     /// Checks every intent of the pass. What is not granted stays undone, and its guard says so in the report and in
     /// the journal.
     pub(super) fn grant(&mut self, batches: &mut [Batch], moment: &Moment) -> Result<(), Failure> {
         // What this very pass grants counts too, although the store learns of it only afterwards.
-        let mut in_this_pass: HashMap<String, u32> = HashMap::new();
+        let mut in_this_pass: HashMap<(String, Within), u32> = HashMap::new();
         for entry in batches.iter_mut().flat_map(|batch| &mut batch.entries) {
             let Some(ruling) = &entry.ruling else {
                 continue;
@@ -30,11 +38,23 @@ impl Reconciler {
                     .store
                     .spent(&intent.kind, &session.id, repo, moment.now)
                     .map_err(memory::failed)?;
-                let granted_now = in_this_pass.entry(intent.kind.clone()).or_default();
-                spent.hour = spent.hour.saturating_add(*granted_now);
+                let whole = (intent.kind.clone(), Within::All);
+                let session_of = (intent.kind.clone(), Within::Session(session.id.clone()));
+                let repo_of = (
+                    intent.kind.clone(),
+                    Within::Repo(repo.unwrap_or_default().to_owned()),
+                );
+                let granted = |within: &(String, Within)| {
+                    in_this_pass.get(within).copied().unwrap_or_default()
+                };
+                spent.hour = spent.hour.saturating_add(granted(&whole));
+                spent.session_hour = spent.session_hour.saturating_add(granted(&session_of));
+                spent.repo_hour = spent.repo_hour.saturating_add(granted(&repo_of));
                 match intents::grant(intent, &session.id, &session.revision, &self.grants, &spent) {
                     Ok(granted) => {
-                        *granted_now += 1;
+                        for within in [whole, session_of, repo_of] {
+                            *in_this_pass.entry(within).or_default() += 1;
+                        }
                         entry.granted.push(granted);
                     }
                     // The key of one that was carried out comes back with every look: nothing to report.

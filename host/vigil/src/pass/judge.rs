@@ -1,9 +1,9 @@
 //! What the policies say: which facts they want, and what they decide on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use vigil_core::{Evidence, Session, decide, survey};
+use vigil_core::{Evidence, Session, SessionId, decide, survey};
 use vigil_policy::{Chain, ChainQuestion, Disagreement, Quarantine, Question};
 
 use super::load::blocking;
@@ -117,10 +117,13 @@ impl Reconciler {
         for batch in batches.iter_mut() {
             let evidence: Vec<&Evidence> =
                 batch.entries.iter().map(|entry| &entry.evidence).collect();
-            let memory = self
+            let mut memory = self
                 .store
                 .memory(batch.configured.source.name(), &evidence, moment.now)
                 .map_err(memory::failed)?;
+            let known: BTreeSet<&SessionId> = batch.known.iter().collect();
+            memory.seen_alive.retain(|id, _| known.contains(id));
+            memory.lost.retain(|id, _| known.contains(id));
             batch.survey = survey::survey(&evidence, &batch.context, memory);
             for entry in &mut batch.entries {
                 let ruling = decide::decide(

@@ -44,7 +44,11 @@ impl Reconciler {
                     "source could not be read"
                 );
             }
-            let known = sessions.iter().map(|session| session.id.clone()).collect();
+            let known = sessions
+                .iter()
+                .filter(|session| !session.state.is_settled())
+                .map(|session| session.id.clone())
+                .collect();
             let read_only = self.read_only(&configured, moment)?;
             let entries = self.entries(sessions, how, moment)?;
             batches.push(Batch {
@@ -92,7 +96,10 @@ impl Reconciler {
     ) -> Result<Vec<Entry>, Failure> {
         let siblings = survey::siblings(&sessions);
         let mut queue = Queue::default();
+        // After a break in watching everything is due: what was scheduled before went by another clock.
+        let broken = moment.awake_since == Some(moment.now);
         if how.due_only
+            && !broken
             && let Some(session) = sessions.first()
         {
             for look in self

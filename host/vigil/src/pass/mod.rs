@@ -137,7 +137,7 @@ pub struct Batch {
     pub read_only: Option<Objection>,
     /// The sessions that are looked at.
     pub entries: Vec<Entry>,
-    /// Every session of the source, settled ones too: what is remembered about others is forgotten.
+    /// Every session of the source that isn't settled, looked at or not: what is remembered about others is forgotten.
     pub known: Vec<vigil_core::SessionId>,
     /// What the batch shows as a whole.
     pub survey: Survey,
@@ -265,6 +265,10 @@ impl Reconciler {
             if how.keep_facts {
                 self.store
                     .put_facts(&asked.learned)
+                    .map_err(crate::memory::failed)?;
+                // A break in watching is dated once, by whoever sees it first.
+                self.store
+                    .put_mark(&moment.mark())
                     .map_err(crate::memory::failed)?;
             }
         }

@@ -26,8 +26,8 @@ pub(crate) struct Asked {
     pub github: GitHubReport,
     /// Something that concerns all sessions.
     pub trouble: Option<Trouble>,
-    /// Whether anything was asked at all: only then does the absence of trouble mean that it is over.
-    pub anything: bool,
+    /// About how many sessions the forge was asked: only with some does the absence of trouble mean that it is over.
+    pub asks: usize,
     /// Facts to remember: key, JSON, when they were learned.
     pub learned: Vec<(String, String, Timestamp)>,
 }
@@ -96,7 +96,7 @@ impl Reconciler {
                 remaining: reply.usage.meter.remaining,
             },
             trouble: reply.trouble.clone(),
-            anything: !asks.is_empty(),
+            asks: asks.len(),
             learned: Vec::new(),
         };
         if how.keep_facts

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vigil_core::survey::MASS_WINDOW;
 use vigil_core::{SessionId, Timestamp, requeue};
 use vigil_store::{Entry as JournalEntry, Look, Memo};
 
@@ -84,12 +83,6 @@ impl Reconciler {
             .collect();
         let known: BTreeSet<&SessionId> = batch.known.iter().collect();
         let unseen = |id: &SessionId| !looked.contains(id) && known.contains(id);
-        let mut lost = self
-            .store
-            .lost(name, moment.now.before(MASS_WINDOW))
-            .map_err(memory::failed)?;
-        lost.retain(|id, _| unseen(id));
-        lost.extend(batch.survey.lost.clone());
         let mut alive = self.store.seen_alive(name).map_err(memory::failed)?;
         alive.retain(|id, _| unseen(id));
         let seen: BTreeMap<SessionId, Timestamp> = batch
@@ -102,7 +95,9 @@ impl Reconciler {
         self.store
             .put_seen_alive(name, &alive)
             .map_err(memory::failed)?;
-        self.store.put_lost(name, &lost).map_err(memory::failed)?;
+        self.store
+            .put_lost(name, &batch.survey.lost)
+            .map_err(memory::failed)?;
         let mut memos = Vec::new();
         for entry in &batch.entries {
             for answer in &entry.answers {
