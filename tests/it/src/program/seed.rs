@@ -7,10 +7,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::stage::{Held, Stage, keys, session, uptime};
+use rustix::fs::FlockOperation;
 use serde_json::{Value, json};
 use vigil::demo::home::{REPO, touch};
 use vigil::demo::{Home, Made};
+
+use super::stage::{Held, Stage, keys, session, uptime, wait_for};
 
 const SUCCESS: &str = "[2026-03-26T17:39:41Z] session succeeded duration=29m issue=299 provider=codex status=success\n";
 
@@ -35,7 +37,10 @@ fn scene(merged: bool) -> (Stage, Wedge) {
         .write(true)
         .open(&lock)
         .expect("the lock");
-    rustix::fs::flock(&held, rustix::fs::FlockOperation::NonBlockingLockExclusive).expect("free");
+    // A child that another test is just starting may have a copy of the old one for a moment.
+    wait_for("the lock to be free", || {
+        rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive).ok()
+    });
     // The lock belongs to the open file, and from here on only the scheduler has that open.
     let scheduler = Command::new("sleep")
         .arg("600")
