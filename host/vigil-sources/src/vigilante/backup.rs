@@ -47,6 +47,11 @@ impl Backup {
         })
     }
 
+    /// Where they go.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Keeps `text` unless this home had a backup before this write. Called again with another text, after somebody
     /// else wrote in between, it keeps that one, too.
     ///

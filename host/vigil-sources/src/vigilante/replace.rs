@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -132,7 +132,14 @@ impl Prepared {
         for _ in 0..SWAPS_MAX {
             let displaced = match fs::read(self.temp.path()) {
                 Ok(displaced) => displaced,
-                Err(error) => return Replaced::Unproven(failed("read", self.temp.path(), &error)),
+                Err(error) => {
+                    let what = failed("read", self.temp.path(), &error);
+                    let kept = keep(self.temp);
+                    return Replaced::Unproven(format!(
+                        "{what}; what stood there before is in {}",
+                        kept.display()
+                    ));
+                }
             };
             if displaced == expected {
                 return if ours_in_place {
@@ -142,15 +149,7 @@ impl Prepared {
                 };
             }
             if let Err(error) = exchange(self.temp.path(), &self.target) {
-                // The displaced text is the only copy of what somebody wrote: it stays, for a person.
-                let kept = match self.temp.into_temp_path().keep() {
-                    Ok(path) => path,
-                    Err(error) => {
-                        let path = error.path.to_path_buf();
-                        std::mem::forget(error.path);
-                        path
-                    }
-                };
+                let kept = keep(self.temp);
                 return Replaced::Unproven(format!(
                     "{}; what stood there before is in {}",
                     failed("replace", &self.target, &error.into()),
@@ -165,6 +164,24 @@ impl Prepared {
     }
 }
 
+/// Leaves a displaced file behind, under a name that no sweep takes for a leftover: it may be the only copy of what
+/// somebody wrote, and a person decides about it.
+fn keep(temp: NamedTempFile) -> PathBuf {
+    let path = match temp.into_temp_path().keep() {
+        Ok(path) => path,
+        Err(error) => {
+            let path = error.path.to_path_buf();
+            std::mem::forget(error.path);
+            path
+        }
+    };
+    let kept = path.with_extension("kept");
+    match fs::rename(&path, &kept) {
+        Ok(()) => kept,
+        Err(_) => path,
+    }
+}
+
 /// Waits until the names in `target`'s folder are on the disk.
 pub(crate) fn sync_folder(target: &Path, world: &dyn World) -> Result<(), String> {
     let folder = folder_of(target);
@@ -176,7 +193,10 @@ pub(crate) fn sync_folder(target: &Path, world: &dyn World) -> Result<(), String
 
 /// Takes leftovers of earlier writes out of `folder`: regular files with vigil's own kind of name, of this user, with
 /// no other name, and untouched for [`LEFTOVER_AFTER`]. Anything else stays, and so does what cannot be removed.
-pub(crate) fn sweep(folder: &Path, now: Timestamp) {
+///
+/// A crash right after the exchange leaves what stood there before under such a name, and somebody may have written it
+/// in the last moment: each is kept in `keep_in` before it goes.
+pub(crate) fn sweep(folder: &Path, keep_in: &Path, now: Timestamp) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
@@ -190,9 +210,9 @@ pub(crate) fn sweep(folder: &Path, now: Timestamp) {
             && let Ok(seconds) = u64::try_from(meta.mtime().max(meta.ctime()))
             && Timestamp(seconds.saturating_mul(1000)).after(LEFTOVER_AFTER) < now
         {
-            match fs::remove_file(entry.path()) {
+            match put_aside(&entry.path(), keep_in).and_then(|()| fs::remove_file(entry.path())) {
                 Ok(()) => {
-                    tracing::info!(path = %entry.path().display(), "leftover of a write removed")
+                    tracing::info!(path = %entry.path().display(), kept_in = %keep_in.display(), "leftover of a write put aside")
                 }
                 Err(error) => {
                     tracing::warn!(path = %entry.path().display(), %error, "leftover of a write stays");
@@ -200,6 +220,20 @@ pub(crate) fn sweep(folder: &Path, now: Timestamp) {
             }
         }
     }
+}
+
+/// Copies a leftover into the folder `keep_in`, readable by its owner alone and on the disk when this returns.
+fn put_aside(path: &Path, keep_in: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(keep_in)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut copy = NamedTempFile::new_in(keep_in)?;
+    copy.write_all(&fs::read(path)?)?;
+    copy.as_file().sync_all()?;
+    copy.persist(keep_in.join(format!("leftover{name}")))?;
+    File::open(keep_in)?.sync_all()
 }
 
 /// Whether `name` is one that [`Prepared::write`] makes.

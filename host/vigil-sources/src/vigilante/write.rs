@@ -65,7 +65,7 @@ fn write(
         if round == 0
             && let Some(folder) = target.parent()
         {
-            replace::sweep(folder, world.now());
+            replace::sweep(folder, backup.folder(), world.now());
         }
         let merged = merge(&path, &text, proposals, &edits)?;
         let Some(new_text) = merged.text else {

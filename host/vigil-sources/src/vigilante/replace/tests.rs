@@ -135,13 +135,23 @@ fn only_old_leftovers_that_are_provably_ours_are_swept() {
     let before = names(dir.path());
 
     // The machine's clock may be off against the file system's: an hour is far more than that.
-    sweep(dir.path(), now().after(LEFTOVER_AFTER / 2));
+    let kept = tempfile::tempdir().unwrap();
+    let keep_in = kept.path().join("backups");
+    sweep(dir.path(), &keep_in, now().after(LEFTOVER_AFTER / 2));
     assert_eq!(names(dir.path()), before, "it may still be in use");
-    sweep(dir.path(), now().after(LEFTOVER_AFTER * 2));
+    sweep(dir.path(), &keep_in, now().after(LEFTOVER_AFTER * 2));
     let mut left = before;
     left.retain(|name| *name != ours);
     assert_eq!(names(dir.path()), left);
-    sweep(&dir.path().join("nowhere"), now());
+    let copy = keep_in.join(format!("leftover{ours}"));
+    assert_eq!(fs::read_to_string(&copy).unwrap(), "x", "nothing is lost");
+    assert_eq!(fs::metadata(&copy).unwrap().mode() & 0o777, 0o600);
+    sweep(&dir.path().join("nowhere"), &keep_in, now());
+
+    // What cannot be put aside stays where it is.
+    fs::write(dir.path().join(&ours), "y").unwrap();
+    sweep(dir.path(), &copy, now().after(LEFTOVER_AFTER * 2));
+    assert!(dir.path().join(&ours).exists());
 }
 
 #[test]
