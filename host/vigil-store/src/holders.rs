@@ -108,7 +108,10 @@ impl Store {
             let path = entry
                 .map_err(|error| StoreError::io("read", &folder, error))?
                 .path();
-            if self.lives.iter().any(|life| life.path == path) {
+            let unborn = path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(UNBORN));
+            if unborn || self.lives.iter().any(|life| life.path == path) {
                 continue;
             }
             // One that went away, or that cannot be looked at, is not known to be dead; its leases run out.
@@ -151,20 +154,28 @@ fn file_name(holder: &str) -> String {
 }
 
 /// The file at `path`, locked and with the holder's name in it. None: somebody else has it, or swept it away.
+///
+/// The file appears locked: one that is made first and locked afterwards looks dead in between, and another vigil that
+/// starts at that moment would bury it.
 fn locked(path: &Path, holder: &str) -> io::Result<Option<File>> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(None),
-        Err(TryLockError::Error(error)) => return Err(error),
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut made = tempfile::Builder::new()
+        .prefix(UNBORN)
+        .tempfile_in(folder)?;
+    lock(made.as_file())?;
+    made.write_all(holder.as_bytes())?;
+    match made.persist_noclobber(path) {
+        Ok(file) => return Ok(Some(file)),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error.error),
     }
-    if !is_at(&file, path) {
+    // An earlier life under the same name.
+    let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if !lock(&file)? || !is_at(&file, path) {
         return Ok(None);
     }
     file.set_len(0)?;
@@ -172,12 +183,22 @@ fn locked(path: &Path, holder: &str) -> io::Result<Option<File>> {
     Ok(Some(file))
 }
 
+/// Takes the lock of an open file; false: somebody else has it.
+fn lock(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// What the name of a file begins with whose holder is not there yet; nobody looks at those.
+const UNBORN: &str = ".new-";
+
 fn if_dead(path: &Path) -> io::Result<Option<Dead>> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
-    match file.try_lock() {
-        Ok(()) if is_at(&file, path) => {}
-        Ok(()) | Err(TryLockError::WouldBlock) => return Ok(None),
-        Err(TryLockError::Error(error)) => return Err(error),
+    if !lock(&file)? || !is_at(&file, path) {
+        return Ok(None);
     }
     let mut name = String::new();
     file.read_to_string(&mut name)?;

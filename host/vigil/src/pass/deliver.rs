@@ -67,7 +67,8 @@ impl Reconciler {
             now: moment.now,
         };
         // One question that nobody answered says something about the question; only several speak of the forge.
-        let lonely = asked.asks == 1
+        let lonely = !asked.whole
+            && asked.asks == 1
             && trouble
                 .as_ref()
                 .is_some_and(|(code, _)| *code == "unanswered");

@@ -28,6 +28,8 @@ pub(crate) struct Asked {
     pub trouble: Option<Trouble>,
     /// About how many sessions the forge was asked: only with some does the absence of trouble mean that it is over.
     pub asks: usize,
+    /// Everything was looked at, and not only what was due.
+    pub whole: bool,
     /// Facts to remember: key, JSON, when they were learned.
     pub learned: Vec<(String, String, Timestamp)>,
 }
@@ -97,6 +99,7 @@ impl Reconciler {
             },
             trouble: reply.trouble.clone(),
             asks: asks.len(),
+            whole: !how.due_only,
             learned: Vec::new(),
         };
         if how.keep_facts
