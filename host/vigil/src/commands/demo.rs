@@ -194,8 +194,11 @@ fn files(setup: &Setup, home: &Home, sessions: &std::path::Path, ui: Ui) {
     ui.line("");
     ui.heading("Look further");
     let home = home.vigilante().display().to_string();
+    // The program that is running, which need not be on anybody's PATH.
+    let program = std::env::current_exe()
+        .map_or_else(|_| "vigil".to_owned(), |path| path.display().to_string());
     let prefix = format!(
-        "VIGIL_STATE_DIR={} VIGILANTE_HOME={home} vigil",
+        "VIGIL_STATE_DIR={} VIGILANTE_HOME={home} {program}",
         state.display()
     );
     ui.line(format!("{prefix} history"));
