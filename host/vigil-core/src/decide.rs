@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{Context, Evidence};
-use crate::guard::{self, Code, Move, Objection};
+use crate::guard::{self, Move, Objection};
 use crate::state::State;
 use crate::survey::Survey;
 use crate::verdict::{Decision, Intent, PolicyAnswer, Verdict};
@@ -244,9 +244,4 @@ fn guarded(proposed: &Move<'_>) -> (Action, Vec<Objection>) {
         Action::Refuse,
         std::iter::once(unsaved).chain(against_blocked).collect(),
     )
-}
-
-/// The code of the guard that a refusal names first.
-pub fn first_guard(ruling: &Ruling) -> Option<Code> {
-    ruling.guards.first().map(|objection| objection.code)
 }

@@ -104,6 +104,23 @@ pub struct JournalRow {
     pub count: u64,
 }
 
+/// What `status` shows of a decision: a thousand of them are read while a person waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latest {
+    /// The recorded state when the session was looked at.
+    pub from: State,
+    /// Its state after the pass.
+    pub to: State,
+    /// What became of it.
+    pub outcome: String,
+    /// The code of the rule that spoke.
+    pub rule: String,
+    /// One sentence for people, of the first time.
+    pub reason: String,
+    /// The latest time.
+    pub last_at: Timestamp,
+}
+
 impl Entry<'_> {
     /// What tells this decision from others: all but times, sentences and what guards saw in numbers.
     fn key(&self, evidence: &[u8; 32]) -> [u8; 32] {
@@ -210,22 +227,27 @@ impl Store {
     ///
     /// # Errors
     /// Those of reading.
-    pub fn latest_of(&self, source: &str) -> Result<HashMap<SessionId, JournalRow>> {
-        // Rows come oldest first, so that the latest one of a session is the one that stays.
-        let rows: Vec<JournalRow> = self.read("read the journal", |db| {
-            db.prepare_cached(&format!(
-                "{SELECT} WHERE j.source = ?1 AND s.turn = (
-                     SELECT max(t.turn) FROM journal k JOIN journal_seen t ON t.journal_id = k.id
-                     WHERE k.source = j.source AND k.session = j.session)
-                 ORDER BY j.id"
-            ))?
-            .query_map([source], read)?
+    pub fn latest_of(&self, source: &str) -> Result<HashMap<SessionId, Latest>> {
+        self.read("read the journal", |db| {
+            // Beside a max() SQLite gives the columns of the row that has it.
+            db.prepare_cached(
+                "SELECT j.source, j.session, j.from_state, j.to_state, j.outcome, j.rule, j.reason, s.last_at,
+                 max(s.turn) FROM journal j JOIN journal_seen s ON s.journal_id = j.id
+                 WHERE j.source = ?1 GROUP BY j.session",
+            )?
+            .query_map([source], |row| {
+                let latest = Latest {
+                    from: row::state(row, 2)?,
+                    to: row::state(row, 3)?,
+                    outcome: row.get(4)?,
+                    rule: row.get(5)?,
+                    reason: row.get(6)?,
+                    last_at: row::at(row, 7)?,
+                };
+                Ok((row::session_id(row, 0)?, latest))
+            })?
             .collect()
-        })?;
-        Ok(rows
-            .into_iter()
-            .map(|row| (row.session.clone(), row))
-            .collect())
+        })
     }
 
     /// The decision that was made latest about `session`; `None`: it was never looked at, or long ago.

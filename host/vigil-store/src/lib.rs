@@ -36,7 +36,7 @@ pub use digest::{EvidenceDigest, evidence_digest};
 pub use error::{Cause, Result, StoreError};
 pub use evidence::{ContentDigest, EVIDENCE_BYTES_MAX};
 pub use facts::CachedFact;
-pub use journal::{Entry, JournalRow, KEEP_LATEST_AFTER};
+pub use journal::{Entry, JournalRow, KEEP_LATEST_AFTER, Latest};
 pub use leases::{LEASE_SPAN_MAX, Lease};
 pub use mark::Mark;
 pub use memos::Memo;

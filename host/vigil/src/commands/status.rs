@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use vigil_core::evidence::Context;
 use vigil_core::{Session, SessionId, State, Timestamp, signs};
-use vigil_store::{JournalRow, Store};
+use vigil_store::{Latest, Store};
 
 use crate::cli::StatusArgs;
 use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
@@ -46,7 +46,7 @@ struct Read {
     sessions: Vec<Session>,
     error: Option<String>,
     context: Context,
-    journal: HashMap<SessionId, JournalRow>,
+    journal: HashMap<SessionId, Latest>,
 }
 
 fn read(args: &StatusArgs, setup: &Setup, store: Option<&Store>) -> Result<Vec<Read>, Failure> {
@@ -269,12 +269,15 @@ fn judged_state(
 }
 
 /// Whether the latest look, young enough to count, saw the session alive: its process, or a write.
-fn was_alive(row: &JournalRow, context: &Context, store: Option<&Store>) -> bool {
+fn was_alive(session: &SessionId, row: &Latest, context: &Context, store: Option<&Store>) -> bool {
     let young = u128::from(context.source.fresh_for_ms);
     if row.last_at.age(context.now).as_millis() >= young {
         return false;
     }
-    let evidence = store.and_then(|store| store.evidence(&row.latest_evidence).ok().flatten());
+    let evidence = store.and_then(|store| {
+        let full = store.latest(session).ok().flatten()?;
+        store.evidence(&full.latest_evidence).ok().flatten()
+    });
     evidence.is_some_and(|evidence| {
         let then = Context {
             now: row.last_at,
@@ -287,7 +290,7 @@ fn was_alive(row: &JournalRow, context: &Context, store: Option<&Store>) -> bool
 /// A session that nobody looked at just now, as the journal has it.
 fn remembered(
     session: &Session,
-    row: Option<&JournalRow>,
+    row: Option<&Latest>,
     context: &Context,
     store: Option<&Store>,
 ) -> StatusSession {
@@ -298,7 +301,7 @@ fn remembered(
         session.state == if unwritten { row.from } else { row.to }
     });
     let stale_since = signs::stale_since(session, context)
-        .filter(|_| !row.is_some_and(|row| was_alive(row, context, store)));
+        .filter(|_| !row.is_some_and(|row| was_alive(&session.id, row, context, store)));
     let judged_state = match row {
         Some(row) if row.to != State::Running || stale_since.is_none() => Some(row.to),
         _ => session.state.is_settled().then_some(session.state),
