@@ -239,7 +239,9 @@ fn guarded(proposed: &Move<'_>) -> (Action, Vec<Objection>) {
     {
         return (Action::Move(State::Blocked), vec![unsaved]);
     }
-    let against_blocked = objections.into_iter();
+    // One that is blocked already needs no word on why it does not become blocked.
+    let from = proposed.evidence.session.state;
+    let against_blocked = objections.into_iter().filter(|_| from != State::Blocked);
     (
         Action::Refuse,
         std::iter::once(unsaved).chain(against_blocked).collect(),

@@ -16,15 +16,10 @@ pub struct LoadError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadFault {
     /// A core module: WebAssembly, but without the types of an interface.
-    #[error(
-        "it is a core module, not a component; make it one with `wasm-tools component new` or build it with \
-         `vigil policy build`"
-    )]
+    #[error("it is a core module, not a component; make it one with `wasm-tools component new`")]
     CoreModule,
     /// Not WebAssembly.
-    #[error(
-        "it is not WebAssembly ({begins}); name a component, a .wasm file from `vigil policy build`"
-    )]
+    #[error("it is not WebAssembly ({begins}); name a component, a .wasm file")]
     NotWasm {
         /// How it begins, for people.
         begins: String,

@@ -302,7 +302,7 @@ pub fn load(named: Option<&Path>, environment: &Environment) -> Result<Loaded, F
             format!("{} is not a configuration", path.display()),
         )
         .because(error)
-        .hint("see `vigil config show` for every key with its default")
+        .hint("`vigil --config /dev/null config show` prints every key with its default")
     })?;
     check(&config, &path)?;
     Ok(Loaded {
@@ -328,12 +328,15 @@ fn filled(mut config: Config) -> Config {
     config
 }
 
+/// The shortest interval between two passes: a pass of a small fleet takes a second or two.
+pub const INTERVAL_MIN: Span = Span(Duration::from_secs(5));
+
 /// What the types alone cannot say.
 fn check(config: &Config, path: &Path) -> Result<(), Failure> {
     let wrong = |what: String, hint: &str| {
         Err(Failure::new(Kind::Request, format!("{}: {what}", path.display())).hint(hint))
     };
-    if config.run.interval < Span(Duration::from_secs(5)) {
+    if config.run.interval < INTERVAL_MIN {
         return wrong(
             "run.interval is under 5 s".into(),
             "GitHub asks for no more than it can answer: use 30s or more",

@@ -17,6 +17,9 @@ pub struct Ui {
     pub json: bool,
 }
 
+/// A sentence in fewer columns than this is no sentence any more.
+const SENTENCE_WIDTH_MIN: usize = 40;
+
 /// Yellow: look at this.
 pub const NOTICE: Style = AnsiColor::Yellow.on_default();
 /// Red: something failed.
@@ -32,7 +35,7 @@ impl Ui {
     /// Prints a result in one line. A reader that went away is no error.
     pub fn line(self, text: impl AsRef<str>) {
         let mut out = anstream::stdout().lock();
-        ignore_broken_pipe(writeln!(out, "{}", text.as_ref()));
+        must_be_written(writeln!(out, "{}", text.as_ref()));
     }
 
     /// Prints a JSON document.
@@ -53,22 +56,48 @@ impl Ui {
         self.line(format!("{HEAD}{}{HEAD:#}", text.as_ref()));
     }
 
-    /// Prints a table: as wide as the terminal, without frames, so that it can be cut and searched.
+    /// Prints a table without frames, so that it can be cut and searched. In a pipe a row is a line, however long; on a
+    /// terminal that is too narrow the last column, the one with sentences, goes below its row.
     pub fn table(self, heads: &[&str], rows: Vec<Vec<String>>) {
         let mut table = Table::new();
         table
             .load_style(presets::NOTHING)
-            .set_content_arrangement(ContentArrangement::Dynamic);
-        if !io::stdout().is_terminal() {
-            // In a pipe a row is a line, however long.
-            table.set_content_arrangement(ContentArrangement::Disabled);
+            .set_content_arrangement(ContentArrangement::Disabled);
+        let width = io::stdout()
+            .is_terminal()
+            .then(|| table.width())
+            .flatten()
+            .map(usize::from);
+        let last = heads.len().saturating_sub(1);
+        let before: usize = (0..last)
+            .map(|column| {
+                let cells = rows.iter().filter_map(|row| row.get(column));
+                let widest = cells
+                    .map(|cell| cell.chars().count())
+                    .max()
+                    .unwrap_or_default();
+                widest.max(heads[column].chars().count()) + 2
+            })
+            .sum();
+        let below = width.is_some_and(|width| width < before + SENTENCE_WIDTH_MIN);
+        if width.is_some() && !below {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
         }
-        table.set_header(heads.iter().map(|head| head.to_uppercase()));
-        for row in rows {
-            table.add_row(row.iter().map(|cell| clean(cell)));
+        let shown = if below { last } else { heads.len() };
+        table.set_header(heads[..shown].iter().map(|head| head.to_uppercase()));
+        for row in &rows {
+            table.add_row(row.iter().take(shown).map(|cell| clean(cell)));
         }
-        for line in table.to_string().lines() {
+        let text = table.to_string();
+        let mut lines = text.lines();
+        if below {
+            self.line(lines.next().unwrap_or_default().trim_end());
+        }
+        for (at, line) in lines.enumerate() {
             self.line(line.trim_end());
+            if below && let Some(sentence) = rows.get(at).and_then(|row| row.get(last)) {
+                self.said(format!("     {sentence}"));
+            }
         }
     }
 
@@ -94,6 +123,18 @@ fn ignore_broken_pipe(written: io::Result<()>) {
     {
         // The reader has what it wanted, for example `vigil status | head`.
         std::process::exit(i32::from(crate::failure::EXIT_DONE));
+    }
+}
+
+/// A result that cannot be written is no result: a full disk must not look like a success.
+fn must_be_written(written: io::Result<()>) {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let mut err = anstream::stderr().lock();
+            let _ = writeln!(err, "error: failed to write to standard output: {error}");
+            std::process::exit(i32::from(crate::failure::EXIT_FAILED));
+        }
+        written => ignore_broken_pipe(written),
     }
 }
 

@@ -186,8 +186,11 @@ fn source_findings(setup: &Setup) -> Result<Vec<Finding>, crate::failure::Failur
                 "set its home in the configuration, or VIGILANTE_HOME",
             ),
         });
-        for (label, place) in configured.source.locations() {
-            findings.push(good(&what, format!("{label}: {place}")));
+        // Where a source is not there, its places are not either.
+        if findings.last().is_some_and(|finding| finding.ok) {
+            for (label, place) in configured.source.locations() {
+                findings.push(good(&what, format!("{label}: {place}")));
+            }
         }
     }
     Ok(findings)

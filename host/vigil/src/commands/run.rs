@@ -20,6 +20,12 @@ const PASSES_PER_PRUNE: u64 = 60;
 /// Runs the command.
 pub(crate) async fn run(args: &RunArgs, mut setup: Setup, ui: Ui) -> Outcome {
     if let Some(interval) = args.interval {
+        if interval < crate::config::INTERVAL_MIN {
+            return Err(
+                Failure::request(format!("--interval {interval} is under 5 s"))
+                    .hint("GitHub asks for no more than it can answer: use 30s or more"),
+            );
+        }
         setup.config.run.interval = interval;
     }
     let (_engine, chain) = setup.chain(&args.chain.policies)?;
@@ -77,12 +83,21 @@ async fn daemon(reconciler: &mut Reconciler, setup: &Setup, ui: Ui) -> Outcome {
     let interval = setup.config.run.interval.0;
     tracing::info!(interval = %humantime::format_duration(interval), sources = reconciler.sources.len(), "watching");
     let mut how = How::once();
+    let mut trouble = None;
     for number in 0_u64.. {
         let started = setup.world.now();
         // A signal lets the pass end: nothing is left half done, and recovery has nothing to do.
         match reconciler.pass(&how).await {
             Ok(passed) => {
                 log(&passed, setup.world.now());
+                // Told when it changes, and by every daemon that starts into it: an alert is raised only once.
+                if passed.trouble != trouble {
+                    trouble.clone_from(&passed.trouble);
+                    match &trouble {
+                        Some(why) => tracing::warn!(why, "GitHub could not be asked"),
+                        None => tracing::info!("GitHub answers again"),
+                    }
+                }
                 if ui.json {
                     ui.document(&passed.report(false, setup.world.now()))?;
                 }

@@ -16,9 +16,8 @@ use crate::wiring::Setup;
 
 /// Runs the command.
 pub(crate) fn run(args: &UndoArgs, setup: &Setup, ui: Ui) -> Outcome {
-    let id: TransitionId = args.transition.parse().map_err(|error| {
+    let id: TransitionId = args.transition.parse().map_err(|_| {
         Failure::request(format!("{} is no transition", args.transition))
-            .because(error)
             .hint("`vigil history` lists them, for example t42")
     })?;
     let mut store = setup.store()?;

@@ -236,7 +236,8 @@ impl Home {
             fs::copy(sleep, &agent).context("failed to copy sleep")?;
         }
         Command::new(&agent)
-            .arg("600")
+            // Long enough for a demo or a test; one that outlives a killed parent ends soon by itself.
+            .arg("180")
             .current_dir(worktree)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
