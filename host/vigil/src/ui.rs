@@ -90,15 +90,22 @@ impl Ui {
         }
         let text = table.to_string();
         let mut lines = text.lines();
+        // One write for all rows: a thousand of them are printed while a person waits.
+        let mut printed = String::with_capacity(text.len());
         if below {
-            self.line(lines.next().unwrap_or_default().trim_end());
+            printed.push_str(lines.next().unwrap_or_default().trim_end());
+            printed.push('\n');
         }
         for (at, line) in lines.enumerate() {
-            self.line(line.trim_end());
+            printed.push_str(line.trim_end());
+            printed.push('\n');
             if below && let Some(sentence) = rows.get(at).and_then(|row| row.get(last)) {
-                self.said(format!("     {sentence}"));
+                printed.push_str("     ");
+                printed.push_str(&clean(sentence));
+                printed.push('\n');
             }
         }
+        self.line(printed.trim_end_matches('\n'));
     }
 
     /// Prints a remark for people on standard error; nothing while results go out as JSON to a pipe.
