@@ -93,9 +93,6 @@ pub(crate) fn run(args: &UndoArgs, setup: &Setup, ui: Ui) -> Outcome {
     store
         .settle(undo, &settled, world.now())
         .map_err(memory::failed)?;
-    if failure.is_none() {
-        store.mark_undone(id, undo).map_err(memory::failed)?;
-    }
     store.release(&holder).map_err(memory::failed)?;
     if let Some(detail) = failure {
         return Err(Failure::world(format!("failed to undo {id}: {detail}")));

@@ -152,13 +152,14 @@ impl World for Watched {
 }
 
 fn propose_batch(batch: &mut Batch, world: &dyn World) {
-    let at: Vec<usize> = (0..batch.entries.len())
-        .filter(|&index| batch.entries[index].outcome == Outcome::WouldTransition)
-        .collect();
-    let changes: Vec<Change<'_>> = at
+    // As in `commit_batch`: one list, so that changes and entries cannot slip against each other.
+    let (at, changes): (Vec<usize>, Vec<Change<'_>>) = batch
+        .entries
         .iter()
-        .filter_map(|&index| change(&batch.entries[index], batch.context.now))
-        .collect();
+        .enumerate()
+        .filter(|(_, entry)| entry.outcome == Outcome::WouldTransition)
+        .filter_map(|(index, entry)| Some((index, change(entry, batch.context.now)?)))
+        .unzip();
     let proposed = batch.configured.source.propose(&changes, world);
     for (index, proposed) in at.into_iter().zip(proposed) {
         let entry = &mut batch.entries[index];
