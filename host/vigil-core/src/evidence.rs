@@ -29,15 +29,41 @@ impl Evidence {
     pub fn gaps(&self) -> Vec<(&str, &Gap)> {
         let liveness = &self.session.liveness;
         let pull_request = self.pull_request.found();
+        let issue = self.issue.found();
         let named = [
             ("issue", self.issue.gap()),
+            ("assignees", issue.and_then(|issue| issue.assignees.gap())),
+            (
+                "issue-history",
+                issue.and_then(|issue| issue.closer.gap().or(issue.reopened.gap())),
+            ),
+            (
+                "closing-references",
+                issue
+                    .and_then(|issue| issue.closed_by.gap())
+                    .or(pull_request.and_then(|pr| pr.closes.gap())),
+            ),
             ("pull-request", self.pull_request.gap()),
             (
                 "mergeability",
                 pull_request.and_then(|pr| pr.mergeability.gap()),
             ),
             ("reviews", pull_request.and_then(|pr| pr.review.gap())),
+            (
+                "review-list",
+                pull_request.and_then(|pr| pr.review_list.gap()),
+            ),
             ("checks", pull_request.and_then(|pr| pr.checks.gap())),
+            (
+                "check-list",
+                pull_request.and_then(|pr| pr.check_list.gap()),
+            ),
+            ("runs", pull_request.and_then(|pr| pr.runs.gap())),
+            ("merge-queue", pull_request.and_then(|pr| pr.queue.gap())),
+            (
+                "auto-merge",
+                pull_request.and_then(|pr| pr.auto_merge.gap()),
+            ),
             ("beyond-head", self.beyond_head.gap()),
             ("agent", liveness.agent.gap()),
             ("supervisor", liveness.supervisor.gap()),

@@ -82,6 +82,10 @@ pub(crate) fn issue(
             .map(|label| label.name)
             .collect(),
         closed,
+        assignees: Fact::NotAsked,
+        closer: Fact::NotAsked,
+        reopened: Fact::NotAsked,
+        closed_by: Fact::NotAsked,
         observed,
     })
 }
@@ -133,6 +137,7 @@ pub(crate) fn pull_request(
             number: raw.number,
             state,
             draft: raw.is_draft,
+            created: timestamp("createdAt", &raw.created_at)?,
             merged,
             closed,
             url: raw.url,
@@ -146,6 +151,13 @@ pub(crate) fn pull_request(
             },
             review: asked(parts.reviews, &|| review(value, observed)),
             checks: asked(parts.checks, &|| checks(value, observed)),
+            review_list: Fact::NotAsked,
+            check_list: Fact::NotAsked,
+            runs: Fact::NotAsked,
+            queue: Fact::NotAsked,
+            auto_merge: Fact::NotAsked,
+            closes: Fact::NotAsked,
+            parts_observed: observed,
             observed,
         },
     })
@@ -170,6 +182,7 @@ fn mergeability(value: &Value, open: bool, observed: Timestamp) -> Result<Fact<M
     Ok(Fact::Found(Mergeability {
         mergeable,
         merge_state: words::dashed(&raw.merge_state_status),
+        observed,
     }))
 }
 

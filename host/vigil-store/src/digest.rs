@@ -5,7 +5,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 use vigil_core::evidence::Evidence;
 use vigil_core::fact::{Fact, Gap, Sighting};
-use vigil_core::forge::{Issue, PullRequest};
+use vigil_core::forge::{Issue, PullRequest, Reference, Review};
 use vigil_core::session::{Liveness, Process, Revision, Session, Times};
 use vigil_core::time::Timestamp;
 
@@ -27,7 +27,7 @@ impl fmt::Display for EvidenceDigest {
 ///   stays: a session with a heartbeat is not one without;
 /// - a gap's text, in which systems put delays and request numbers. Its kind stays;
 /// - the record's revision, which moves with the heartbeat inside it;
-/// - the order of labels, siblings, field gaps and extras, which means nothing.
+/// - the order of labels, siblings, field gaps, extras and of what the forge lists, which means nothing.
 ///
 /// All else counts, a pid among it: another process is another fact. The digest is the SHA-256 of the JSON of what is
 /// left. A build that adds a field to the evidence gives other digests, so each session gets one new journal row.
@@ -133,10 +133,18 @@ fn strip_issue(issue: &mut Issue) {
         reason: _,
         labels,
         closed,
+        assignees,
+        closer,
+        reopened,
+        closed_by,
         observed,
     } = issue;
     labels.sort();
     maybe(closed);
+    fact(assignees, |logins| logins.sort());
+    fact(closer, |_| ());
+    fact(reopened, |_| ());
+    fact(closed_by, sort_references);
     *observed = Timestamp::default();
 }
 
@@ -145,6 +153,7 @@ fn strip_pull_request(pull_request: &mut PullRequest) {
         number: _,
         state: _,
         draft: _,
+        created,
         merged,
         closed,
         url: _,
@@ -154,15 +163,44 @@ fn strip_pull_request(pull_request: &mut PullRequest) {
         head_owner: _,
         mergeability,
         review,
+        review_list,
         checks,
+        check_list,
+        runs,
+        queue,
+        auto_merge,
+        closes,
+        parts_observed,
         observed,
     } = pull_request;
+    for at in [created, parts_observed, observed] {
+        *at = Timestamp::default();
+    }
     maybe(merged);
     maybe(closed);
-    fact(mergeability, |_| ());
+    fact(mergeability, |merge| merge.observed = Timestamp::default());
     fact(review, |_| ());
+    fact(review_list, |reviews| {
+        for review in reviews.iter_mut() {
+            maybe(&mut review.submitted);
+        }
+        let login = |review: &Review| review.author.as_ref().map(|author| author.login.clone());
+        reviews.sort_by_key(login);
+    });
     fact(checks, |_| ());
-    *observed = Timestamp::default();
+    fact(check_list, |checks| {
+        checks.sort_by(|one, other| (&one.name, &one.outcome).cmp(&(&other.name, &other.outcome)));
+    });
+    fact(runs, |runs| {
+        runs.sort_by(|one, other| (&one.name, &one.event).cmp(&(&other.name, &other.event)));
+    });
+    fact(queue, |_| ());
+    fact(auto_merge, |_| ());
+    fact(closes, sort_references);
+}
+
+fn sort_references(references: &mut Vec<Reference>) {
+    references.sort_by(|one, other| (&one.repo, one.number).cmp(&(&other.repo, other.number)));
 }
 
 fn fact<T>(fact: &mut Fact<T>, strip: impl FnOnce(&mut T)) {

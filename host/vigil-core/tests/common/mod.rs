@@ -96,6 +96,10 @@ pub fn issue(open: bool) -> Fact<Issue> {
         reason: (!open).then(|| "completed".into()),
         labels: Vec::new(),
         closed: (!open).then(|| ago(90)),
+        assignees: Fact::NotAsked,
+        closer: Fact::NotAsked,
+        reopened: Fact::NotAsked,
+        closed_by: Fact::NotAsked,
         observed: NOW,
     })
 }
@@ -106,6 +110,7 @@ pub fn pull(state: PullRequestState) -> Fact<PullRequest> {
         number: 319,
         state,
         draft: false,
+        created: Timestamp(0),
         merged: ended.filter(|_| state == PullRequestState::Merged),
         closed: ended,
         url: "https://forge.test/o/r/pull/319".into(),
@@ -116,6 +121,13 @@ pub fn pull(state: PullRequestState) -> Fact<PullRequest> {
         mergeability: Fact::NotAsked,
         review: Fact::NotAsked,
         checks: Fact::NotAsked,
+        review_list: Fact::NotAsked,
+        check_list: Fact::NotAsked,
+        runs: Fact::NotAsked,
+        queue: Fact::NotAsked,
+        auto_merge: Fact::NotAsked,
+        closes: Fact::NotAsked,
+        parts_observed: NOW,
         observed: NOW,
     })
 }

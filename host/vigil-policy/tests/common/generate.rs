@@ -185,6 +185,10 @@ fn issue() -> impl Strategy<Value = Issue> {
             reason,
             labels,
             closed,
+            assignees: Fact::NotAsked,
+            closer: Fact::NotAsked,
+            reopened: Fact::NotAsked,
+            closed_by: Fact::NotAsked,
             observed: NOW,
         })
 }
@@ -198,6 +202,7 @@ fn pull_request() -> impl Strategy<Value = PullRequest> {
     let merge = (any::<bool>(), "clean|dirty").prop_map(|(mergeable, merge_state)| Mergeability {
         mergeable,
         merge_state,
+        observed: NOW,
     });
     (
         1_u64..500,
@@ -222,6 +227,7 @@ fn pull_request() -> impl Strategy<Value = PullRequest> {
                     number,
                     state,
                     draft,
+                    created: Timestamp(0),
                     merged,
                     closed,
                     url: format!("https://github.com/acme/shop/pull/{number}"),
@@ -232,6 +238,13 @@ fn pull_request() -> impl Strategy<Value = PullRequest> {
                     mergeability,
                     review,
                     checks,
+                    review_list: Fact::NotAsked,
+                    check_list: Fact::NotAsked,
+                    runs: Fact::NotAsked,
+                    queue: Fact::NotAsked,
+                    auto_merge: Fact::NotAsked,
+                    closes: Fact::NotAsked,
+                    parts_observed: NOW,
                     observed: NOW,
                 }
             },

@@ -60,6 +60,10 @@ pub(crate) fn issue(number: u64, open: bool) -> Fact<Issue> {
         reason: (!open).then(|| "completed".to_owned()),
         labels: Vec::new(),
         closed: (!open).then_some(NOW.before(Duration::from_secs(3600))),
+        assignees: Fact::NotAsked,
+        closer: Fact::NotAsked,
+        reopened: Fact::NotAsked,
+        closed_by: Fact::NotAsked,
         observed: NOW,
     })
 }
@@ -71,6 +75,7 @@ pub(crate) fn pull_request(state: PullRequestState) -> PullRequest {
         number: 319,
         state,
         draft: false,
+        created: Timestamp(0),
         merged: (state == PullRequestState::Merged).then_some(ended),
         closed: (state != PullRequestState::Open).then_some(ended),
         url: "https://github.com/owner/repo/pull/319".to_owned(),
@@ -81,6 +86,13 @@ pub(crate) fn pull_request(state: PullRequestState) -> PullRequest {
         mergeability: Fact::NotAsked,
         review: Fact::NotAsked,
         checks: Fact::NotAsked,
+        review_list: Fact::NotAsked,
+        check_list: Fact::NotAsked,
+        runs: Fact::NotAsked,
+        queue: Fact::NotAsked,
+        auto_merge: Fact::NotAsked,
+        closes: Fact::NotAsked,
+        parts_observed: NOW,
         observed: NOW,
     }
 }

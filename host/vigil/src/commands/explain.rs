@@ -269,6 +269,10 @@ fn issue(evidence: &Evidence, open: bool) -> Issue {
         } else {
             Some(signs::last_sign(&evidence.session).unwrap_or_default())
         },
+        assignees: Fact::NotAsked,
+        closer: Fact::NotAsked,
+        reopened: Fact::NotAsked,
+        closed_by: Fact::NotAsked,
         observed: before.map(|issue| issue.observed).unwrap_or_default(),
     }
 }
@@ -282,6 +286,7 @@ fn pull_request(evidence: &Evidence, state: PullRequestState) -> PullRequest {
             number: evidence.session.pull_request.unwrap_or(1),
             state,
             draft: false,
+            created: evidence.session.times.started.unwrap_or_default(),
             merged: None,
             closed: None,
             url: String::new(),
@@ -292,6 +297,13 @@ fn pull_request(evidence: &Evidence, state: PullRequestState) -> PullRequest {
             mergeability: Fact::NotAsked,
             review: Fact::NotAsked,
             checks: Fact::NotAsked,
+            review_list: Fact::NotAsked,
+            check_list: Fact::NotAsked,
+            runs: Fact::NotAsked,
+            queue: Fact::NotAsked,
+            auto_merge: Fact::NotAsked,
+            closes: Fact::NotAsked,
+            parts_observed: ended.unwrap_or_default(),
             observed: ended.unwrap_or_default(),
         },
     };
