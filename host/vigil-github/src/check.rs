@@ -10,7 +10,7 @@ use crate::github::{Clock, GitHub};
 use crate::limits::{self, Meter};
 use crate::reply::Trouble;
 use crate::tokens::Token;
-use crate::transport::Failure;
+use crate::transport::{Failure, Wire};
 
 /// GitHub, the token and the clock, as one free request shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,17 +33,16 @@ impl GitHub {
     /// The same troubles that asking can have; nothing is sent again after any of them.
     pub async fn check(&self, now: Timestamp, deadline: Duration) -> Result<Check, Trouble> {
         let clock = Clock::new(now, deadline);
-        let looked = tokio::time::timeout_at(clock.deadline, self.tokens.token()).await;
+        let account = self.tokens.account("");
+        let looked = tokio::time::timeout_at(clock.deadline, self.tokens.token(&account)).await;
         let token = match looked {
-            Ok(token) => token.map_err(|none| Trouble::NoToken {
-                detail: none.to_string(),
-                hint: none.hint(),
-            })?,
+            Ok(token) => token?,
             Err(_) => return Err(timed_out()),
         };
         match self.rate_limit(&token, clock).await {
             Err(Trouble::TokenRejected { origin }) => {
-                let again = tokio::time::timeout_at(clock.deadline, self.tokens.refresh()).await;
+                let again = self.tokens.refresh(&account);
+                let again = tokio::time::timeout_at(clock.deadline, again).await;
                 match again {
                     Ok(Ok(other)) if other.differs_from(&token) => {
                         self.rate_limit(&other, clock).await
@@ -62,7 +61,8 @@ impl GitHub {
         let uri: Uri = format!("{}/rate_limit", self.rest)
             .parse()
             .map_err(|_| unreachable("the address of GitHub's REST API is none".to_owned()))?;
-        let answer = match self.transport.send(&uri, token, None, clock.deadline).await {
+        let wire = Wire::get();
+        let answer = match self.transport.send(&uri, token, wire, clock.deadline).await {
             Ok(answer) => answer,
             Err(Failure::TimedOut) => return Err(timed_out()),
             Err(Failure::NoConnection(cause) | Failure::Broken(cause)) => {

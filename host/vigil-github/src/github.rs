@@ -17,7 +17,7 @@ use crate::query::Query;
 use crate::reply::Reply;
 use crate::settings::{Settings, SettingsError};
 use crate::tokens::{Token, Tokens};
-use crate::transport::{BODY_BYTES_MAX, Failure, Transport};
+use crate::transport::{BODY_BYTES_MAX, Failure, Transport, Wire};
 
 /// The longest silence after refusals that name no time, however many there were in a row.
 const SILENCE_GROWN_MAX: Duration = Duration::from_secs(60 * 60);
@@ -159,7 +159,7 @@ impl GitHub {
         let until = clock.deadline.min(Instant::now() + self.request_timeout);
         let answer = match self
             .transport
-            .send(&self.graphql, token, Some(&body), until)
+            .send(&self.graphql, token, Wire::post(&body), until)
             .await
         {
             Ok(answer) => answer,

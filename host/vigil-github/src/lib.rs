@@ -33,4 +33,4 @@ pub use plan::{Question, Repo, Target, plan};
 pub use query::{Query, points};
 pub use reply::{Reply, Trouble, Usage};
 pub use settings::{BATCH, REQUEST_TIMEOUT, Settings, SettingsError, graphql_url};
-pub use tokens::{NoToken, Token, TokenChain, TokenOrigin, Tokens};
+pub use tokens::{Account, Fingerprint, NoToken, Token, TokenChain, TokenOrigin, Tokens};

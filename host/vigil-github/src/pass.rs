@@ -13,7 +13,7 @@ use crate::learn::{Answered, Finding};
 use crate::plan::{Question, Target, groups, issue_target, pull_request_target};
 use crate::query::{Query, points};
 use crate::reply::{Reply, Trouble, Usage};
-use crate::tokens::Token;
+use crate::tokens::{Account, Token};
 
 /// Unanswered queries in a row after which the call gives up. Taking 25 sessions apart down to the question that GitHub
 /// cannot answer takes up to seven, and its neighbours may be as bad; beyond that it is no single session's fault.
@@ -36,6 +36,8 @@ const PAGES_FURTHER_MAX: usize = 5;
 pub(crate) struct Pass<'a> {
     github: &'a GitHub,
     asks: &'a [Ask],
+    /// Who asks.
+    account: Account,
     clock: Clock,
     not_before: Option<Timestamp>,
     /// Queries to send first: halves, pages, and what got lost.
@@ -70,6 +72,7 @@ impl<'a> Pass<'a> {
         Pass {
             github,
             asks,
+            account: github.tokens.account(asks.first().map_or("", owner)),
             clock,
             not_before,
             next: VecDeque::new(),
@@ -204,18 +207,13 @@ impl<'a> Pass<'a> {
 
     /// The token to begin with.
     async fn token(&self) -> Result<Token, Box<Stop>> {
-        match tokio::time::timeout_at(self.clock.deadline, self.github.tokens.token()).await {
+        let looked = self.github.tokens.token(&self.account);
+        match tokio::time::timeout_at(self.clock.deadline, looked).await {
             Err(_) => Err(out_of_time()),
             Ok(Ok(token)) => Ok(token),
             Ok(Err(none)) => Err(Box::new(Stop {
-                gap: Gap::new(
-                    GapKind::Unauthenticated,
-                    format!("{none}; hint: {}", none.hint()),
-                ),
-                trouble: Trouble::NoToken {
-                    detail: none.to_string(),
-                    hint: none.hint(),
-                },
+                gap: none.gap(),
+                trouble: none.into(),
             })),
         }
     }
@@ -224,8 +222,8 @@ impl<'a> Pass<'a> {
     async fn other_token(&mut self, rejected: &Token) -> Result<Token, Box<Stop>> {
         if !self.refreshed {
             self.refreshed = true;
-            let looked =
-                tokio::time::timeout_at(self.clock.deadline, self.github.tokens.refresh()).await;
+            let looked = self.github.tokens.refresh(&self.account);
+            let looked = tokio::time::timeout_at(self.clock.deadline, looked).await;
             // The same one would be rejected again, and rejections are counted at GitHub's end.
             if let Ok(Ok(token)) = looked
                 && token.differs_from(rejected)
@@ -381,6 +379,21 @@ impl<'a> Pass<'a> {
             }
         }
     }
+}
+
+/// Who owns the repository that `ask` is about; empty: nothing is asked.
+fn owner(ask: &Ask) -> &str {
+    let issue = ask.lookup.issue.as_ref().ok();
+    let pull = ask.lookup.pull_request.as_ref().ok();
+    let repo = issue.map(|issue| issue.repo.as_str()).or_else(|| {
+        pull.map(|pull| match pull {
+            PullRequestRef::Number { repo, .. } | PullRequestRef::Branch { repo, .. } => {
+                repo.as_str()
+            }
+        })
+    });
+    repo.and_then(|repo| repo.split('/').next())
+        .unwrap_or_default()
 }
 
 /// Why no further query is sent in this call.

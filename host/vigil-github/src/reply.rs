@@ -40,7 +40,7 @@ pub enum Trouble {
         /// Where one was looked for.
         detail: String,
         /// What to do about it, as a command.
-        hint: &'static str,
+        hint: String,
     },
     /// GitHub does not take the token, also after it was read again.
     TokenRejected {
@@ -81,7 +81,7 @@ impl Trouble {
     /// What a person can do about it, as a command.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Trouble::NoToken { hint, .. } => Some((*hint).to_owned()),
+            Trouble::NoToken { hint, .. } => Some(hint.clone()),
             Trouble::TokenRejected { origin } => Some(format!(
                 "put a valid token into {origin}, or run gh auth login"
             )),

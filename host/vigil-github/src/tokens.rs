@@ -8,9 +8,14 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::sync::Mutex;
+use vigil_core::{Gap, GapKind, Timestamp};
+
+use crate::reply::Trouble;
 
 /// How long `gh auth token` may take. It reads a file or asks a keyring; a keyring that waits for a password must not
 /// hold up a pass.
@@ -19,13 +24,44 @@ pub const GH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than any token that GitHub gives, App installation tokens with 520 characters among them. In bytes.
 const TOKEN_BYTES_MAX: u64 = 4096;
 
-/// Where a [`GitHub`](crate::GitHub) gets its token.
+/// The stable name of an account: whose limits a request counts against, and under which they are remembered over
+/// restarts. Holds no secret.
+///
+/// `default` for the usual places, the owner's name for a token that is configured for owners, `app 123 at acme` for an
+/// App's installation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Account(pub String);
+
+impl Account {
+    /// The account that asks about owners for whom nothing else is configured.
+    pub fn usual() -> Self {
+        Account("default".to_owned())
+    }
+
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a [`GitHub`](crate::GitHub) gets its tokens.
 pub trait Tokens: Send + Sync {
-    /// The token to use now, without looking again when one is held already.
-    fn token(&self) -> Found<'_>;
+    /// The account that asks about repositories of `owner`, who is compared without case. Pure and immediate: nothing
+    /// is looked for, and the same owner always has the same account.
+    fn account(&self, owner: &str) -> Account;
+
+    /// The token of `account` to use now, without looking again when one is held that has not run out.
+    fn token<'a>(&'a self, account: &'a Account) -> Found<'a>;
 
     /// Looks again, after GitHub rejected what [`Tokens::token`] gave.
-    fn refresh(&self) -> Found<'_>;
+    fn refresh<'a>(&'a self, account: &'a Account) -> Found<'a>;
 }
 
 /// A token that is being looked for.
@@ -38,31 +74,104 @@ pub struct Token {
     pub secret: SecretString,
     /// For people: `GH_TOKEN`, a path, or `gh auth token`.
     pub origin: String,
+    /// Tells it apart from other tokens without giving it away.
+    pub fingerprint: Fingerprint,
 }
 
 impl Token {
-    fn same_as(&self, other: &Token) -> bool {
-        self.secret.expose_secret() == other.secret.expose_secret()
+    /// A token with its fingerprint.
+    pub fn new(secret: SecretString, origin: impl Into<String>) -> Self {
+        Token {
+            fingerprint: Fingerprint::of(&secret),
+            secret,
+            origin: origin.into(),
+        }
     }
 
     /// Whether GitHub would see any difference.
     pub(crate) fn differs_from(&self, other: &Token) -> bool {
-        !self.same_as(other)
+        self.secret.expose_secret() != other.secret.expose_secret()
     }
 }
 
-/// There is no token.
+/// The first 8 bytes of SHA-256 over a domain prefix and the token, in hex: tells tokens apart beside stored ETags, which
+/// belong to the token that they were given to, and reveals nothing usable: every token of GitHub's has far more than 64
+/// random bits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(pub String);
+
+impl Fingerprint {
+    /// The fingerprint of `secret`.
+    pub fn of(secret: &SecretString) -> Self {
+        let mut hash = Sha256::new();
+        // Another program's hash of the same token says nothing about ours.
+        hash.update(b"vigil token fingerprint 1\0");
+        hash.update(secret.expose_secret().as_bytes());
+        Fingerprint(hex::encode(&hash.finalize()[..8]))
+    }
+}
+
+/// There is no token to be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no token for GitHub: {}", tried.join("; "))]
-pub struct NoToken {
-    /// What was tried, and how each ended.
-    pub tried: Vec<String>,
+pub enum NoToken {
+    /// No place has one.
+    #[error("there is no token for GitHub: {}", tried.join("; "))]
+    Missing {
+        /// What was tried, and how each ended.
+        tried: Vec<String>,
+        /// What a person can do about it.
+        hint: String,
+    },
+    /// GitHub gives none, and will not before a person changes something.
+    #[error("{detail}")]
+    Refused {
+        /// Who asked for what, and what GitHub said.
+        detail: String,
+        /// What a person can do about it.
+        hint: String,
+    },
+    /// GitHub could not be asked for one: it may work later.
+    #[error("{}", gap.detail)]
+    Unanswered {
+        /// How it failed.
+        gap: Gap,
+    },
+    /// GitHub said to stop when it was asked for one.
+    #[error("{detail}")]
+    Limited {
+        /// When one may ask again.
+        until: Timestamp,
+        /// What it said.
+        detail: String,
+    },
 }
 
 impl NoToken {
-    /// What a person can do about it.
-    pub fn hint(&self) -> &'static str {
-        "set GH_TOKEN, or run gh auth login"
+    /// What every fact is that was to be asked for with this token.
+    pub fn gap(&self) -> Gap {
+        match self {
+            NoToken::Missing { hint, .. } | NoToken::Refused { hint, .. } => {
+                Gap::new(GapKind::Unauthenticated, format!("{self}; hint: {hint}"))
+            }
+            NoToken::Unanswered { gap } => gap.clone(),
+            NoToken::Limited { detail, .. } => Gap::new(GapKind::RateLimited, detail.clone()),
+        }
+    }
+}
+
+impl From<NoToken> for Trouble {
+    fn from(none: NoToken) -> Self {
+        match none {
+            NoToken::Missing { ref hint, .. } | NoToken::Refused { ref hint, .. } => {
+                Trouble::NoToken {
+                    detail: none.to_string(),
+                    hint: hint.clone(),
+                }
+            }
+            NoToken::Unanswered { gap } => Trouble::Unanswered { gap },
+            NoToken::Limited { until, detail } => Trouble::Limited { until, detail },
+        }
     }
 }
 
@@ -170,10 +279,7 @@ impl TokenChain {
         for origin in &self.origins {
             match origin.read().await {
                 Ok(secret) => {
-                    return Ok(Token {
-                        secret,
-                        origin: origin.name(),
-                    });
+                    return Ok(Token::new(secret, origin.name()));
                 }
                 Err(miss) => {
                     tried.push(format!("{} {}", origin.name(), miss.how));
@@ -183,12 +289,19 @@ impl TokenChain {
                 }
             }
         }
-        Err(NoToken { tried })
+        Err(NoToken::Missing {
+            tried,
+            hint: "set GH_TOKEN, or run gh auth login".to_owned(),
+        })
     }
 }
 
 impl Tokens for TokenChain {
-    fn token(&self) -> Found<'_> {
+    fn account(&self, _owner: &str) -> Account {
+        Account::usual()
+    }
+
+    fn token<'a>(&'a self, _account: &'a Account) -> Found<'a> {
         Box::pin(async {
             let mut held = self.held.lock().await;
             if let Some(token) = &*held {
@@ -200,7 +313,7 @@ impl Tokens for TokenChain {
         })
     }
 
-    fn refresh(&self) -> Found<'_> {
+    fn refresh<'a>(&'a self, _account: &'a Account) -> Found<'a> {
         Box::pin(async {
             let mut held = self.held.lock().await;
             let looked = self.look().await;

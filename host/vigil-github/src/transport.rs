@@ -8,7 +8,7 @@ use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
-use http::header::{ACCEPT, AUTHORIZATION, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, IF_NONE_MATCH, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_util::client::legacy::Client;
@@ -28,6 +28,30 @@ pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How long making a connection may take; the time for the whole request goes on meanwhile.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a request carries beside its address and its token.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wire<'a> {
+    /// Makes it a POST.
+    pub(crate) body: Option<&'a Value>,
+    /// The ETag of an earlier answer to the same token; an answer that still fits it is a 304 without a body.
+    pub(crate) if_none_match: Option<&'a str>,
+}
+
+impl<'a> Wire<'a> {
+    /// A GET.
+    pub(crate) fn get() -> Self {
+        Wire::default()
+    }
+
+    /// A POST.
+    pub(crate) fn post(body: &'a Value) -> Self {
+        Wire {
+            body: Some(body),
+            if_none_match: None,
+        }
+    }
+}
 
 /// An answer, whatever its status.
 pub(crate) struct Answer {
@@ -67,26 +91,21 @@ impl Transport {
         }
     }
 
-    /// Sends one request, and waits for its answer until `deadline`. `body` makes it a POST.
+    /// Sends one request, and waits for its answer until `deadline`.
     pub(crate) async fn send(
         &self,
         uri: &Uri,
         token: &Token,
-        body: Option<&Value>,
+        wire: Wire<'_>,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        match tokio::time::timeout_at(deadline, self.exchange(uri, token, body)).await {
+        match tokio::time::timeout_at(deadline, self.exchange(uri, token, wire)).await {
             Ok(answer) => answer,
             Err(_) => Err(Failure::TimedOut),
         }
     }
 
-    async fn exchange(
-        &self,
-        uri: &Uri,
-        token: &Token,
-        body: Option<&Value>,
-    ) -> Result<Answer, Failure> {
+    async fn exchange(&self, uri: &Uri, token: &Token, wire: Wire<'_>) -> Result<Answer, Failure> {
         let client = self
             .client
             .get_or_try_init(|| async { connect(self.tls) })
@@ -95,8 +114,8 @@ impl Transport {
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.secret.expose_secret()))
             .map_err(|_| Failure::NoConnection("the token does not fit a header".to_owned()))?;
         bearer.set_sensitive(true);
-        let request = Request::builder()
-            .method(match body {
+        let mut request = Request::builder()
+            .method(match wire.body {
                 Some(_) => Method::POST,
                 None => Method::GET,
             })
@@ -104,8 +123,11 @@ impl Transport {
             .header(USER_AGENT, self.user_agent.clone())
             .header(ACCEPT, "application/vnd.github+json")
             .header(AUTHORIZATION, bearer);
+        if let Some(tag) = wire.if_none_match {
+            request = request.header(IF_NONE_MATCH, tag);
+        }
         let request = client
-            .build_request(request, body)
+            .build_request(request, wire.body)
             .map_err(|error| Failure::NoConnection(words::short(&error.to_string())))?;
         let response = client.execute(request).await.map_err(failure)?;
         let (parts, stream) = response.into_parts();

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
-use vigil_github::{GitHub, TokenChain, TokenOrigin, Tokens, Trouble};
+use vigil_github::{
+    Account, Fingerprint, GitHub, NoToken, TokenChain, TokenOrigin, Tokens, Trouble,
+};
 use vigil_model::{Fault, Scope};
 
 use crate::support::*;
@@ -32,9 +34,10 @@ fn gh(program: impl Into<PathBuf>) -> TokenOrigin {
 
 /// The token and its origin, or what was tried.
 async fn found(origins: Vec<TokenOrigin>) -> Result<(String, String), Vec<String>> {
-    match TokenChain::new(origins).token().await {
+    match TokenChain::new(origins).token(&Account::usual()).await {
         Ok(token) => Ok((token.secret.expose_secret().to_owned(), token.origin)),
-        Err(none) => Err(none.tried),
+        Err(NoToken::Missing { tried, .. }) => Err(tried),
+        Err(other) => panic!("{other}"),
     }
 }
 
@@ -191,4 +194,12 @@ async fn a_token_that_was_renewed_is_read_again() {
     let reply = ask(&github, &asks).await;
     assert_eq!(kinds(&reply), ["unauthenticated"]);
     assert_eq!(reply.usage.requests, 2);
+}
+
+#[test]
+fn a_fingerprint_tells_tokens_apart_and_stays_the_same() {
+    let of = |text: &str| Fingerprint::of(&SecretString::from(text.to_owned())).0;
+    // Stored beside ETags: another value here means that every stored ETag is lost.
+    assert_eq!(of("ghp_one"), "20e15934a42887a2");
+    assert_ne!(of("ghp_one"), of("ghp_two"));
 }
