@@ -40,7 +40,8 @@ pub struct Pruned {
     pub transitions: usize,
     /// Evidences that nothing named any more.
     pub evidence: usize,
-    /// Cached facts, memos, looks, delivered notifications, carried-out intents, expired leases and limits.
+    /// Cached facts, what is remembered of the forge, memos, looks, delivered notifications, carried-out intents,
+    /// expired leases and limits.
     pub other: usize,
     /// Bytes in use afterwards.
     pub bytes: u64,
@@ -71,7 +72,7 @@ impl Store {
         let day_before = now.before(DISAGREEMENT_WINDOW);
         while self.forget_journal(ms(before), &mut pruned)? {}
         while self.forget_transitions(before.min(day_before), &mut pruned)? {}
-        pruned.other += self.forget_other(before, now)?;
+        pruned.other += self.forget_other(before, now.after(retention.max_age), now)?;
         while self.bytes()? > retention.max_bytes {
             let more = self.forget_journal(i64::MAX, &mut pruned)?
                 || self.forget_transitions(day_before, &mut pruned)?;
@@ -105,12 +106,20 @@ impl Store {
         Ok(gone.rows > 0)
     }
 
-    fn forget_other(&mut self, before: Timestamp, now: Timestamp) -> Result<usize> {
+    fn forget_other(
+        &mut self,
+        before: Timestamp,
+        far_ahead: Timestamp,
+        now: Timestamp,
+    ) -> Result<usize> {
         self.write("forget what is old", |db| {
             let old = |sql: &str, moment: Timestamp| one(db, sql, moment);
             let mut gone = 0;
             gone += old("DELETE FROM facts WHERE at < ?1", before)?;
             gone += old("DELETE FROM facts WHERE at > ?1", now.after(AHEAD))?;
+            gone += old("DELETE FROM forge WHERE at < ?1", before)?;
+            // Nearer ones are left to the adapter, which knows what an unknown age means for each of them.
+            gone += old("DELETE FROM forge WHERE at > ?1", far_ahead)?;
             gone += old("DELETE FROM memos WHERE at < ?1", before)?;
             gone += old("DELETE FROM schedule WHERE due < ?1", before)?;
             gone += old("DELETE FROM outbox WHERE delivered_at < ?1", before)?;

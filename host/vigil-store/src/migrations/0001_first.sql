@@ -96,6 +96,16 @@ CREATE TABLE facts (
     at    INTEGER NOT NULL                 -- when it was learned
 ) STRICT;
 
+-- What the forge's adapter remembers; opaque to the store. It is read whole when a pass begins, and written by key.
+CREATE TABLE forge (
+    host  TEXT NOT NULL,
+    repo  TEXT NOT NULL,                   -- owner/name in lower case; '': not about a repository
+    name  TEXT NOT NULL,
+    value TEXT NOT NULL,                   -- JSON
+    at    INTEGER NOT NULL,                -- when it was put there or confirmed last
+    PRIMARY KEY (host, repo, name)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE memos (
     source  TEXT NOT NULL,
     session TEXT NOT NULL,

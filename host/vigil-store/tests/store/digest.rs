@@ -33,10 +33,36 @@ fn full() -> Value {
     session["owner-effects"] =
         json!({"writable": ["blocked"], "discards": ["closed"], "discards-while-open": ["closed"]});
     full["issue"]["found"]["closed"] = json!(70);
-    full["pull-request"]["found"]["review"] = json!({"unknown": gap});
-    full["pull-request"]["found"]["checks"] = json!({"absent": sighting});
-    full["pull-request"]["found"]["mergeability"] =
-        json!({"found": {"mergeable": true, "merge-state": "clean"}});
+    let actor = json!({"login": "octo", "bot": false});
+    let references = json!({"found": [
+        {"repo": "o/r", "number": 5, "state": "open"},
+        {"repo": "o/r", "number": 6, "state": "closed"},
+    ]});
+    let issue = &mut full["issue"]["found"];
+    issue["assignees"] = json!({"found": ["a", "b"]});
+    issue["closer"] = json!({"found": actor});
+    issue["reopened"] = json!({"found": 2});
+    issue["closed-by"] = references.clone();
+    let pull_request = &mut full["pull-request"]["found"];
+    pull_request["review"] = json!({"unknown": gap});
+    pull_request["checks"] = json!({"absent": sighting});
+    pull_request["mergeability"] =
+        json!({"found": {"mergeable": true, "merge-state": "clean", "observed": 40}});
+    pull_request["review-list"] = json!({"found": [
+        {"author": actor, "state": "approved", "commit": "c1", "submitted": 60},
+        {"author": {"login": "robot", "bot": true}, "state": "dismissed", "commit": "c2", "submitted": 61},
+    ]});
+    pull_request["check-list"] = json!({"found": [
+        {"name": "build", "outcome": "failure"},
+        {"name": "test", "outcome": "pending"},
+    ]});
+    pull_request["runs"] = json!({"found": [
+        {"name": "ci", "event": "pull_request", "waits-for": "approval"},
+        {"name": "deploy", "event": "push", "waits-for": "deployment"},
+    ]});
+    pull_request["queue"] = json!({"found": {"position": 3, "state": "queued"}});
+    pull_request["auto-merge"] = json!({"found": {"method": "squash", "by": actor}});
+    pull_request["closes"] = references;
     full["siblings"] = json!([
         {"id": "o/r#1", "state": "running", "duplicate": false},
         {"id": "o/r#2", "state": "blocked", "duplicate": true},
@@ -96,7 +122,8 @@ fn is_time(path: &str, value: &Value) -> bool {
             "since",
         ]
         .contains(&last)
-            || ["closed", "merged", "observed", "revision"].contains(&last)
+            || ["closed", "created", "merged", "observed", "revision"].contains(&last)
+            || ["parts-observed", "submitted"].contains(&last)
             || path.ends_with("-written/found")
             || of_gap.iter().any(|end| path.ends_with(end)))
 }
@@ -112,7 +139,7 @@ fn each_field_counts_unless_it_is_a_time() {
         .filter(|path| is_time(path, full.pointer(path).unwrap()))
         .count();
     assert!(
-        paths.len() > 70 && times > 25,
+        paths.len() > 100 && times > 30,
         "{} fields, {times} times",
         paths.len()
     );
@@ -132,6 +159,12 @@ fn the_order_of_what_has_none_does_not_count() {
         "/session/gaps",
         "/siblings",
         "/issue/found/labels",
+        "/issue/found/assignees/found",
+        "/issue/found/closed-by/found",
+        "/pull-request/found/review-list/found",
+        "/pull-request/found/check-list/found",
+        "/pull-request/found/runs/found",
+        "/pull-request/found/closes/found",
     ] {
         let mut turned = full.clone();
         turned
@@ -174,6 +207,6 @@ fn a_digest_stays_the_same_over_builds() {
     let digest = evidence_digest(&serde_json::from_value(full()).unwrap()).to_string();
     assert_eq!(
         digest,
-        "46e154531b49cf5e08292ccd41d6d602ca27d4516c53f2362db18b7e3a44a3bf"
+        "4c7ba34cda59ea105632eb1bae1f1896deb59cbaf36666bd1f3d4fd5effa517a"
     );
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use vigil_core::session::Revision;
 use vigil_core::{State, Verdict};
-use vigil_store::{Mark, Memo, SCHEMA, Settled, Standing, Store};
+use vigil_store::{ForgeChange, ForgeRow, Mark, Memo, SCHEMA, Settled, Standing, Store};
 
 use crate::common::{T0, answers, at, evidence, folder, held, id, moved, open};
 
@@ -85,6 +85,16 @@ fn v1_opens_with_all_that_is_in_it() {
         store.facts(&["issue"]).unwrap()["issue"].json,
         "{\"open\":true}"
     );
+    let forge = store.forge_rows("github.com", None).unwrap();
+    assert_eq!(
+        forge,
+        [ForgeRow {
+            repo: "o/r".into(),
+            name: "issues".into(),
+            value: "{\"etag\":\"e\"}".into(),
+            at: at(20),
+        }]
+    );
     assert_eq!(
         store.memo(&id(299), "default").unwrap().as_deref(),
         Some("a memo")
@@ -132,6 +142,13 @@ fn write_the_fixture_of_the_present_schema() {
     store
         .put_facts(&[("issue", "{\"open\":true}", at(20))])
         .unwrap();
+    let remembered = ForgeChange {
+        repo: "o/r",
+        name: "issues",
+        value: Some("{\"etag\":\"e\"}"),
+        at: at(20),
+    };
+    store.put_forge_rows("github.com", &[remembered]).unwrap();
     let session = id(299);
     let memo = Memo {
         session: &session,

@@ -7,6 +7,7 @@ mod concurrency;
 mod crash;
 mod digest;
 mod fixture;
+mod forge;
 mod journal;
 mod leases;
 mod memory;
