@@ -16,7 +16,7 @@ use vigil_core::evidence::Evidence;
 use vigil_core::session::Revision;
 use vigil_core::verdict::PolicyAnswer;
 use vigil_core::{SessionId, Timestamp, Verdict};
-use vigil_store::{Entry, Look, NewTransition, Settled, Store, evidence_digest};
+use vigil_store::{Entry, ForgeChange, Look, NewTransition, Settled, Store, evidence_digest};
 
 #[path = "../tests/store/common.rs"]
 mod common;
@@ -166,6 +166,65 @@ fn memory(c: &mut Criterion) {
     });
 }
 
+/// What the forge's adapter remembers of a fleet: 200,000 things in 1,000 repositories, each as long as a pull request
+/// without its lists.
+fn forge(c: &mut Criterion) {
+    let value = serde_json::to_string(&common::evidence(1, common::at(0)).pull_request).unwrap();
+    let names: Vec<(String, String)> = (0..200_000)
+        .map(|number| {
+            (
+                format!("acme/app-{:04}", number / 200),
+                format!("pull/{number}"),
+            )
+        })
+        .collect();
+    let changes = |at| -> Vec<ForgeChange<'_>> {
+        names
+            .iter()
+            .map(|(repo, name)| ForgeChange {
+                repo,
+                name,
+                value: Some(&value),
+                at,
+            })
+            .collect()
+    };
+    let first = changes(common::at(0));
+    c.bench_function("put_forge_rows, 200,000 new", |b| {
+        b.iter_batched(
+            store,
+            |(dir, mut store)| {
+                store.put_forge_rows("github.com", &first).unwrap();
+                (dir, store)
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    let (_dir, mut store) = store();
+    store.put_forge_rows("github.com", &first).unwrap();
+    c.bench_function("forge_rows, 200,000", |b| {
+        b.iter(|| store.forge_rows("github.com", None).unwrap());
+    });
+    c.bench_function("forge_rows, one of 1,000 repositories", |b| {
+        b.iter(|| {
+            store
+                .forge_rows("github.com", Some(&["acme/app-0777"]))
+                .unwrap()
+        });
+    });
+    let mut minute = 1;
+    c.bench_function("put_forge_rows, 1,000 of 200,000", |b| {
+        b.iter(|| {
+            minute += 1;
+            let some: Vec<_> = changes(common::at(minute))
+                .into_iter()
+                .step_by(200)
+                .collect();
+            store.put_forge_rows("github.com", &some).unwrap();
+        });
+    });
+}
+
 fn opening(c: &mut Criterion) {
     c.bench_function("open, new", |b| {
         b.iter_batched(
@@ -187,6 +246,6 @@ fn opening(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10).measurement_time(Duration::from_secs(3));
-    targets = opening, journal, transitions, memory
+    targets = opening, journal, transitions, memory, forge
 }
 criterion_main!(benches);

@@ -144,7 +144,7 @@ fn strip_issue(issue: &mut Issue) {
     fact(assignees, |logins| logins.sort());
     fact(closer, |_| ());
     fact(reopened, |_| ());
-    fact(closed_by, sort_references);
+    fact(closed_by, |references| sort_references(references));
     *observed = Timestamp::default();
 }
 
@@ -196,10 +196,10 @@ fn strip_pull_request(pull_request: &mut PullRequest) {
     });
     fact(queue, |_| ());
     fact(auto_merge, |_| ());
-    fact(closes, sort_references);
+    fact(closes, |references| sort_references(references));
 }
 
-fn sort_references(references: &mut Vec<Reference>) {
+fn sort_references(references: &mut [Reference]) {
     references.sort_by(|one, other| (&one.repo, one.number).cmp(&(&other.repo, other.number)));
 }
 

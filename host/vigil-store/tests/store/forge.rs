@@ -198,7 +198,7 @@ proptest! {
             // Each call rewrites every thing and takes the first one away or brings it back.
             let mut changes: Vec<_> =
                 names.iter().map(|name| put("o/a", name, &value, at(0))).collect();
-            if call % 2 == 0 {
+            if call.is_multiple_of(2) {
                 changes.push(forget("o/a", &names[0]));
             }
             store.put_forge_rows(HOST, &changes).unwrap();
@@ -215,7 +215,7 @@ proptest! {
         let rows = store.forge_rows(HOST, None).unwrap();
         if let Some(row) = rows.first() {
             let call: usize = row.value.parse().unwrap();
-            let left = if call % 2 == 0 { &names[1..] } else { &names[..] };
+            let left = if call.is_multiple_of(2) { &names[1..] } else { &names[..] };
             let present: Vec<_> = rows.iter().map(|row| (&row.name, &row.value)).collect();
             let expected: Vec<_> = left.iter().map(|name| (name, &row.value)).collect();
             prop_assert_eq!(present, expected);
