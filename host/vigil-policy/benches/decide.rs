@@ -1,6 +1,7 @@
-//! What a decision costs: the default policy under run's limits, on one evidence of full size
-//! (`tests/fixtures/full-evidence.json`), fresh and in a batch of 100; beside it the same rules called natively, and
-//! the same rules in the guest that one would build at first (`tests/guests/dist/naive.wasm`).
+//! What a decision costs: the default policy under run's limits, on one evidence of full size with all that this policy
+//! wants (`tests/fixtures/full-evidence.json`), fresh and in a batch of 100; beside it the same rules called natively,
+//! the same rules in the guest that one would build at first (`tests/guests/dist/naive.wasm`), and the same policy told
+//! everything that a chain can ask for (`tests/fixtures/every-fact.json`).
 //!
 //! Criterion measures each by itself. The ratios at the end are taken in turns within one run, so that they hold on a
 //! machine that is busy with other things too.
@@ -39,7 +40,8 @@ fn main() {
     if naive.is_none() {
         println!("tests/guests/dist/naive.wasm is not there: nothing to compare with");
     }
-    let case = Case::read();
+    let case = Case::read("full-evidence.json", "merged-pr");
+    let every_fact = Case::read("every-fact.json", "open-pr");
     let mut criterion = Criterion::default().configure_from_args();
     for policy in [Some(&default), naive.as_ref()].into_iter().flatten() {
         let name = policy.name();
@@ -50,13 +52,17 @@ fn main() {
             bench.iter(|| case.judge(policy, BATCH_SESSIONS_MAX));
         });
     }
+    criterion.bench_function("default/fresh, every fact", |bench| {
+        bench.iter(|| every_fact.judge(&default, 1));
+    });
     criterion.bench_function("native call", |bench| bench.iter(|| case.natively()));
     criterion.final_summary();
-    ratios(&case, &default, naive.as_ref());
+    ratios(&case, &every_fact, &default, naive.as_ref());
 }
 
-/// The evidence, in the kernel's terms and in the SDK's.
+/// The evidence, in the kernel's terms and in the SDK's, and the rule that it leads to.
 struct Case {
+    rule: &'static str,
     context: Context,
     evidence: Evidence,
     native_context: vigil_sdk::Context,
@@ -64,8 +70,8 @@ struct Case {
 }
 
 impl Case {
-    fn read() -> Self {
-        let text = std::fs::read(root().join("tests/fixtures/full-evidence.json")).unwrap();
+    fn read(file: &str, rule: &'static str) -> Self {
+        let text = std::fs::read(root().join("tests/fixtures").join(file)).unwrap();
         let evidence: Evidence = serde_json::from_slice(&text).unwrap();
         let now = Timestamp(1_790_000_000_000);
         let context = Context {
@@ -82,6 +88,7 @@ impl Case {
             },
         };
         Case {
+            rule,
             native_context: native::context(&context, "{}"),
             native_evidence: native::evidence(&evidence, None),
             context,
@@ -100,7 +107,7 @@ impl Case {
             .answer
             .as_ref()
             .map(|decision| decision.rule.as_str());
-        assert_eq!(rule.ok(), Some("merged-pr"));
+        assert_eq!(rule.ok(), Some(self.rule));
         black_box(judged);
     }
 
@@ -113,7 +120,7 @@ impl Case {
 }
 
 /// Prints each cost and what it is beside the others, medians of rounds taken in turns.
-fn ratios(case: &Case, default: &Policy, naive: Option<&Policy>) {
+fn ratios(case: &Case, every_fact: &Case, default: &Policy, naive: Option<&Policy>) {
     const ROUNDS: usize = 301;
     type Measured<'a> = (&'static str, usize, Box<dyn Fn() + 'a>);
     let mut measured: Vec<Measured<'_>> = vec![
@@ -131,6 +138,16 @@ fn ratios(case: &Case, default: &Policy, naive: Option<&Policy>) {
             "default, batch of 100",
             100,
             Box::new(|| case.judge(default, 100)),
+        ),
+        (
+            "every fact, fresh",
+            20,
+            Box::new(|| (0..20).for_each(|_| every_fact.judge(default, 1))),
+        ),
+        (
+            "every fact, batch of 100",
+            100,
+            Box::new(|| every_fact.judge(default, 100)),
         ),
     ];
     if let Some(naive) = naive {
@@ -163,28 +180,25 @@ fn ratios(case: &Case, default: &Policy, naive: Option<&Policy>) {
     println!("\nper decision, medians of {ROUNDS} rounds taken in turns:");
     for ((name, ..), cost) in measured.iter().zip(&medians) {
         println!(
-            "  {name:<22} {cost:>9.0} ns   {:>6.1} x native",
+            "  {name:<24} {cost:>9.0} ns   {:>6.1} x native",
             cost / medians[0]
         );
     }
-    if let [_, fresh, batch, naive_fresh, naive_batch] = medians[..] {
+    if let [_, fresh, batch, _, _, naive_fresh, naive_batch] = medians[..] {
         println!(
             "  default to naive: fresh {:.2}, batch {:.2}",
             fresh / naive_fresh,
             batch / naive_batch
         );
     }
-    let used = default.decide(
-        &case.context,
-        &[Question {
+    for (name, case) in [("one decision", case), ("every fact", every_fact)] {
+        let question = Question {
             evidence: &case.evidence,
             memo: None,
-        }],
-    );
-    println!(
-        "  fuel of one decision: {}",
-        used[0].fuel.unwrap_or_default()
-    );
+        };
+        let used = default.decide(&case.context, &[question])[0].fuel;
+        println!("  fuel of {name}: {}", used.unwrap_or_default());
+    }
 }
 
 fn root() -> PathBuf {

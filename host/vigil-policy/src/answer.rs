@@ -9,13 +9,20 @@ use crate::limits::Limits;
 use crate::policy::Rule;
 
 /// The facts that a policy may ask for, by registered name.
-pub const FACTS: [&str; 6] = [
+pub const FACTS: [&str; 13] = [
     "issue",
+    "assignees",
+    "issue-history",
+    "closing-references",
     "pull-request",
     "mergeability",
     "reviews",
+    "review-list",
     "checks",
+    "check-list",
     "runs",
+    "merge-queue",
+    "auto-merge",
 ];
 
 /// The drifts that a policy may ask to have put right, by registered name.
@@ -338,12 +345,21 @@ mod tests {
                 .detail
                 .contains("\"weather\"")
         );
+        // A list may say each name twice, and no more than that.
+        assert_eq!(wanted(&["issue"; 26]).unwrap(), ["issue"]);
         assert!(
-            wanted(&["issue"; 13])
+            wanted(&["issue"; 27])
                 .unwrap_err()
                 .detail
-                .contains("13 facts")
+                .contains("27 facts")
         );
+    }
+
+    #[test]
+    fn every_registered_fact_may_be_wanted() {
+        // From the last to the first, so that a wrong order shows, too.
+        let names: Vec<String> = FACTS.iter().rev().map(|&name| name.to_owned()).collect();
+        assert_eq!(check_wants(names).unwrap(), FACTS);
     }
 
     #[test]

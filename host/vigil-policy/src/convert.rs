@@ -5,13 +5,27 @@
 
 use bumpalo::Bump;
 use vigil_core::evidence::Context;
-use vigil_core::forge::{Issue, Mergeability, PullRequest, PullRequestState};
 use vigil_core::session::{Attempts, Liveness, Process, Session, Task, Times};
 use vigil_core::verdict::{Decision, Intent, Verdict};
 use vigil_core::{Evidence, Fact, Gap, Sibling, Sighting, State, Timestamp};
 
 use crate::policy::Question;
 use crate::v0_1_0::wit;
+
+/// One of the four answers as the contract's variant for its kind of fact: the arms differ in nothing but the value
+/// that was found.
+macro_rules! fact {
+    ($kind:ident, $fact:expr, $found:pat => $value:expr) => {
+        match $fact {
+            Fact::Found($found) => wit::$kind::Found($value),
+            Fact::Absent(absent) => wit::$kind::Absent(sighting(absent)),
+            Fact::Unknown(unknown) => wit::$kind::Unknown(gap(unknown)),
+            Fact::NotAsked => wit::$kind::NotAsked,
+        }
+    };
+}
+
+mod forge;
 
 /// The context of a batch, with the policy's settings as canonical JSON.
 pub(crate) fn context<'a>(
@@ -40,18 +54,12 @@ pub(crate) fn evidence<'a>(question: &Question<'a>, arena: &'a Bump) -> wit::Evi
     let evidence: &'a Evidence = question.evidence;
     wit::Evidence {
         session: session(&evidence.session, arena),
-        issue: match &evidence.issue {
-            Fact::Found(found) => wit::IssueFact::Found(issue(found, arena)),
-            Fact::Absent(absent) => wit::IssueFact::Absent(sighting(absent)),
-            Fact::Unknown(unknown) => wit::IssueFact::Unknown(gap(unknown)),
-            Fact::NotAsked => wit::IssueFact::NotAsked,
-        },
-        pull_request: match &evidence.pull_request {
-            Fact::Found(found) => wit::PullRequestFact::Found(pull_request(found)),
-            Fact::Absent(absent) => wit::PullRequestFact::Absent(sighting(absent)),
-            Fact::Unknown(unknown) => wit::PullRequestFact::Unknown(gap(unknown)),
-            Fact::NotAsked => wit::PullRequestFact::NotAsked,
-        },
+        issue: fact!(IssueFact, &evidence.issue, found => forge::issue(found, arena)),
+        pull_request: fact!(
+            PullRequestFact,
+            &evidence.pull_request,
+            found => forge::pull_request(found, arena)
+        ),
         beyond_head: count(&evidence.beyond_head),
         siblings: arena.alloc_slice_fill_iter(evidence.siblings.iter().map(sibling)),
         memo: question.memo,
@@ -156,44 +164,24 @@ fn liveness(liveness: &Liveness) -> wit::Liveness<'_> {
         log_written: moment(&liveness.log_written),
         log_outcome: liveness.log_outcome.as_deref(),
         worktree_written: moment(&liveness.worktree_written),
-        dirty: match &liveness.dirty {
-            Fact::Found(found) => wit::FlagFact::Found(*found),
-            Fact::Absent(absent) => wit::FlagFact::Absent(sighting(absent)),
-            Fact::Unknown(unknown) => wit::FlagFact::Unknown(gap(unknown)),
-            Fact::NotAsked => wit::FlagFact::NotAsked,
-        },
+        dirty: fact!(FlagFact, &liveness.dirty, found => *found),
         unpushed: count(&liveness.unpushed),
     }
 }
 
 fn process(fact: &Fact<Process>) -> wit::ProcessFact<'_> {
-    match fact {
-        Fact::Found(found) => wit::ProcessFact::Found(wit::Process {
-            pid: found.pid,
-            started: time(found.started),
-        }),
-        Fact::Absent(absent) => wit::ProcessFact::Absent(sighting(absent)),
-        Fact::Unknown(unknown) => wit::ProcessFact::Unknown(gap(unknown)),
-        Fact::NotAsked => wit::ProcessFact::NotAsked,
-    }
+    fact!(ProcessFact, fact, found => wit::Process {
+        pid: found.pid,
+        started: time(found.started),
+    })
 }
 
 fn moment(fact: &Fact<Timestamp>) -> wit::TimeFact<'_> {
-    match fact {
-        Fact::Found(found) => wit::TimeFact::Found(found.0),
-        Fact::Absent(absent) => wit::TimeFact::Absent(sighting(absent)),
-        Fact::Unknown(unknown) => wit::TimeFact::Unknown(gap(unknown)),
-        Fact::NotAsked => wit::TimeFact::NotAsked,
-    }
+    fact!(TimeFact, fact, found => found.0)
 }
 
 fn count(fact: &Fact<u32>) -> wit::CountFact<'_> {
-    match fact {
-        Fact::Found(found) => wit::CountFact::Found(*found),
-        Fact::Absent(absent) => wit::CountFact::Absent(sighting(absent)),
-        Fact::Unknown(unknown) => wit::CountFact::Unknown(gap(unknown)),
-        Fact::NotAsked => wit::CountFact::NotAsked,
-    }
+    fact!(CountFact, fact, found => *found)
 }
 
 fn task(task: &Task) -> wit::Task<'_> {
@@ -209,62 +197,6 @@ fn sibling(sibling: &Sibling) -> wit::Sibling<'_> {
         id: &sibling.id,
         state: state(sibling.state),
         duplicate: sibling.duplicate,
-    }
-}
-
-fn issue<'a>(issue: &'a Issue, arena: &'a Bump) -> wit::Issue<'a> {
-    wit::Issue {
-        number: issue.number,
-        open: issue.open,
-        reason: issue.reason.as_deref(),
-        labels: texts(&issue.labels, arena),
-        closed: time(issue.closed),
-        observed: issue.observed.0,
-    }
-}
-
-fn pull_request(pull_request: &PullRequest) -> wit::PullRequest<'_> {
-    wit::PullRequest {
-        number: pull_request.number,
-        state: match pull_request.state {
-            PullRequestState::Open => wit::PullRequestState::Open,
-            PullRequestState::Merged => wit::PullRequestState::Merged,
-            PullRequestState::Closed => wit::PullRequestState::Closed,
-        },
-        draft: pull_request.draft,
-        merged: time(pull_request.merged),
-        closed: time(pull_request.closed),
-        url: &pull_request.url,
-        head_ref: &pull_request.head_ref,
-        base_ref: &pull_request.base_ref,
-        head_sha: &pull_request.head_sha,
-        head_owner: pull_request.head_owner.as_deref(),
-        mergeability: match &pull_request.mergeability {
-            Fact::Found(found) => wit::MergeabilityFact::Found(mergeability(found)),
-            Fact::Absent(absent) => wit::MergeabilityFact::Absent(sighting(absent)),
-            Fact::Unknown(unknown) => wit::MergeabilityFact::Unknown(gap(unknown)),
-            Fact::NotAsked => wit::MergeabilityFact::NotAsked,
-        },
-        review: match &pull_request.review {
-            Fact::Found(found) => wit::ReviewFact::Found(found),
-            Fact::Absent(absent) => wit::ReviewFact::Absent(sighting(absent)),
-            Fact::Unknown(unknown) => wit::ReviewFact::Unknown(gap(unknown)),
-            Fact::NotAsked => wit::ReviewFact::NotAsked,
-        },
-        checks: match &pull_request.checks {
-            Fact::Found(found) => wit::ChecksFact::Found(found),
-            Fact::Absent(absent) => wit::ChecksFact::Absent(sighting(absent)),
-            Fact::Unknown(unknown) => wit::ChecksFact::Unknown(gap(unknown)),
-            Fact::NotAsked => wit::ChecksFact::NotAsked,
-        },
-        observed: pull_request.observed.0,
-    }
-}
-
-fn mergeability(mergeability: &Mergeability) -> wit::Mergeability<'_> {
-    wit::Mergeability {
-        mergeable: mergeability.mergeable,
-        merge_state: &mergeability.merge_state,
     }
 }
 

@@ -1,7 +1,10 @@
 //! The evidence that every policy is tried on when it is loaded.
 
 use vigil_core::evidence::{Context, SourceFacts};
-use vigil_core::forge::{Issue, PullRequest, PullRequestState};
+use vigil_core::forge::{
+    Actor, AutoMerge, Check, HeldRun, Issue, Mergeability, PullRequest, PullRequestState,
+    QueueEntry, Reference, Review,
+};
 use vigil_core::session::{
     Attempts, Liveness, Lookup, OwnerEffects, Process, PullRequestRef, Revision, Times,
 };
@@ -55,7 +58,8 @@ fn context() -> Context {
     }
 }
 
-/// A running session that went silent, with one fact of each of the four answers.
+/// A running session that went silent, with each of the four answers, and with everything that the forge can say about
+/// an issue and an open pull request.
 fn evidence() -> Evidence {
     let silent = Timestamp(NOW.0 - 109 * 60_000);
     Evidence {
@@ -111,33 +115,55 @@ fn evidence() -> Evidence {
             reason: Some("completed".to_owned()),
             labels: vec!["done".to_owned()],
             closed: Some(silent),
-            assignees: Fact::NotAsked,
-            closer: Fact::NotAsked,
-            reopened: Fact::NotAsked,
-            closed_by: Fact::NotAsked,
+            assignees: Fact::Found(vec!["trial".to_owned()]),
+            closer: Fact::Found(actor(true)),
+            reopened: Fact::Found(1),
+            closed_by: Fact::Found(vec![reference(2, "open")]),
             observed: NOW,
         }),
         pull_request: Fact::Found(PullRequest {
             number: 2,
-            state: PullRequestState::Merged,
+            state: PullRequestState::Open,
             draft: false,
-            created: Timestamp(0),
-            merged: Some(silent),
-            closed: Some(silent),
+            created: silent,
+            merged: None,
+            closed: None,
             url: "https://github.com/trial/trial/pull/2".to_owned(),
             head_ref: "issue-1".to_owned(),
             base_ref: "main".to_owned(),
             head_sha: "0".repeat(40),
             head_owner: Some("trial".to_owned()),
-            mergeability: Fact::NotAsked,
-            review: Fact::NotAsked,
-            checks: Fact::NotAsked,
-            review_list: Fact::NotAsked,
-            check_list: Fact::NotAsked,
-            runs: Fact::NotAsked,
-            queue: Fact::NotAsked,
-            auto_merge: Fact::NotAsked,
-            closes: Fact::NotAsked,
+            mergeability: Fact::Found(Mergeability {
+                mergeable: true,
+                merge_state: "blocked".to_owned(),
+                observed: NOW,
+            }),
+            review: Fact::Found("approved".to_owned()),
+            review_list: Fact::Found(vec![Review {
+                author: Some(actor(false)),
+                state: "approved".to_owned(),
+                commit: Some("0".repeat(40)),
+                submitted: Some(NOW),
+            }]),
+            checks: Fact::Found("held".to_owned()),
+            check_list: Fact::Found(vec![Check {
+                name: "build".to_owned(),
+                outcome: "pending".to_owned(),
+            }]),
+            runs: Fact::Found(vec![HeldRun {
+                name: Some("deploy".to_owned()),
+                event: Some("pull_request".to_owned()),
+                waits_for: "deployment".to_owned(),
+            }]),
+            queue: Fact::Found(QueueEntry {
+                position: 1,
+                state: "awaiting-checks".to_owned(),
+            }),
+            auto_merge: Fact::Found(AutoMerge {
+                method: "squash".to_owned(),
+                by: Some(actor(false)),
+            }),
+            closes: Fact::Found(vec![reference(1, "closed")]),
             parts_observed: NOW,
             observed: NOW,
         }),
@@ -147,5 +173,20 @@ fn evidence() -> Evidence {
             state: State::Blocked,
             duplicate: false,
         }],
+    }
+}
+
+fn actor(bot: bool) -> Actor {
+    Actor {
+        login: "trial".to_owned(),
+        bot,
+    }
+}
+
+fn reference(number: u64, state: &str) -> Reference {
+    Reference {
+        repo: "trial/trial".to_owned(),
+        number,
+        state: state.to_owned(),
     }
 }

@@ -24,6 +24,11 @@ fn load(settings: &Value) -> Policy {
     engine().load("default", &shipped(), settings).unwrap()
 }
 
+fn tells_all() -> Policy {
+    let bytes = std::fs::read(root().join("tests/guests/dist/tells-all.wasm")).unwrap();
+    engine().load("tells-all", &bytes, &Value::Null).unwrap()
+}
+
 fn questions(evidence: &[Evidence]) -> Vec<Question<'_>> {
     evidence
         .iter()
@@ -53,6 +58,27 @@ fn the_shipped_policy_loads_and_says_what_its_source_says() {
 }
 
 #[test]
+fn host_and_sdk_have_one_registry_of_facts() {
+    let sdk: Vec<&str> = (sdk::FactName::REGISTERED.iter())
+        .map(sdk::FactName::as_str)
+        .collect();
+    assert_eq!(sdk, vigil_policy::FACTS);
+}
+
+#[test]
+fn the_contract_names_every_fact_that_may_be_wanted() {
+    let mut resolve = wit_parser::Resolve::default();
+    resolve.push_str("policy.wit", &common::contract()).unwrap();
+    let wants = (resolve.interfaces.iter())
+        .find_map(|(_, interface)| interface.functions.get("wants"))
+        .unwrap();
+    let named: Vec<&str> = (wants.docs.contents.as_deref().unwrap().lines())
+        .filter_map(|line| line.trim().strip_prefix("- `")?.split('`').next())
+        .collect();
+    assert_eq!(named, vigil_policy::FACTS);
+}
+
+#[test]
 fn a_merged_pull_request_of_a_silent_session_means_success() {
     let policy = load(&Value::Null);
     let evidence = merged(299);
@@ -68,6 +94,21 @@ fn a_merged_pull_request_of_a_silent_session_means_success() {
     // Room to spare: a batch runs under the limits of one.
     let fuel = judged[0].fuel.unwrap();
     assert!(fuel * 1000 < vigil_policy::Limits::default().fuel, "{fuel}");
+}
+
+#[test]
+fn what_the_bench_measures_is_evidence_as_it_stands() {
+    let policy = load(&Value::Null);
+    for (file, rule) in [
+        ("full-evidence.json", "merged-pr"),
+        ("every-fact.json", "open-pr"),
+    ] {
+        let text = std::fs::read_to_string(root().join("tests/fixtures").join(file)).unwrap();
+        assert_eq!(text.contains("not-asked"), file == "full-evidence.json");
+        let evidence: Evidence = serde_json::from_str(&text).unwrap();
+        let judged = policy.decide(&context(), &questions(&[evidence]));
+        assert_eq!(judged[0].answer.as_ref().unwrap().rule, rule, "{file}");
+    }
 }
 
 #[test]
@@ -87,8 +128,22 @@ fn its_settings_are_checked_by_its_schema() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Alone, in a batch, a second time, and natively: four ways to one answer. The last also shows that no field is
-    /// lost or mixed up on the way into the component.
+    /// What a component is told is what was said: no field is lost, changed or mixed up on the way into it, whatever
+    /// its answer, and neither are its neighbours'.
+    #[test]
+    fn a_component_is_told_every_field(evidence in vec(generate::evidence(), 1..4)) {
+        static POLICY: std::sync::OnceLock<Policy> = std::sync::OnceLock::new();
+        let policy = POLICY.get_or_init(tells_all);
+        let context = context();
+        let questions = questions(&evidence);
+        let natively = native::context(&context, policy.settings());
+        for (question, judged) in questions.iter().zip(policy.decide(&context, &questions)) {
+            let evidence = native::evidence(question.evidence, question.memo);
+            prop_assert_eq!(judged.answer.unwrap().reason, format!("{natively:?} {evidence:?}"));
+        }
+    }
+
+    /// Alone, in a batch, a second time, and natively: four ways to one answer.
     #[test]
     fn one_evidence_has_one_answer(evidence in vec(generate::evidence(), 1..12)) {
         let policy = shared();

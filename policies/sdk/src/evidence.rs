@@ -12,14 +12,44 @@
 //!     .build();
 //! assert_eq!(stale.session.times.heartbeat, Some(context().now - mins(109)));
 //! ```
+//!
+//! Parts of an issue or of a pull request are set on it, as a value, `absent()` or `unknown(..)`:
+//!
+//! ```
+//! use vigil_sdk::evidence::{
+//!     absent, bot, check, closed_ago, evidence, held_run, review, under_review, unknown,
+//! };
+//! use vigil_sdk::time::mins;
+//!
+//! let pull_request = under_review()
+//!     .checks("failing")
+//!     .check_list([check("build", "failure"), check("lint", "success")])
+//!     .review_list([review("ann", "approved")])
+//!     .queue(absent())
+//!     .auto_merge(unknown("denied", "the token may not read it"));
+//! let built = evidence()
+//!     .issue(closed_ago(mins(5)).closer(bot("stale")).assignees(["ann"]))
+//!     .pull_request(pull_request)
+//!     .build();
+//! assert!(built.pull_request.found().is_some_and(|pr| pr.auto_merge.is_unknown()));
+//!
+//! let held = under_review().checks("held").runs([held_run("CI", "approval")]);
+//! assert_eq!(held.runs.found().map(Vec::len), Some(1));
+//! ```
 
-use crate::{
-    Attempts, Context, CountFact, Evidence, ExtraName, FieldGap, FlagFact, Gap, Issue, IssueFact,
-    Liveness, MergeabilityFact, Millis, Process, ProcessFact, PullRequest, PullRequestFact,
-    PullRequestState, ReviewFact, Session, Sibling, Sighting, Source, State, TimeFact, Times,
-    Timestamp,
+mod forge;
+
+pub use forge::{
+    auto_merge, bot, check, closed_ago, conflicting, held_run, mergeable, merged_ago, open, person,
+    queued_at, reference, rejected_ago, review, under_review,
 };
-use crate::{ChecksFact, time::mins};
+
+use crate::time::mins;
+use crate::{
+    Attempts, Context, CountFact, Evidence, ExtraName, FieldGap, FlagFact, Gap, IssueFact,
+    Liveness, Millis, Process, ProcessFact, PullRequestFact, Session, Sibling, Sighting, Source,
+    State, TimeFact, Times, Timestamp,
+};
 
 /// The moment that builders call now: 26 March 2026, 19:00 UTC.
 pub const NOW: Timestamp = 1_774_551_600_000;
@@ -109,88 +139,6 @@ pub fn process(pid: u32, span: Millis) -> Process {
     Process {
         pid,
         started: Some(ago(span)),
-    }
-}
-
-/// Issue 299, open, without labels.
-#[must_use]
-pub fn open() -> Issue {
-    Issue {
-        number: 299,
-        open: true,
-        reason: None,
-        labels: Vec::new(),
-        closed: None,
-        observed: NOW,
-    }
-}
-
-/// Issue 299, closed as completed `span` ago, without labels.
-#[must_use]
-pub fn closed_ago(span: Millis) -> Issue {
-    Issue {
-        open: false,
-        reason: Some("completed".into()),
-        closed: Some(ago(span)),
-        ..open()
-    }
-}
-
-impl Issue {
-    /// The same with one more label.
-    #[must_use]
-    pub fn labelled(mut self, label: &str) -> Self {
-        self.labels.push(label.to_owned());
-        self
-    }
-
-    /// The same with another reason for its state, for example `not-planned`.
-    #[must_use]
-    pub fn because(mut self, reason: &str) -> Self {
-        self.reason = Some(reason.to_owned());
-        self
-    }
-}
-
-/// Pull request 319, open.
-#[must_use]
-pub fn under_review() -> PullRequest {
-    PullRequest {
-        number: 319,
-        state: PullRequestState::Open,
-        draft: false,
-        merged: None,
-        closed: None,
-        url: "https://github.com/acme/app/pull/319".into(),
-        head_ref: "vigilante/issue-299".into(),
-        base_ref: "main".into(),
-        head_sha: "5e1f0d0c9b8a79685746352413021f0e9d8c7b6a".into(),
-        head_owner: Some("acme".into()),
-        mergeability: MergeabilityFact::NotAsked,
-        review: ReviewFact::NotAsked,
-        checks: ChecksFact::NotAsked,
-        observed: NOW,
-    }
-}
-
-/// Pull request 319, merged `span` ago.
-#[must_use]
-pub fn merged_ago(span: Millis) -> PullRequest {
-    PullRequest {
-        state: PullRequestState::Merged,
-        merged: Some(ago(span)),
-        closed: Some(ago(span)),
-        ..under_review()
-    }
-}
-
-/// Pull request 319, closed without a merge `span` ago.
-#[must_use]
-pub fn rejected_ago(span: Millis) -> PullRequest {
-    PullRequest {
-        state: PullRequestState::Closed,
-        closed: Some(ago(span)),
-        ..under_review()
     }
 }
 

@@ -1,9 +1,11 @@
 //! Reading facts: each of the four answers has a name here, so that a rule says what ignorance means to it.
 
 use crate::{
-    ChecksFact, CountFact, ExtraName, FlagFact, Gap, GapKind, Issue, IssueFact, Mergeability,
-    MergeabilityFact, Process, ProcessFact, PullRequest, PullRequestFact, PullRequestState,
-    ReviewFact, Session, Sighting, State, TimeFact, Timestamp,
+    Actor, ActorFact, AutoMerge, AutoMergeFact, Check, CheckListFact, ChecksFact, CountFact,
+    ExtraName, FlagFact, Gap, GapKind, HeldRun, HeldRunsFact, Issue, IssueFact, Mergeability,
+    MergeabilityFact, NamesFact, Process, ProcessFact, PullRequest, PullRequestFact,
+    PullRequestState, QueueEntry, QueueFact, Reference, ReferencesFact, Review, ReviewFact,
+    ReviewListFact, Session, Sighting, State, TimeFact, Timestamp,
 };
 
 /// The same four readings for every kind of fact, and the conversions that builders use.
@@ -86,6 +88,50 @@ fact! {
     MergeabilityFact of Mergeability,
     ReviewFact of String,
     ChecksFact of String,
+    QueueFact of QueueEntry,
+    AutoMergeFact of AutoMerge,
+    ActorFact of Actor,
+    NamesFact of Vec<String>,
+    ReferencesFact of Vec<Reference>,
+    ReviewListFact of Vec<Review>,
+    CheckListFact of Vec<Check>,
+    HeldRunsFact of Vec<HeldRun>,
+}
+
+/// Facts that hold a list can be written as arrays, `.closes([reference(299, "open")])`.
+macro_rules! list {
+    ($($fact:ident of $item:ty),+ $(,)?) => { $(
+        impl<const N: usize> From<[$item; N]> for $fact {
+            fn from(items: [$item; N]) -> Self {
+                $fact::Found(items.into())
+            }
+        }
+    )+ };
+}
+
+list! {
+    ReferencesFact of Reference,
+    ReviewListFact of Review,
+    CheckListFact of Check,
+    HeldRunsFact of HeldRun,
+}
+
+impl<const N: usize> From<[&str; N]> for NamesFact {
+    fn from(names: [&str; N]) -> Self {
+        NamesFact::Found(names.map(str::to_owned).into())
+    }
+}
+
+impl From<&str> for ReviewFact {
+    fn from(word: &str) -> Self {
+        ReviewFact::Found(word.to_owned())
+    }
+}
+
+impl From<&str> for ChecksFact {
+    fn from(word: &str) -> Self {
+        ChecksFact::Found(word.to_owned())
+    }
 }
 
 impl Gap {

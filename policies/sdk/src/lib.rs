@@ -67,9 +67,11 @@ pub mod time;
 pub use allocator::Bump;
 pub use answer::{hold, pass, repair, transition};
 pub use bindings::vigil::policy::types::{
-    Attempts, ChecksFact, Context, CountFact, Decision, Description, Evidence, FieldGap, FlagFact,
-    Gap, Intent, Issue, IssueFact, Liveness, Mergeability, MergeabilityFact, Millis, Process,
-    ProcessFact, PullRequest, PullRequestFact, PullRequestState, ReviewFact, Rule, Session,
+    Actor, ActorFact, Attempts, AutoMerge, AutoMergeFact, Check, CheckListFact, ChecksFact,
+    Context, CountFact, Decision, Description, Evidence, FieldGap, FlagFact, Gap, HeldRun,
+    HeldRunsFact, Intent, Issue, IssueFact, Liveness, Mergeability, MergeabilityFact, Millis,
+    NamesFact, Process, ProcessFact, PullRequest, PullRequestFact, PullRequestState, QueueEntry,
+    QueueFact, Reference, ReferencesFact, Review, ReviewFact, ReviewListFact, Rule, Session,
     Sibling, Sighting, Source, State, Task, TimeFact, Times, Timestamp, Verdict,
 };
 pub use export::{About, Exported, Policy};

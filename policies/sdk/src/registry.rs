@@ -86,20 +86,35 @@ registry! {
 }
 
 registry! {
-    /// A fact that a policy can ask for.
+    /// A fact that a policy can ask for. A part brings with it what it is a part of. What each costs stands in the
+    /// contract; the ones that say nothing of a list are free once their issue or pull request is asked for.
     FactName {
-        /// The forge's issue.
+        /// The forge's issue, with its labels.
         Issue = "issue",
+        /// Who is to work on the issue: `issue.assignees`. One list.
+        Assignees = "assignees",
+        /// Who closed the issue and how often it was reopened: `issue.closer`, `issue.reopened`. One list.
+        IssueHistory = "issue-history",
+        /// Which pull requests close which issues: `issue.closed_by`, `pull_request.closes`. One list each.
+        ClosingReferences = "closing-references",
         /// The forge's pull request of this session's work.
         PullRequest = "pull-request",
-        /// Whether it could be merged now.
+        /// Whether it could be merged now: `pull_request.mergeability`.
         Mergeability = "mergeability",
-        /// What its reviewers decided.
+        /// What its reviews amount to: `pull_request.review`.
         Reviews = "reviews",
-        /// What its checks say.
+        /// Who thinks what of it: `pull_request.review_list`. One list.
+        ReviewList = "review-list",
+        /// What its checks amount to: `pull_request.checks`. Without [`FactName::Runs`] none is ever seen to be held.
         Checks = "checks",
-        /// The runs behind the checks.
+        /// Which checks there are: `pull_request.check_list`. One list, while not all of them have passed.
+        CheckList = "check-list",
+        /// The runs that wait for a person: `pull_request.runs`. One list, while nothing fails.
         Runs = "runs",
+        /// Its place in the merge queue: `pull_request.queue`.
+        MergeQueue = "merge-queue",
+        /// Whether it is merged as soon as it may be: `pull_request.auto_merge`.
+        AutoMerge = "auto-merge",
     }
 }
 

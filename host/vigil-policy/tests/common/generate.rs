@@ -3,7 +3,10 @@
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
-use vigil_core::forge::{Issue, Mergeability, PullRequest, PullRequestState};
+use vigil_core::forge::{
+    Actor, AutoMerge, Check, HeldRun, Issue, Mergeability, PullRequest, PullRequestState,
+    QueueEntry, Reference, Review,
+};
 use vigil_core::session::{Attempts, FieldGap, Liveness, Process, Task, Times};
 use vigil_core::{Evidence, Fact, Gap, GapKind, Sibling, Sighting, State, Timestamp};
 
@@ -178,19 +181,52 @@ fn issue() -> impl Strategy<Value = Issue> {
         of("completed|not-planned"),
         vec("vigilante:done|needs-design|\\PC{1,8}", 0..3),
         of(moment()),
+        fact(vec("[a-z]{1,6}", 0..3)),
+        fact(actor()),
+        fact(0_u32..3),
+        references(),
+        moment(),
     )
-        .prop_map(|(number, open, reason, labels, closed)| Issue {
+        .prop_map(
+            |(
+                number,
+                open,
+                reason,
+                labels,
+                closed,
+                assignees,
+                closer,
+                reopened,
+                closed_by,
+                observed,
+            )| Issue {
+                number,
+                open,
+                reason,
+                labels,
+                closed,
+                assignees,
+                closer,
+                reopened,
+                closed_by,
+                observed,
+            },
+        )
+}
+
+fn actor() -> impl Strategy<Value = Actor> {
+    ("\\PC{1,6}", any::<bool>()).prop_map(|(login, bot)| Actor { login, bot })
+}
+
+fn references() -> impl Strategy<Value = Fact<Vec<Reference>>> {
+    let one = ("[a-z]{1,3}/[a-z]{1,3}", 1_u64..500, "open|closed|merged").prop_map(
+        |(repo, number, state)| Reference {
+            repo,
             number,
-            open,
-            reason,
-            labels,
-            closed,
-            assignees: Fact::NotAsked,
-            closer: Fact::NotAsked,
-            reopened: Fact::NotAsked,
-            closed_by: Fact::NotAsked,
-            observed: NOW,
-        })
+            state,
+        },
+    );
+    fact(vec(one, 0..3))
 }
 
 fn pull_request() -> impl Strategy<Value = PullRequest> {
@@ -199,54 +235,111 @@ fn pull_request() -> impl Strategy<Value = PullRequest> {
         PullRequestState::Merged,
         PullRequestState::Closed,
     ];
-    let merge = (any::<bool>(), "clean|dirty").prop_map(|(mergeable, merge_state)| Mergeability {
-        mergeable,
-        merge_state,
-        observed: NOW,
-    });
     (
         1_u64..500,
         proptest::sample::select(states),
-        (any::<bool>(), of(moment()), of(moment())),
-        ("[a-z]{1,9}", of("[a-z]{1,9}")),
-        fact(merge),
-        fact("approved|review-required".prop_map(String::from)),
-        fact("passing|failing".prop_map(String::from)),
+        (any::<bool>(), moment(), of(moment()), of(moment())),
+        ("[a-z]{1,9}", "[a-z]{1,9}", "[0-9a-f]{4}", of("[a-z]{1,9}")),
+        (mergeability(), references(), moment(), moment()),
+        (
+            fact("approved|review-required".prop_map(String::from)),
+            fact(vec(review(), 0..3)),
+        ),
+        (
+            fact("passing|held|failing".prop_map(String::from)),
+            fact(vec(check(), 0..3)),
+            fact(vec(held_run(), 0..3)),
+        ),
+        (fact(queue_entry()), fact(auto_merge())),
     )
         .prop_map(
             |(
                 number,
                 state,
-                (draft, merged, closed),
-                (head, owner),
-                mergeability,
-                review,
-                checks,
+                (draft, created, merged, closed),
+                (head_ref, base_ref, head_sha, head_owner),
+                (mergeability, closes, parts_observed, observed),
+                (review, review_list),
+                (checks, check_list, runs),
+                (queue, auto_merge),
             )| {
                 PullRequest {
                     number,
                     state,
                     draft,
-                    created: Timestamp(0),
+                    created,
                     merged,
                     closed,
                     url: format!("https://github.com/acme/shop/pull/{number}"),
-                    head_ref: head,
-                    base_ref: "main".into(),
-                    head_sha: "4f".repeat(20),
-                    head_owner: owner,
+                    head_ref,
+                    base_ref,
+                    head_sha,
+                    head_owner,
                     mergeability,
                     review,
+                    review_list,
                     checks,
-                    review_list: Fact::NotAsked,
-                    check_list: Fact::NotAsked,
-                    runs: Fact::NotAsked,
-                    queue: Fact::NotAsked,
-                    auto_merge: Fact::NotAsked,
-                    closes: Fact::NotAsked,
-                    parts_observed: NOW,
-                    observed: NOW,
+                    check_list,
+                    runs,
+                    queue,
+                    auto_merge,
+                    closes,
+                    parts_observed,
+                    observed,
                 }
             },
         )
+}
+
+fn mergeability() -> impl Strategy<Value = Fact<Mergeability>> {
+    fact(
+        (any::<bool>(), "clean|dirty", moment()).prop_map(|(mergeable, merge_state, observed)| {
+            Mergeability {
+                mergeable,
+                merge_state,
+                observed,
+            }
+        }),
+    )
+}
+
+fn review() -> impl Strategy<Value = Review> {
+    (
+        of(actor()),
+        "approved|changes-requested|dismissed",
+        of("[0-9a-f]{4}"),
+        of(moment()),
+    )
+        .prop_map(|(author, state, commit, submitted)| Review {
+            author,
+            state,
+            commit,
+            submitted,
+        })
+}
+
+fn check() -> impl Strategy<Value = Check> {
+    ("\\PC{1,6}", "success|failure|pending").prop_map(|(name, outcome)| Check { name, outcome })
+}
+
+fn held_run() -> impl Strategy<Value = HeldRun> {
+    (
+        of("\\PC{1,6}"),
+        of("pull_request(_target)?"),
+        "approval|deployment",
+    )
+        .prop_map(|(name, event, waits_for)| HeldRun {
+            name,
+            event,
+            waits_for,
+        })
+}
+
+fn queue_entry() -> impl Strategy<Value = QueueEntry> {
+    (1_u32..9, "queued|awaiting-checks|locked")
+        .prop_map(|(position, state)| QueueEntry { position, state })
+}
+
+fn auto_merge() -> impl Strategy<Value = AutoMerge> {
+    ("merge|squash|rebase", of(actor())).prop_map(|(method, by)| AutoMerge { method, by })
 }

@@ -44,6 +44,10 @@ pub(crate) fn evidence(evidence: &Evidence, memo: Option<&str>) -> sdk::Evidence
             reason: issue.reason.clone(),
             labels: issue.labels.clone(),
             closed: time(issue.closed),
+            assignees: fact!(NamesFact, &issue.assignees, names => names.clone()),
+            closer: fact!(ActorFact, &issue.closer, closer => actor(closer)),
+            reopened: fact!(CountFact, &issue.reopened, times => *times),
+            closed_by: references(&issue.closed_by),
             observed: issue.observed.0,
         }),
         pull_request: fact!(PullRequestFact, &evidence.pull_request, pull => sdk::PullRequest {
@@ -54,6 +58,7 @@ pub(crate) fn evidence(evidence: &Evidence, memo: Option<&str>) -> sdk::Evidence
                 vigil_core::forge::PullRequestState::Closed => sdk::PullRequestState::Closed,
             },
             draft: pull.draft,
+            created: pull.created.0,
             merged: time(pull.merged),
             closed: time(pull.closed),
             url: pull.url.clone(),
@@ -64,9 +69,44 @@ pub(crate) fn evidence(evidence: &Evidence, memo: Option<&str>) -> sdk::Evidence
             mergeability: fact!(MergeabilityFact, &pull.mergeability, merge => sdk::Mergeability {
                 mergeable: merge.mergeable,
                 merge_state: merge.merge_state.clone(),
+                observed: merge.observed.0,
             }),
             review: fact!(ReviewFact, &pull.review, review => review.clone()),
+            review_list: fact!(ReviewListFact, &pull.review_list, list => list
+                .iter()
+                .map(|review| sdk::Review {
+                    author: review.author.as_ref().map(actor),
+                    state: review.state.clone(),
+                    commit: review.commit.clone(),
+                    submitted: time(review.submitted),
+                })
+                .collect()),
             checks: fact!(ChecksFact, &pull.checks, checks => checks.clone()),
+            check_list: fact!(CheckListFact, &pull.check_list, list => list
+                .iter()
+                .map(|check| sdk::Check {
+                    name: check.name.clone(),
+                    outcome: check.outcome.clone(),
+                })
+                .collect()),
+            runs: fact!(HeldRunsFact, &pull.runs, list => list
+                .iter()
+                .map(|run| sdk::HeldRun {
+                    name: run.name.clone(),
+                    event: run.event.clone(),
+                    waits_for: run.waits_for.clone(),
+                })
+                .collect()),
+            queue: fact!(QueueFact, &pull.queue, entry => sdk::QueueEntry {
+                position: entry.position,
+                state: entry.state.clone(),
+            }),
+            auto_merge: fact!(AutoMergeFact, &pull.auto_merge, wish => sdk::AutoMerge {
+                method: wish.method.clone(),
+                by: wish.by.as_ref().map(actor),
+            }),
+            closes: references(&pull.closes),
+            parts_observed: pull.parts_observed.0,
             observed: pull.observed.0,
         }),
         beyond_head: fact!(CountFact, &evidence.beyond_head, count => *count),
@@ -81,6 +121,24 @@ pub(crate) fn evidence(evidence: &Evidence, memo: Option<&str>) -> sdk::Evidence
             .collect(),
         memo: memo.map(str::to_owned),
     }
+}
+
+fn actor(actor: &vigil_core::forge::Actor) -> sdk::Actor {
+    sdk::Actor {
+        login: actor.login.clone(),
+        bot: actor.bot,
+    }
+}
+
+fn references(fact: &Fact<Vec<vigil_core::forge::Reference>>) -> sdk::ReferencesFact {
+    fact!(ReferencesFact, fact, list => list
+        .iter()
+        .map(|reference| sdk::Reference {
+            repo: reference.repo.clone(),
+            number: reference.number,
+            state: reference.state.clone(),
+        })
+        .collect())
 }
 
 fn session(session: &Session) -> sdk::Session {
