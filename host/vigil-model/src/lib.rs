@@ -61,9 +61,11 @@
 //! - Transferred issues and blocked repositories.
 
 mod answer;
+mod commit;
 mod edit;
 mod fault;
 mod graphql;
+mod item;
 mod message;
 mod model;
 mod rest;
@@ -77,11 +79,13 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use commit::{Check, Commit, Suite, Workflow};
 pub use edit::{IssueEdit, PullEdit, RepoEdit};
 pub use fault::{ErrorType, Fault, FieldFault, Forbidden, Scope};
+pub use item::{AutoMerge, Closer, Comment, Issue, Item, Kind, Pull, Queued, Review, Turn};
 pub use message::{Delivery, Request, Response};
 pub use model::Model;
 pub use server::{Clock, Handle, Server};
 pub use tally::{Asked, LOG_ENTRIES_MAX, Tally};
 pub use token::{Permission, TokenEdit, TokenKind};
-pub use world::{Check, Comment, Issue, Item, Kind, Pull, Repo};
+pub use world::Repo;

@@ -1,15 +1,17 @@
 //! The model itself: the world, the tokens, the faults, and `respond`.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::json;
 
 use crate::edit::RepoEdit;
 use crate::fault::{Fault, Faults, Scope};
+use crate::item::Item;
 use crate::message::{Request, Response};
 use crate::tally::{Asked, Tally};
 use crate::token::{Pots, Token, TokenEdit};
-use crate::world::{self, Item, Repo, World};
+use crate::world::{self, Repo, Stale, World};
 use crate::{answer, graphql, rest, time, trouble};
 
 /// A strict, mutable GitHub without sockets and without a clock of its own.
@@ -62,6 +64,11 @@ impl Model {
         RepoEdit::take(&mut self.world, name_with_owner, self.now_ms)
     }
 
+    /// A new repository of that name, `owner/name`, even where one bears it or did: that one keeps only its id.
+    pub fn new_repo(&mut self, name_with_owner: &str) -> RepoEdit<'_> {
+        RepoEdit::make(&mut self.world, name_with_owner, self.now_ms)
+    }
+
     /// The token of that secret, to be made or changed. Sees public repositories and may do everything unless said.
     pub fn token(&mut self, secret: &str) -> TokenEdit<'_> {
         TokenEdit {
@@ -90,8 +97,7 @@ impl Model {
 
     /// The repository that bears the name or once did, as it is now.
     pub fn look_repo(&self, name_with_owner: &str) -> Option<&Repo> {
-        let (owner, name) = world::split_name(name_with_owner);
-        self.world.repo(owner, name)
+        self.world.present(name_with_owner)
     }
 
     /// The issue or pull request of that number, as it is now.
@@ -123,6 +129,7 @@ impl Model {
     pub fn heal(&mut self) {
         self.faults.clear();
         self.lag = None;
+        self.world.stale.clear();
     }
 
     /// The next `reads` reads are answered from the world as it is now, whatever changes in the meantime.
@@ -131,6 +138,34 @@ impl Model {
             world: self.world.clone(),
             reads_left: reads,
         });
+    }
+
+    /// The next `reads` reads of one repository are answered from it as it is now, whatever changes in the meantime.
+    /// Reads of others see the present. A repository that does not exist cannot lag.
+    pub fn lag_repo(&mut self, name_with_owner: &str, reads: u32) {
+        self.stale(name_with_owner, reads, false);
+    }
+
+    /// Reads of one repository go to a replica and to the present in turns, for `turns` times both: an answer that was
+    /// new is followed by an old one.
+    pub fn lag_flipping(&mut self, name_with_owner: &str, turns: u32) {
+        self.stale(name_with_owner, turns.saturating_mul(2), true);
+    }
+
+    fn stale(&mut self, name_with_owner: &str, reads_left: u32, flips: bool) {
+        let index = self.world.names.get(&world::name_key(name_with_owner));
+        let Some((index, repo)) = index.and_then(|at| Some((*at, self.world.repos.get(*at)?)))
+        else {
+            return;
+        };
+        let stale = Stale {
+            repo: repo.clone(),
+            reads_left,
+            flips,
+            met: Cell::new(false),
+        };
+        self.world.stale.insert(index, stale);
+        self.world.stale.retain(|_, stale| stale.reads_left > 0);
     }
 
     /// What was asked so far.
@@ -284,6 +319,7 @@ impl Model {
             },
         );
         self.lag = after_read(lag);
+        self.world.after_read();
         answer::with_rate(Response::json(200, &body), &pot, "graphql")
     }
 
@@ -316,6 +352,7 @@ impl Model {
             };
             let right = asker.read(request);
             self.lag = after_read(lag);
+            self.world.after_read();
             answer::conditional(request, right)
         } else {
             rest::write(self, request, token, &hidden)

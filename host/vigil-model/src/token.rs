@@ -11,8 +11,14 @@ pub enum Permission {
     IssuesWrite,
     /// Read pull requests.
     PullsRead,
-    /// Read check runs.
+    /// Read check runs and check suites.
     ChecksRead,
+    /// Read commit statuses.
+    StatusesRead,
+    /// Read workflow runs.
+    ActionsRead,
+    /// Read merge queues.
+    MergeQueuesRead,
 }
 
 /// The kinds of token that behave differently.

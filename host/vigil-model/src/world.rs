@@ -1,7 +1,10 @@
-//! What exists: repositories with their issues and pull requests.
+//! What exists: repositories with their issues, pull requests and commits.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::commit::{Commit, Suite};
+use crate::item::Item;
 
 /// Everything that can be asked for. Cloned for a lagging replica.
 #[derive(Clone, Debug, Default)]
@@ -9,20 +12,68 @@ pub(crate) struct World {
     pub(crate) repos: Vec<Repo>,
     /// Present and former names, lower case: GitHub compares names without case and redirects from former ones.
     pub(crate) names: HashMap<String, usize>,
+    /// What a replica still tells of single repositories, by their place in `repos`.
+    pub(crate) stale: BTreeMap<usize, Stale>,
+}
+
+/// A repository as a replica remembers it.
+#[derive(Clone, Debug)]
+pub(crate) struct Stale {
+    pub(crate) repo: Repo,
+    /// Reads of the repository that still meet the replica, or pass it by.
+    pub(crate) reads_left: u32,
+    /// Every other read meets the replica, the first one first; the others see the present.
+    pub(crate) flips: bool,
+    /// The read that is being answered looked at the repository.
+    pub(crate) met: Cell<bool>,
+}
+
+impl Stale {
+    fn tells(&self) -> bool {
+        !self.flips || self.reads_left.is_multiple_of(2)
+    }
 }
 
 impl World {
-    /// The repository that bears `owner/name` or once did, unless it was deleted.
+    /// The repository that bears `owner/name` or once did, unless it was deleted, as a read sees it.
     pub(crate) fn repo(&self, owner: &str, name: &str) -> Option<&Repo> {
         let key = format!("{owner}/{name}").to_lowercase();
-        let repo = self.repos.get(*self.names.get(&key)?)?;
+        self.read(*self.names.get(&key)?)
+    }
+
+    /// The repository of that id, unless it was deleted, as a read sees it.
+    pub(crate) fn repo_by_id(&self, id: u64) -> Option<&Repo> {
+        self.read(usize::try_from(id).ok()?.checked_sub(1)?)
+    }
+
+    /// The repository as it is, whatever replicas say.
+    pub(crate) fn present(&self, name_with_owner: &str) -> Option<&Repo> {
+        let repo = self
+            .repos
+            .get(*self.names.get(&name_key(name_with_owner))?)?;
         (!repo.deleted).then_some(repo)
     }
 
-    /// The repository of that id, unless it was deleted.
-    pub(crate) fn repo_by_id(&self, id: u64) -> Option<&Repo> {
-        let repo = self.repos.get(usize::try_from(id).ok()?.checked_sub(1)?)?;
+    fn read(&self, index: usize) -> Option<&Repo> {
+        let present = self.repos.get(index)?;
+        let repo = match self.stale.get(&index) {
+            Some(stale) => {
+                stale.met.set(true);
+                if stale.tells() { &stale.repo } else { present }
+            }
+            None => present,
+        };
         (!repo.deleted).then_some(repo)
+    }
+
+    /// One read is over: the replicas that it met have one read less to go.
+    pub(crate) fn after_read(&mut self) {
+        self.stale.retain(|_, stale| {
+            if stale.met.take() {
+                stale.reads_left = stale.reads_left.saturating_sub(1);
+            }
+            stale.reads_left > 0
+        });
     }
 }
 
@@ -35,6 +86,8 @@ pub struct Repo {
     pub owner: String,
     /// Present name, without the owner.
     pub name: String,
+    /// Former names with their owners, oldest first.
+    pub former_names: Vec<String>,
     /// Only tokens that were granted it see it.
     pub private: bool,
     /// Read-only.
@@ -53,14 +106,65 @@ pub struct Repo {
     pub items: BTreeMap<u64, Item>,
     /// Numbers of issues that were deleted.
     pub deleted_issues: BTreeSet<u64>,
+    /// Where transferred issues went: the id of the repository and their number there.
+    pub transferred_issues: BTreeMap<u64, (u64, u64)>,
+    /// What was run on commits, by their hashes.
+    pub(crate) commits: BTreeMap<String, Commit>,
     /// Numbers of pull requests by the branch at their head, forks included.
     pub(crate) heads: HashMap<String, Vec<u64>>,
+    /// When each item last moved, and its number: lists by `since` begin in the middle.
+    by_update: BTreeSet<(u64, u64)>,
+    /// Numbers of the pull requests that close an issue.
+    closers: HashMap<u64, BTreeSet<u64>>,
+    suites_made: u64,
 }
 
 impl Repo {
+    pub(crate) fn new(id: u64, owner: &str, name: &str, now_ms: u64) -> Self {
+        Repo {
+            id,
+            owner: owner.to_owned(),
+            name: name.to_owned(),
+            former_names: Vec::new(),
+            private: false,
+            archived: false,
+            has_issues: true,
+            deleted: false,
+            created_ms: now_ms,
+            updated_ms: now_ms,
+            pushed_ms: now_ms,
+            items: BTreeMap::new(),
+            deleted_issues: BTreeSet::new(),
+            transferred_issues: BTreeMap::new(),
+            commits: BTreeMap::new(),
+            heads: HashMap::new(),
+            by_update: BTreeSet::new(),
+            closers: HashMap::new(),
+            suites_made: 0,
+        }
+    }
+
     /// `owner/name`.
     pub fn name_with_owner(&self) -> String {
         format!("{}/{}", self.owner, self.name)
+    }
+
+    /// What was run on a commit; `None`: nothing.
+    pub fn commit(&self, sha: &str) -> Option<&Commit> {
+        self.commits.get(sha)
+    }
+
+    /// The number of the next suite of the repository.
+    pub(crate) fn next_suite(&mut self) -> u64 {
+        self.suites_made += 1;
+        self.suites_made
+    }
+
+    /// All suites with the commits that they ran on.
+    pub(crate) fn suites(&self) -> impl Iterator<Item = (&str, &Suite)> {
+        self.commits
+            .iter()
+            .flat_map(|(sha, commit)| commit.suites.iter().map(|suite| (sha.as_str(), suite)))
     }
 
     /// Whether `owner` and `name` are its present ones.
@@ -79,122 +183,75 @@ impl Repo {
     pub(crate) fn pull(&self, number: u64) -> Option<&Item> {
         self.items.get(&number).filter(|item| item.pull().is_some())
     }
-}
 
-/// An issue or a pull request: they share numbers, labels, comments and more.
-#[derive(Clone, Debug)]
-pub struct Item {
-    /// Within its repository.
-    pub number: u64,
-    /// For people.
-    pub title: String,
-    /// Login.
-    pub author: String,
-    /// Names, in the order in which they were added.
-    pub labels: Vec<String>,
-    /// Logins.
-    pub assignees: Vec<String>,
-    /// In order.
-    pub comments: Vec<Comment>,
-    /// Milliseconds since the epoch.
-    pub created_ms: u64,
-    /// Moves with state, labels, comments and pushes; not with checks or mergeability, as on GitHub.
-    pub updated_ms: u64,
-    /// `None`: open.
-    pub closed_ms: Option<u64>,
-    /// Login of who closed it.
-    pub closed_by: Option<String>,
-    /// What only one of the two kinds has.
-    pub kind: Kind,
-}
-
-impl Item {
-    /// What only a pull request has.
-    pub fn pull(&self) -> Option<&Pull> {
-        match &self.kind {
-            Kind::Issue(_) => None,
-            Kind::Pull(pull) => Some(pull),
-        }
+    /// Pull requests that close the issue when they are merged.
+    pub(crate) fn closers(&self, issue: u64) -> impl Iterator<Item = &Item> {
+        self.closers
+            .get(&issue)
+            .into_iter()
+            .flatten()
+            .filter_map(|number| self.pull(*number))
     }
 
-    /// `OPEN`, `CLOSED` or, for pull requests, `MERGED`.
-    pub fn state(&self) -> &'static str {
-        match (self.closed_ms, self.pull().and_then(|pull| pull.merged_ms)) {
-            (_, Some(_)) => "MERGED",
-            (Some(_), None) => "CLOSED",
-            (None, None) => "OPEN",
+    /// Items that moved at `since_ms` or later, earliest first.
+    pub(crate) fn moved_since(&self, since_ms: u64) -> impl DoubleEndedIterator<Item = &Item> {
+        self.by_update
+            .range((since_ms, 0)..)
+            .filter_map(|(_, number)| self.items.get(number))
+    }
+
+    /// Puts an item in, in place of what bore its number.
+    pub(crate) fn insert(&mut self, item: Item) {
+        self.remove(item.number);
+        self.index(&item, true);
+        self.items.insert(item.number, item);
+    }
+
+    /// Takes an item out.
+    pub(crate) fn remove(&mut self, number: u64) -> Option<Item> {
+        let item = self.items.remove(&number)?;
+        self.index(&item, false);
+        Some(item)
+    }
+
+    /// Changes an item where it is, and keeps what it is found by. `None`: no such item.
+    pub(crate) fn change<T>(
+        &mut self,
+        number: u64,
+        change: impl FnOnce(&mut Item) -> T,
+    ) -> Option<T> {
+        let mut item = self.remove(number)?;
+        let outcome = change(&mut item);
+        self.insert(item);
+        Some(outcome)
+    }
+
+    fn index(&mut self, item: &Item, is_there: bool) {
+        let entry = (item.updated_ms, item.number);
+        if is_there {
+            self.by_update.insert(entry);
+        } else {
+            self.by_update.remove(&entry);
+        }
+        let Some(pull) = item.pull() else {
+            return;
+        };
+        for issue in &pull.closes {
+            let closers = self.closers.entry(*issue).or_default();
+            if is_there {
+                closers.insert(item.number);
+            } else {
+                closers.remove(&item.number);
+            }
+        }
+        let numbers = self.heads.entry(pull.head_ref.clone()).or_default();
+        numbers.retain(|number| *number != item.number);
+        if is_there {
+            numbers.push(item.number);
+        } else if numbers.is_empty() {
+            self.heads.remove(&pull.head_ref);
         }
     }
-}
-
-/// What only one of the two kinds has.
-#[derive(Clone, Debug)]
-pub enum Kind {
-    /// An issue.
-    Issue(Issue),
-    /// A pull request.
-    Pull(Box<Pull>),
-}
-
-/// What only an issue has.
-#[derive(Clone, Debug, Default)]
-pub struct Issue {
-    /// Lower case, as REST spells it: `completed`, `not_planned`, `duplicate`, `reopened`. Another word is served as
-    /// it is: GitHub may learn new ones, and clients have to live with that.
-    pub reason: Option<String>,
-}
-
-/// What only a pull request has.
-#[derive(Clone, Debug)]
-pub struct Pull {
-    /// Not meant to be merged yet.
-    pub draft: bool,
-    /// `None`: not merged.
-    pub merged_ms: Option<u64>,
-    /// Branch at the head.
-    pub head_ref: String,
-    /// Newest commit of the head.
-    pub head_sha: String,
-    /// Login of the owner of the head's repository; `None`: the fork is gone.
-    pub head_owner: Option<String>,
-    /// Branch that it goes into.
-    pub base_ref: String,
-    /// Upper case: `MERGEABLE`, `CONFLICTING`, `UNKNOWN`.
-    pub mergeable: String,
-    /// Upper case: `CLEAN`, `DIRTY`, `BLOCKED`, `BEHIND`, `UNSTABLE`, ...
-    pub merge_state: String,
-    /// Reads that still answer `UNKNOWN`, because the answer is only worked out when somebody asks.
-    pub mergeability_pending_reads: Cell<u32>,
-    /// Upper case: `APPROVED`, `CHANGES_REQUESTED`, `REVIEW_REQUIRED`; `None`: no rule asks for reviews.
-    pub review_decision: Option<String>,
-    /// Upper case: `SUCCESS`, `PENDING`, `FAILURE`, `ERROR`, `EXPECTED`; `None`: the head has no checks.
-    pub rollup: Option<String>,
-    /// The single checks behind the rollup.
-    pub checks: Vec<Check>,
-    /// Numbers of the issues that a merge closes.
-    pub closes: Vec<u64>,
-}
-
-/// One check of a pull request's head.
-#[derive(Clone, Debug)]
-pub struct Check {
-    /// For people.
-    pub name: String,
-    /// Upper case: a conclusion such as `SUCCESS` or `ACTION_REQUIRED`; `None`: still in progress.
-    pub conclusion: Option<String>,
-}
-
-/// A comment on an issue or pull request.
-#[derive(Clone, Debug)]
-pub struct Comment {
-    /// Unique in the repository.
-    pub id: u64,
-    /// Login.
-    pub author: String,
-    /// As it was posted.
-    pub body: String,
-    /// Milliseconds since the epoch.
-    pub created_ms: u64,
 }
 
 /// The key under which a repository is found.

@@ -10,8 +10,9 @@ use super::resolve::{self, FieldError, Node, Resolved};
 use super::schema::{FieldDef, SCHEMA, TypeRef};
 use super::{Fragments, Plan, value};
 use crate::fault::{ErrorType, FieldFault};
+use crate::item::Pull;
 use crate::token::Token;
-use crate::world::{Pull, Repo, World};
+use crate::world::{Repo, World};
 
 /// Everything that an answer depends on besides the document.
 pub(crate) struct Asker<'w> {

@@ -11,9 +11,11 @@ use serde_json::{Map, Value, json};
 
 use crate::message::Request;
 
+mod checks;
 pub(crate) mod execute;
 mod page;
 mod price;
+mod pulls;
 mod resolve;
 pub(crate) mod schema;
 mod things;

@@ -6,11 +6,13 @@ use serde_json::{Map, Value};
 
 use super::execute::Run;
 use super::page::Connection;
-use super::things;
+use super::{checks, pulls, things};
+use crate::commit::{Check, Commit, Suite, Workflow};
 use crate::fault::ErrorType;
+use crate::item::{AutoMerge, Comment, Item, Pull, Queued, Review, Turn};
 use crate::time::iso;
 use crate::token::Permission;
-use crate::world::{Check, Comment, Item, Pull, Repo};
+use crate::world::Repo;
 
 /// A thing that has fields.
 #[derive(Clone, Debug)]
@@ -18,15 +20,28 @@ pub(crate) enum Node<'w> {
     Query,
     Rate,
     User(&'w str),
+    /// A bot's login without its ending.
+    Bot(&'w str),
     Repository(&'w Repo),
     Issue(&'w Repo, &'w Item),
     Pull(&'w Repo, &'w Item, &'w Pull),
     Label(&'w Repo, &'w str),
     Comment(&'w Repo, &'w Item, &'w Comment),
-    Commit(&'w Repo, &'w Item, &'w Pull),
+    /// An entry of an issue's timeline, and its place there.
+    Turn(&'w Repo, &'w Item, usize, &'w Turn),
+    Review(&'w Repo, &'w Item, &'w Review),
+    Queued(&'w Repo, &'w Item, &'w Queued),
+    AutoMerge(&'w Repo, &'w Item, &'w AutoMerge),
+    /// A commit by its hash; the item is the one that led to it.
+    Commit(&'w Repo, &'w Item, &'w str),
     PullCommit(&'w Repo, &'w Item, &'w Pull),
-    Rollup(&'w Repo, &'w Item, &'w Pull),
-    CheckRun(&'w Repo, &'w Item, &'w Check),
+    Rollup(&'w Repo, &'w Item, &'w str, &'w Commit),
+    Check(&'w Repo, &'w Item, &'w str, &'w Check),
+    Suite(&'w Repo, &'w Item, &'w str, &'w Suite),
+    /// An app by its short name.
+    App(&'w str),
+    WorkflowRun(&'w Repo, &'w Suite, &'w Workflow),
+    Workflow(&'w Repo, &'w Workflow),
     Connection(Rc<Connection<'w>>),
     Edge(Rc<Connection<'w>>, usize),
     PageInfo(Rc<Connection<'w>>),
@@ -38,15 +53,26 @@ impl<'w> Node<'w> {
             Node::Query => "Query",
             Node::Rate => "RateLimit",
             Node::User(_) => "User",
+            Node::Bot(_) => "Bot",
             Node::Repository(_) => "Repository",
             Node::Issue(..) => "Issue",
             Node::Pull(..) => "PullRequest",
             Node::Label(..) => "Label",
             Node::Comment(..) => "IssueComment",
+            Node::Turn(_, _, _, turn) if turn.closed => "ClosedEvent",
+            Node::Turn(..) => "ReopenedEvent",
+            Node::Review(..) => "PullRequestReview",
+            Node::Queued(..) => "MergeQueueEntry",
+            Node::AutoMerge(..) => "AutoMergeRequest",
             Node::Commit(..) => "Commit",
             Node::PullCommit(..) => "PullRequestCommit",
             Node::Rollup(..) => "StatusCheckRollup",
-            Node::CheckRun(..) => "CheckRun",
+            Node::Check(_, _, _, Check::Run { .. }) => "CheckRun",
+            Node::Check(_, _, _, Check::Context { .. }) => "StatusContext",
+            Node::Suite(..) => "CheckSuite",
+            Node::App(_) => "App",
+            Node::WorkflowRun(..) => "WorkflowRun",
+            Node::Workflow(..) => "Workflow",
             Node::Connection(page) => page.type_name,
             Node::Edge(page, _) => page.edge_type,
             Node::PageInfo(_) => "PageInfo",
@@ -56,14 +82,22 @@ impl<'w> Node<'w> {
     /// The repository that it belongs to, and the number of its issue or pull request.
     pub(crate) fn place(&self) -> Option<(&'w Repo, Option<u64>)> {
         match self {
-            Node::Repository(repo) | Node::Label(repo, _) => Some((repo, None)),
+            Node::Repository(repo)
+            | Node::Label(repo, _)
+            | Node::WorkflowRun(repo, ..)
+            | Node::Workflow(repo, _) => Some((repo, None)),
             Node::Issue(repo, item)
             | Node::Pull(repo, item, _)
             | Node::Comment(repo, item, _)
+            | Node::Turn(repo, item, ..)
+            | Node::Review(repo, item, _)
+            | Node::Queued(repo, item, _)
+            | Node::AutoMerge(repo, item, _)
             | Node::Commit(repo, item, _)
             | Node::PullCommit(repo, item, _)
-            | Node::Rollup(repo, item, _)
-            | Node::CheckRun(repo, item, _) => Some((repo, Some(item.number))),
+            | Node::Rollup(repo, item, ..)
+            | Node::Check(repo, item, ..)
+            | Node::Suite(repo, item, ..) => Some((repo, Some(item.number))),
             _ => None,
         }
     }
@@ -136,9 +170,10 @@ pub(crate) fn field<'w>(
         Node::Query => query(run, name, args),
         Node::Rate => Ok(rate(run, name)),
         Node::User(login) => Ok(user(login, name)),
+        Node::Bot(login) => Ok(bot(login, name)),
         Node::Repository(repo) => things::repository(run, repo, name, args, contents),
         Node::Issue(repo, item) => things::issue(run, repo, item, name, args, contents),
-        Node::Pull(repo, item, pull) => things::pull(run, repo, item, pull, name, args, contents),
+        Node::Pull(repo, item, pull) => pulls::pull(run, repo, item, pull, name, args, contents),
         Node::Label(repo, label) => Ok(leaf(match name {
             "id" => Value::from(format!("LA_{}_{}", repo.id, hex::encode(label))),
             "name" => Value::from(*label),
@@ -146,35 +181,36 @@ pub(crate) fn field<'w>(
             _ => Value::Null,
         })),
         Node::Comment(repo, item, comment) => Ok(things::comment(repo, item, comment, name)),
+        Node::Turn(repo, item, at, turn) => things::turn(run, repo, item, *at, turn, name),
+        Node::Review(repo, item, review) => Ok(pulls::review(repo, item, review, name)),
+        Node::Queued(repo, item, queued) => Ok(pulls::queued(repo, item, queued, name)),
+        Node::AutoMerge(repo, item, merge) => Ok(pulls::auto_merge(repo, item, merge, name)),
         Node::PullCommit(repo, item, pull) => Ok(match name {
-            "commit" => Resolved::Node(Node::Commit(repo, item, pull)),
+            "commit" => Resolved::Node(Node::Commit(repo, item, &pull.head_sha)),
             _ => leaf(format!("PURC_{}", pull.head_sha)),
         }),
-        Node::Commit(repo, item, pull) => match name {
-            "statusCheckRollup" => things::rollup(run, repo, item, pull),
-            "oid" => Ok(leaf(pull.head_sha.clone())),
-            _ => Ok(leaf(format!("C_{}", pull.head_sha))),
-        },
-        Node::Rollup(repo, item, pull) => match name {
-            "commit" => Ok(Resolved::Node(Node::Commit(repo, item, pull))),
-            "state" => Ok(leaf(pull.rollup.clone())),
-            "contexts" => things::contexts(repo, item, pull, args, contents),
-            _ => Ok(leaf(format!("SCR_{}", pull.head_sha))),
-        },
-        Node::CheckRun(repo, item, check) => Ok(leaf(match name {
-            "name" => Value::from(check.name.as_str()),
-            "status" => Value::from(match check.conclusion {
-                Some(_) => "COMPLETED",
-                None => "IN_PROGRESS",
-            }),
-            "conclusion" => Value::from(check.conclusion.clone()),
-            _ => Value::from(format!(
-                "CR_{}_{}_{}",
-                repo.id,
-                item.number,
-                hex::encode(&check.name)
-            )),
-        })),
+        Node::Commit(repo, item, sha) => checks::commit(run, repo, item, sha, name, args, contents),
+        Node::Rollup(repo, item, sha, commit) => {
+            checks::sum(repo, item, (sha, commit), name, args, contents)
+        }
+        Node::Check(repo, _, sha, check) => Ok(checks::check(repo, sha, check, name)),
+        Node::Suite(repo, item, sha, suite) => checks::suite(run, repo, item, (sha, suite), name),
+        Node::App(slug) => Ok(match name {
+            "id" => leaf(format!("A_{}", hex::encode(slug))),
+            _ => leaf(*slug),
+        }),
+        Node::WorkflowRun(repo, suite, workflow) => Ok(match name {
+            "createdAt" => leaf(iso(suite.created_ms)),
+            "databaseId" => leaf(suite.id),
+            "event" => leaf(workflow.event.as_str()),
+            "url" => leaf(things::url(repo, "actions/runs", suite.id)),
+            "workflow" => Resolved::Node(Node::Workflow(repo, workflow)),
+            _ => leaf(format!("WFR_{}_{}", repo.id, suite.id)),
+        }),
+        Node::Workflow(repo, workflow) => Ok(match name {
+            "name" => leaf(workflow.name.as_str()),
+            _ => leaf(format!("W_{}_{}", repo.id, hex::encode(&workflow.name))),
+        }),
         Node::Connection(page) => Ok(connection(run, page, name)),
         Node::Edge(page, index) => Ok(match name {
             "cursor" => leaf(page.cursor(*index)),
@@ -286,6 +322,15 @@ fn user<'w>(login: &str, name: &str) -> Resolved<'w> {
     })
 }
 
+fn bot<'w>(login: &str, name: &str) -> Resolved<'w> {
+    match name {
+        "id" => leaf(format!("BOT_{}", hex::encode(login))),
+        "url" => leaf(format!("https://github.com/apps/{login}")),
+        "databaseId" => leaf(Value::Null),
+        _ => leaf(login),
+    }
+}
+
 fn connection<'w>(
     run: &Run<'_, 'w, '_, '_>,
     page: &Rc<Connection<'w>>,
@@ -302,13 +347,7 @@ fn connection<'w>(
         _ => Resolved::List(
             page.nodes
                 .iter()
-                .map(|node| match node {
-                    // The state of a rollup can be read without this permission, the runs behind it cannot.
-                    Node::CheckRun(..) => {
-                        permit(run, Permission::ChecksRead).map(|()| node.clone())
-                    }
-                    _ => Ok(node.clone()),
-                })
+                .map(|node| checks::permit_record(run, node).map(|()| node.clone()))
                 .collect(),
         ),
     }

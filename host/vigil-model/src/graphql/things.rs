@@ -1,4 +1,4 @@
-//! What repositories, issues, pull requests and their parts answer.
+//! What repositories and issues answer, and what pull requests have in common with them.
 
 use std::rc::Rc;
 
@@ -7,9 +7,11 @@ use serde_json::{Map, Value};
 use super::execute::Run;
 use super::page::Connection;
 use super::resolve::{Answer, FieldError, Node, Resolved, leaf, permit};
+use crate::item::{self, Closer, Comment, Item, Turn};
+use crate::time;
 use crate::time::iso;
-use crate::token::{Permission, TokenKind};
-use crate::world::{Comment, Item, Kind, Pull, Repo};
+use crate::token::Permission;
+use crate::world::Repo;
 
 pub(super) fn repository<'w>(
     run: &Run<'_, 'w, '_, '_>,
@@ -62,12 +64,11 @@ pub(super) fn repository<'w>(
         }
         "issues" => {
             permit(run, Permission::IssuesRead)?;
-            let items = repo
-                .items
-                .values()
+            let items = all(repo, args)
+                .into_iter()
                 .filter(|item| repo.has_issues && item.pull().is_none());
-            let items = ordered(items.filter(|item| wanted_item(item, args)).collect(), args);
-            let nodes = items.into_iter().map(|item| Node::Issue(repo, item));
+            let items = items.filter(|item| wanted_item(item, args));
+            let nodes = items.map(|item| Node::Issue(repo, item));
             page("issues", ISSUES, nodes.collect(), args, contents)?
         }
         "pullRequests" => {
@@ -75,23 +76,21 @@ pub(super) fn repository<'w>(
             let head = args.get("headRefName").and_then(Value::as_str);
             // The index makes a look-up by branch cheap in a repository with thousands of pull requests.
             let mut items: Vec<&Item> = match head {
-                Some(branch) => repo
-                    .heads
-                    .get(branch)
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|number| repo.pull(*number))
-                    .collect(),
-                None => repo.items.values().collect(),
+                Some(branch) => {
+                    let numbers = repo.heads.get(branch).into_iter().flatten();
+                    ordered(
+                        numbers.filter_map(|number| repo.pull(*number)).collect(),
+                        args,
+                    )
+                }
+                None => all(repo, args),
             };
-            items.sort_by_key(|item| item.number);
             let base = args.get("baseRefName").and_then(Value::as_str);
             items.retain(|item| {
                 item.pull()
                     .is_some_and(|pull| base.is_none_or(|base| pull.base_ref == base))
                     && wanted_item(item, args)
             });
-            let items = ordered(items, args);
             let nodes = items
                 .into_iter()
                 .filter_map(|item| Some(Node::Pull(repo, item, item.pull()?)));
@@ -113,10 +112,8 @@ pub(super) fn issue<'w>(
         "id" => leaf(format!("I_{}_{}", repo.id, item.number)),
         "url" => leaf(url(repo, "issues", item.number)),
         "stateReason" => {
-            let reason = match &item.kind {
-                Kind::Issue(issue) => issue.reason.as_deref().map(str::to_uppercase),
-                Kind::Pull(_) => None,
-            };
+            let reason = item.issue().and_then(|issue| issue.reason.as_deref());
+            let reason = reason.map(str::to_uppercase);
             // Clients from before that reason existed read the nearest one unless they ask for it.
             let shows_duplicate = args.get("enableDuplicate") == Some(&Value::Bool(true));
             leaf(match reason.as_deref() {
@@ -127,79 +124,58 @@ pub(super) fn issue<'w>(
         "closedByPullRequestsReferences" => {
             permit(run, Permission::PullsRead)?;
             let closed_too = args.get("includeClosedPrs") == Some(&Value::Bool(true));
-            let nodes = repo.items.values().filter_map(|other| {
-                let pull = other.pull()?;
+            let nodes = repo.closers(item.number).filter_map(|other| {
                 let shown = closed_too || other.state() != "CLOSED";
-                (shown && pull.closes.contains(&item.number))
-                    .then_some(Node::Pull(repo, other, pull))
+                shown.then_some(Node::Pull(repo, other, other.pull()?))
             });
             page(name, PULLS, nodes.collect(), args, contents)?
+        }
+        "timelineItems" => {
+            let since_ms = args
+                .get("since")
+                .and_then(Value::as_str)
+                .and_then(time::parse_iso);
+            let turns = item.issue().map_or(&[][..], |issue| &issue.history);
+            let shown = turns.iter().enumerate().filter(|(_, turn)| {
+                is_listed(args, "itemTypes", |kind| {
+                    (kind == "CLOSED_EVENT") == turn.closed
+                }) && since_ms.is_none_or(|since_ms| turn.at_ms >= since_ms)
+            });
+            let nodes = shown.map(|(at, turn)| Node::Turn(repo, item, at, turn));
+            let types = ("IssueTimelineItemsConnection", "IssueTimelineItemsEdge");
+            page(name, types, nodes.collect(), args, contents)?
         }
         _ => common(repo, item, name, args, contents)?,
     })
 }
 
-pub(super) fn pull<'w>(
-    run: &mut Run<'_, 'w, '_, '_>,
+/// One entry of an issue's timeline.
+pub(super) fn turn<'w>(
+    run: &Run<'_, 'w, '_, '_>,
     repo: &'w Repo,
     item: &'w Item,
-    pull: &'w Pull,
+    at: usize,
+    turn: &'w Turn,
     name: &str,
-    args: &Map<String, Value>,
-    contents: bool,
 ) -> Answer<'w> {
     Ok(match name {
-        "id" => leaf(format!("PR_{}_{}", repo.id, item.number)),
-        "url" => leaf(url(repo, "pull", item.number)),
-        "isDraft" => leaf(pull.draft),
-        "merged" => leaf(pull.merged_ms.is_some()),
-        "mergedAt" => leaf(pull.merged_ms.map(iso)),
-        "mergedBy" => actor(pull.merged_ms.and(item.closed_by.as_deref())),
-        "headRefName" => leaf(pull.head_ref.as_str()),
-        "headRefOid" => leaf(pull.head_sha.as_str()),
-        "headRepositoryOwner" => actor(pull.head_owner.as_deref()),
-        "headRepository" => match &pull.head_owner {
-            Some(owner) if *owner == repo.owner => Resolved::Node(Node::Repository(repo)),
-            // A fork has its own repository only where the test made one.
-            Some(owner) => match run.asker.world.repo(owner, &repo.name) {
-                Some(fork) if run.asker.sees(fork) => Resolved::Node(Node::Repository(fork)),
-                _ => leaf(Value::Null),
-            },
+        "actor" => actor(turn.actor.as_deref()),
+        "createdAt" => leaf(iso(turn.at_ms)),
+        "url" => leaf(format!("{}#event-{at}", url(repo, "issues", item.number))),
+        "closer" => match &turn.closer {
+            Some(Closer::Pull(number)) => {
+                permit(run, Permission::PullsRead)?;
+                pull_node(repo, *number).map_or_else(|| leaf(Value::Null), Resolved::Node)
+            }
+            Some(Closer::Commit(sha)) => Resolved::Node(Node::Commit(repo, item, sha)),
             None => leaf(Value::Null),
         },
-        "isCrossRepository" => leaf(pull.head_owner.as_deref() != Some(repo.owner.as_str())),
-        "baseRefName" => leaf(pull.base_ref.as_str()),
-        "mergeable" => leaf(if run.mergeability_is_pending(pull) {
-            "UNKNOWN"
-        } else {
-            &pull.mergeable
-        }),
-        "mergeStateStatus" => leaf(if run.mergeability_is_pending(pull) {
-            "UNKNOWN"
-        } else {
-            &pull.merge_state
-        }),
-        "reviewDecision" => leaf(pull.review_decision.clone()),
-        "statusCheckRollup" => rollup(run, repo, item, pull)?,
-        "closingIssuesReferences" => {
-            permit(run, Permission::IssuesRead)?;
-            let nodes = pull
-                .closes
-                .iter()
-                .filter_map(|number| Some(Node::Issue(repo, repo.issue(*number)?)));
-            page(name, ISSUES, nodes.collect(), args, contents)?
-        }
-        "commits" => {
-            let types = ("PullRequestCommitConnection", "PullRequestCommitEdge");
-            let newest = vec![Node::PullCommit(repo, item, pull)];
-            page(name, types, newest, args, contents)?
-        }
-        _ => common(repo, item, name, args, contents)?,
+        _ => leaf(format!("CE_{}_{}_{at}", repo.id, item.number)),
     })
 }
 
 /// Fields that issues and pull requests share.
-fn common<'w>(
+pub(super) fn common<'w>(
     repo: &'w Repo,
     item: &'w Item,
     name: &str,
@@ -231,7 +207,12 @@ fn common<'w>(
             page(name, types, nodes.collect(), args, contents)?
         }
         "assignees" => {
-            let nodes = item.assignees.iter().map(|login| Node::User(login));
+            // The connection is one of users: an assigned bot is told by REST alone.
+            let people = item
+                .assignees
+                .iter()
+                .filter(|login| item::bot(login).is_none());
+            let nodes = people.map(|login| Node::User(login));
             page(
                 name,
                 ("UserConnection", "UserEdge"),
@@ -272,44 +253,10 @@ pub(super) fn comment<'w>(
     }
 }
 
-/// Without the permission an installation loses the whole rollup, while a personal token still reads its state.
-pub(super) fn rollup<'w>(
-    run: &Run<'_, 'w, '_, '_>,
-    repo: &'w Repo,
-    item: &'w Item,
-    pull: &'w Pull,
-) -> Answer<'w> {
-    if run.asker.token.kind == TokenKind::Installation {
-        permit(run, Permission::ChecksRead)?;
-    }
-    Ok(match pull.rollup {
-        Some(_) => Resolved::Node(Node::Rollup(repo, item, pull)),
-        None => leaf(Value::Null),
-    })
-}
+pub(super) const ISSUES: (&str, &str) = ("IssueConnection", "IssueEdge");
+pub(super) const PULLS: (&str, &str) = ("PullRequestConnection", "PullRequestEdge");
 
-pub(super) fn contexts<'w>(
-    repo: &'w Repo,
-    item: &'w Item,
-    pull: &'w Pull,
-    args: &Map<String, Value>,
-    contents: bool,
-) -> Answer<'w> {
-    let nodes = pull
-        .checks
-        .iter()
-        .map(|check| Node::CheckRun(repo, item, check));
-    let types = (
-        "StatusCheckRollupContextConnection",
-        "StatusCheckRollupContextEdge",
-    );
-    page("contexts", types, nodes.collect(), args, contents)
-}
-
-const ISSUES: (&str, &str) = ("IssueConnection", "IssueEdge");
-const PULLS: (&str, &str) = ("PullRequestConnection", "PullRequestEdge");
-
-fn page<'w>(
+pub(super) fn page<'w>(
     name: &str,
     types: (&'static str, &'static str),
     nodes: Vec<Node<'w>>,
@@ -320,30 +267,46 @@ fn page<'w>(
     Ok(Resolved::Node(Node::Connection(Rc::new(page))))
 }
 
-fn pull_node(repo: &Repo, number: u64) -> Option<Node<'_>> {
+pub(super) fn pull_node(repo: &Repo, number: u64) -> Option<Node<'_>> {
     let item = repo.pull(number)?;
     Some(Node::Pull(repo, item, item.pull()?))
 }
 
 /// The filters that lists of issues and pull requests share: states and labels.
 fn wanted_item(item: &Item, args: &Map<String, Value>) -> bool {
-    let listed = |key: &str, test: &dyn Fn(&str) -> bool| match args.get(key) {
+    is_listed(args, "states", |state| state == item.state())
+        && is_listed(args, "labels", |label| {
+            item.labels.iter().any(|present| present == label)
+        })
+}
+
+/// Whether the argument, a list of words, holds one that passes; also where it was not given.
+pub(super) fn is_listed(args: &Map<String, Value>, key: &str, test: impl Fn(&str) -> bool) -> bool {
+    match args.get(key) {
         Some(Value::Array(wanted)) => wanted.iter().filter_map(Value::as_str).any(test),
         Some(Value::String(wanted)) => test(wanted),
         _ => true,
-    };
-    listed("states", &|state| state == item.state())
-        && listed("labels", &|label| {
-            item.labels.iter().any(|present| present == label)
-        })
+    }
+}
+
+/// All items of the repository in the order that is asked for.
+fn all<'w>(repo: &'w Repo, args: &Map<String, Value>) -> Vec<&'w Item> {
+    let order = args.get("orderBy");
+    if field_of(order) != Some("UPDATED_AT") {
+        return ordered(repo.items.values().collect(), args);
+    }
+    // The index has them in this order already, which large repositories are glad of.
+    if descends(order) {
+        repo.moved_since(0).rev().collect()
+    } else {
+        repo.moved_since(0).collect()
+    }
 }
 
 /// In the order that is asked for, else in that of their making.
 fn ordered<'w>(mut items: Vec<&'w Item>, args: &Map<String, Value>) -> Vec<&'w Item> {
     let order = args.get("orderBy");
-    let field = order
-        .and_then(|order| order.get("field"))
-        .and_then(Value::as_str);
+    let field = field_of(order);
     items.sort_by_key(|item| {
         let first = match field {
             Some("UPDATED_AT") => item.updated_ms,
@@ -356,6 +319,10 @@ fn ordered<'w>(mut items: Vec<&'w Item>, args: &Map<String, Value>) -> Vec<&'w I
         items.reverse();
     }
     items
+}
+
+fn field_of(order: Option<&Value>) -> Option<&str> {
+    order?.get("field")?.as_str()
 }
 
 fn descends(order: Option<&Value>) -> bool {
@@ -377,9 +344,13 @@ pub(crate) fn url(repo: &Repo, kind: &str, number: u64) -> String {
     )
 }
 
-fn actor(login: Option<&str>) -> Resolved<'_> {
+/// A person or a bot; null where the account is gone.
+pub(super) fn actor(login: Option<&str>) -> Resolved<'_> {
     match login {
-        Some(login) => Resolved::Node(Node::User(login)),
+        Some(login) => Resolved::Node(match item::bot(login) {
+            Some(name) => Node::Bot(name),
+            None => Node::User(login),
+        }),
         None => leaf(Value::Null),
     }
 }

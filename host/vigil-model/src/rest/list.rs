@@ -1,14 +1,14 @@
-//! Lists in pages: `/issues` and `/pulls`, with their filters and their `link` header.
+//! Lists: `/issues`, `/pulls` and `/actions/runs`, with their filters.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::page::Page;
 use super::{Asker, Refused, invalid, parameter, shape};
+use crate::commit::Suite;
+use crate::item::Item;
 use crate::message::{Request, Response};
 use crate::time;
-use crate::world::{Item, Repo};
-
-/// Records behind which GitHub refuses `page` and hands out cursors.
-const PAGED_RECORDS_MAX: usize = 10_000;
+use crate::world::Repo;
 
 /// Issues and pull requests together, as GitHub lists them.
 pub(super) fn issues(
@@ -43,16 +43,19 @@ pub(super) fn issues(
         .collect();
     let wanted = |item: &&Item| {
         is_in(item, &state)
-            // Answers show whole seconds, so a client can only ask in whole seconds, and the bound is inclusive.
-            && item.updated_ms / 1000 >= since_ms / 1000
             && labels
                 .iter()
                 .all(|label| item.labels.iter().any(|present| present == label))
     };
-    let items: Vec<&Item> = repo.items.values().filter(wanted).collect();
-    let items = sorted(items, &sort, &direction(request, "desc", "Issue")?);
-    let page = Page::of(asker, repo, "issues", request, items)?;
-    Ok(page.answer(|item| shape::issue(repo, item)))
+    // Answers show whole seconds, so a client can only ask in whole seconds, and the bound is inclusive.
+    let moved = repo.moved_since(since_ms / 1000 * 1000).filter(wanted);
+    let items = sorted(
+        moved.collect(),
+        &sort,
+        &direction(request, "desc", "Issue")?,
+    );
+    let page = Page::of(asker, repo, "issues", request, items, |item| item.number)?;
+    Ok(page.answer(|item| shape::issue(repo, item, false)))
 }
 
 /// Pull requests alone.
@@ -91,11 +94,73 @@ pub(super) fn pulls(
     };
     let items: Vec<&Item> = repo.items.values().filter(wanted).collect();
     let items = sorted(items, &sort, &direction(request, "desc", resource)?);
-    let page = Page::of(asker, repo, "pulls", request, items)?;
+    let page = Page::of(asker, repo, "pulls", request, items, |item| item.number)?;
     Ok(page.answer(|item| match item.pull() {
         Some(pull) => shape::pull(repo, item, pull, false),
         None => Value::Null,
     }))
+}
+
+/// What GitHub takes as `status` of a workflow run: words of both kinds.
+const RUN_WORDS: [&str; 14] = [
+    "action_required",
+    "cancelled",
+    "completed",
+    "failure",
+    "in_progress",
+    "neutral",
+    "pending",
+    "queued",
+    "requested",
+    "skipped",
+    "stale",
+    "success",
+    "timed_out",
+    "waiting",
+];
+
+/// Workflow runs, newest first. Their `pull_requests` are empty, as GitHub leaves them for forks: only the hash tells
+/// whose they are.
+pub(super) fn runs(asker: &Asker<'_>, repo: &Repo, request: &Request) -> Result<Response, Refused> {
+    let status = match parameter(request, "status") {
+        Some(status) if !RUN_WORDS.contains(&status.as_str()) => {
+            return Err(invalid("WorkflowRun", "status", "invalid"));
+        }
+        status => status,
+    };
+    let (event, branch) = (parameter(request, "event"), parameter(request, "branch"));
+    let wanted = |(_, suite): &(&str, &Suite)| {
+        suite.workflow.as_ref().is_some_and(|workflow| {
+            event.as_ref().is_none_or(|event| *event == workflow.event)
+                && branch.as_ref().is_none_or(|branch| *branch == suite.branch)
+                && status.as_ref().is_none_or(|status| {
+                    suite.status.eq_ignore_ascii_case(status)
+                        || suite
+                            .conclusion
+                            .as_ref()
+                            .is_some_and(|conclusion| conclusion.eq_ignore_ascii_case(status))
+                })
+        })
+    };
+    let mut runs: Vec<(&str, &Suite)> = match parameter(request, "head_sha") {
+        Some(sha) => repo
+            .commits
+            .get_key_value(&sha)
+            .into_iter()
+            .flat_map(|(sha, commit)| commit.suites.iter().map(|suite| (sha.as_str(), suite)))
+            .filter(wanted)
+            .collect(),
+        None => repo.suites().filter(wanted).collect(),
+    };
+    runs.sort_by_key(|(_, suite)| std::cmp::Reverse(suite.id));
+    let page = Page::of(asker, repo, "actions/runs", request, runs, |(_, suite)| {
+        suite.id
+    })?;
+    let total = page.total;
+    Ok(page.answer_as(
+        |records| json!({ "total_count": total, "workflow_runs": records }),
+        |(sha, suite)| shape::run(repo, sha, suite),
+    ))
 }
 
 fn is_in(item: &Item, state: &str) -> bool {
@@ -136,104 +201,5 @@ fn word(
         None => Ok(default.to_owned()),
         Some(word) if known.contains(&word.as_str()) => Ok(word),
         Some(_) => Err(invalid(resource, name, "invalid")),
-    }
-}
-
-/// One page of a list and the links to its neighbours.
-struct Page<'w> {
-    items: Vec<&'w Item>,
-    link: String,
-}
-
-impl<'w> Page<'w> {
-    fn of(
-        asker: &Asker<'_>,
-        repo: &Repo,
-        list: &str,
-        request: &Request,
-        items: Vec<&'w Item>,
-    ) -> Result<Self, Refused> {
-        // An unreadable size is the default, a large one the largest: GitHub refuses neither.
-        let size = parameter(request, "per_page")
-            .and_then(|size| size.parse::<usize>().ok())
-            .filter(|size| *size > 0)
-            .unwrap_or(30)
-            .min(100);
-        let page = parameter(request, "page")
-            .and_then(|page| page.parse::<usize>().ok())
-            .filter(|page| *page > 0)
-            .unwrap_or(1);
-        let total = items.len();
-        let after = parameter(request, "after");
-        let start = match &after {
-            Some(cursor) => {
-                let number = cursor
-                    .strip_prefix("cursor-")
-                    .and_then(|number| number.parse::<u64>().ok());
-                let position = items.iter().position(|item| Some(item.number) == number);
-                match (number, position) {
-                    (None, _) => return Err(invalid("Issue", "after", "invalid")),
-                    (_, Some(position)) => position + 1,
-                    // The record behind the cursor left the list: begin anew rather than skip anything.
-                    (_, None) => 0,
-                }
-            }
-            None if page.saturating_mul(size) > PAGED_RECORDS_MAX => {
-                return Err(Response::refusal(
-                    422,
-                    "Pagination with the page parameter is not supported for large datasets, please use cursor based \
-                     pagination (after/before)",
-                ));
-            }
-            None => (page - 1) * size,
-        };
-        let items: Vec<&Item> = items.into_iter().skip(start).take(size).collect();
-        let more = start + items.len() < total;
-        let by_cursor = after.is_some() || total > PAGED_RECORDS_MAX;
-        let mut links = Vec::new();
-        // GitHub names the repository by its id here.
-        let base = format!("{}/repositories/{}/{list}", asker.base_url, repo.id);
-        let mut link = |key: &str, value: String, relation: &str| {
-            let kept = request.query.split('&').filter(|pair| {
-                let key = pair.split('=').next().unwrap_or_default();
-                !pair.is_empty() && !matches!(key, "page" | "after")
-            });
-            let query = kept
-                .map(str::to_owned)
-                .chain([format!("{key}={value}")])
-                .collect::<Vec<_>>()
-                .join("&");
-            links.push(format!("<{base}?{query}>; rel=\"{relation}\""));
-        };
-        if by_cursor {
-            if let (true, Some(last)) = (more, items.last()) {
-                link("after", format!("cursor-{}", last.number), "next");
-            }
-        } else {
-            if page > 1 {
-                link("page", (page - 1).to_string(), "prev");
-            }
-            if more {
-                link("page", (page + 1).to_string(), "next");
-                link("page", total.div_ceil(size).to_string(), "last");
-            }
-            if page > 1 {
-                link("page", "1".to_owned(), "first");
-            }
-        }
-        Ok(Page {
-            items,
-            link: links.join(", "),
-        })
-    }
-
-    fn answer(&self, shape: impl Fn(&Item) -> Value) -> Response {
-        let body: Value = self.items.iter().map(|item| shape(item)).collect();
-        let response = Response::json(200, &body);
-        if self.link.is_empty() {
-            response
-        } else {
-            response.with("link", self.link.as_str())
-        }
     }
 }

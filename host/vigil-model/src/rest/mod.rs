@@ -3,13 +3,15 @@
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use crate::item::Item;
 use crate::message::{Request, Response};
 use crate::model::limits;
 use crate::time;
 use crate::token::{Permission, Pots, Token};
-use crate::world::{Item, Repo, World};
+use crate::world::{Repo, World};
 
 mod list;
+mod page;
 mod shape;
 mod write;
 
@@ -59,18 +61,18 @@ impl<'w> Asker<'w> {
                 list::issues(self, repo, request)
             }
             ["issues", number] => {
-                let item = self.issue_or_pull(repo, number)?;
+                let item = self.issue_or_pull(request, repo, number)?;
                 Ok(dated(
-                    Response::json(200, &shape::issue(repo, item)),
+                    Response::json(200, &shape::issue(repo, item, true)),
                     item.updated_ms,
                 ))
             }
             ["issues", number, "labels"] => {
-                let item = self.issue_or_pull(repo, number)?;
+                let item = self.issue_or_pull(request, repo, number)?;
                 Ok(Response::json(200, &shape::labels(repo, item)))
             }
             ["issues", number, "comments"] => {
-                let item = self.issue_or_pull(repo, number)?;
+                let item = self.issue_or_pull(request, repo, number)?;
                 let comments = item
                     .comments
                     .iter()
@@ -94,6 +96,10 @@ impl<'w> Asker<'w> {
                 pull.mergeability_pending_reads
                     .set(pending.saturating_sub(1));
                 Ok(dated(Response::json(200, &answer), item.updated_ms))
+            }
+            ["actions", "runs"] => {
+                self.permit(Permission::ActionsRead)?;
+                list::runs(self, repo, request)
             }
             _ => Err(not_found()),
         }
@@ -165,11 +171,22 @@ impl<'w> Asker<'w> {
     }
 
     /// `/issues/{number}` also answers for pull requests.
-    fn issue_or_pull(&self, repo: &'w Repo, number: &str) -> Result<&'w Item, Refused> {
+    fn issue_or_pull(
+        &self,
+        request: &Request,
+        repo: &'w Repo,
+        number: &str,
+    ) -> Result<&'w Item, Refused> {
         self.permit(Permission::IssuesRead)?;
         let number = parse(number).ok_or_else(not_found)?;
         if repo.deleted_issues.contains(&number) {
             return Err(Response::refusal(410, "This issue was deleted"));
+        }
+        if let Some((id, there)) = repo.transferred_issues.get(&number) {
+            let target = self.world.repo_by_id(*id).ok_or_else(not_found)?;
+            self.see(target)?;
+            let issue = there.to_string();
+            return Err(self.moved(request, target, &["issues", &issue]));
         }
         let item = repo.items.get(&number).ok_or_else(not_found)?;
         if item.pull().is_none() && !repo.has_issues {
@@ -188,6 +205,9 @@ fn permit(token: &Token, permission: Permission) -> Result<(), Refused> {
         Permission::IssuesWrite => "issues=write",
         Permission::PullsRead => "pull_requests=read",
         Permission::ChecksRead => "checks=read",
+        Permission::StatusesRead => "statuses=read",
+        Permission::ActionsRead => "actions=read",
+        Permission::MergeQueuesRead => "merge_queues=read",
     };
     Err(Response::refusal(403, token.refusal()).with("x-accepted-github-permissions", needed))
 }

@@ -2,18 +2,30 @@
 
 use serde_json::{Value, json};
 
+use crate::commit::Suite;
 use crate::graphql::{database_id, url};
+use crate::item::{self, Comment, Item, Kind, Pull};
 use crate::time::iso;
-use crate::world::{Comment, Item, Kind, Pull, Repo};
+use crate::world::Repo;
 
+/// A person, or a bot where the login ends in `[bot]`.
 pub(super) fn user(login: &str) -> Value {
+    let bot = item::bot(login);
+    let page = match bot {
+        Some(name) => format!("https://github.com/apps/{name}"),
+        None => format!("https://github.com/{login}"),
+    };
+    let node_id = match bot {
+        Some(name) => format!("BOT_{}", hex::encode(name)),
+        None => format!("U_{}", hex::encode(login)),
+    };
     json!({
         "login": login,
         "id": login.bytes().fold(0_u64, |id, byte| (id * 31 + u64::from(byte)) % 1_000_000_007),
-        "node_id": format!("U_{}", hex::encode(login)),
+        "node_id": node_id,
         "url": format!("https://api.github.com/users/{login}"),
-        "html_url": format!("https://github.com/{login}"),
-        "type": "User",
+        "html_url": page,
+        "type": if bot.is_some() { "Bot" } else { "User" },
         "site_admin": false,
     })
 }
@@ -68,8 +80,9 @@ pub(super) fn comment(repo: &Repo, item: &Item, comment: &Comment) -> Value {
     })
 }
 
-/// An issue, or a pull request as an issue: then with the member `pull_request`.
-pub(super) fn issue(repo: &Repo, item: &Item) -> Value {
+/// An issue, or a pull request as an issue: then with the member `pull_request`. `single`: by its number, which alone
+/// tells who closed it.
+pub(super) fn issue(repo: &Repo, item: &Item, single: bool) -> Value {
     let mut shape = common(repo, item);
     shape["state"] = state(item);
     shape["node_id"] = match item.kind {
@@ -92,7 +105,9 @@ pub(super) fn issue(repo: &Repo, item: &Item) -> Value {
             });
         }
     }
-    shape["closed_by"] = item.closed_by.as_deref().map_or(Value::Null, user);
+    if single {
+        shape["closed_by"] = item.closed_by.as_deref().map_or(Value::Null, user);
+    }
     shape
 }
 
@@ -147,12 +162,37 @@ pub(super) fn pull(repo: &Repo, item: &Item, pull: &Pull, single: bool) -> Value
     shape
 }
 
+/// A workflow run.
+pub(super) fn run(repo: &Repo, sha: &str, suite: &Suite) -> Value {
+    let workflow = suite.workflow.as_ref();
+    let lower = |word: &str| word.to_lowercase();
+    json!({
+        "id": suite.id,
+        "node_id": format!("WFR_{}_{}", repo.id, suite.id),
+        "name": workflow.map(|workflow| workflow.name.as_str()),
+        "head_branch": suite.branch,
+        "head_sha": sha,
+        "event": workflow.map(|workflow| workflow.event.as_str()),
+        "status": lower(&suite.status),
+        "conclusion": suite.conclusion.as_deref().map(lower),
+        "check_suite_id": suite.id,
+        "run_number": suite.id,
+        "run_attempt": 1,
+        "pull_requests": [],
+        "html_url": url(repo, "actions/runs", suite.id),
+        "created_at": iso(suite.created_ms),
+        "updated_at": iso(suite.created_ms),
+        "repository": { "id": repo.id, "full_name": repo.name_with_owner() },
+    })
+}
+
 fn common(repo: &Repo, item: &Item) -> Value {
     let place = match item.kind {
         Kind::Issue(_) => "issues",
         Kind::Pull(_) => "pulls",
     };
     let api = format!("https://api.github.com/repos/{}", repo.name_with_owner());
+    let people = |logins: &[String]| logins.iter().map(|login| user(login)).collect::<Vec<_>>();
     json!({
         "id": database_id(repo, item.number),
         "number": item.number,
@@ -160,7 +200,8 @@ fn common(repo: &Repo, item: &Item) -> Value {
         "url": format!("{api}/{place}/{}", item.number),
         "user": user(&item.author),
         "labels": labels(repo, item),
-        "assignees": item.assignees.iter().map(|login| user(login)).collect::<Vec<_>>(),
+        "assignee": item.assignees.first().map(|login| user(login)),
+        "assignees": people(&item.assignees),
         "comments": item.comments.len(),
         "locked": false,
         "created_at": iso(item.created_ms),

@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::{Asker, Refused, body, invalid, not_found, parse, permit, segments, shape};
+use crate::item::Item;
 use crate::message::{Request, Response};
 use crate::model::Model;
 use crate::token::{Permission, Token};
-use crate::world::{Item, Repo};
+use crate::world::Repo;
 
 /// The longest comment that GitHub takes, in characters.
 const COMMENT_CHARACTERS_MAX: usize = 65_536;
@@ -46,7 +47,7 @@ fn try_write(
     if !known {
         return Err(not_found());
     }
-    asker.issue_or_pull(repo, number)?;
+    asker.issue_or_pull(request, repo, number)?;
     permit(token, Permission::IssuesWrite)?;
     if repo.archived {
         return Err(Response::refusal(
@@ -91,7 +92,7 @@ fn try_write(
             let now_ms = model.now_ms();
             let login = token.login.clone();
             change(model, &name, number, |repo, item| {
-                let comment = crate::world::Comment {
+                let comment = crate::item::Comment {
                     id: item.number * 1_000 + item.comments.len() as u64 + 1,
                     author: login,
                     body: text,
@@ -141,6 +142,6 @@ fn change(
     };
     let response = change(repo, &mut item)?;
     item.updated_ms = now_ms;
-    repo.items.insert(number, item);
+    repo.insert(item);
     Ok(response)
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 mod documents;
+mod evidence;
 mod faults;
 mod graphql;
 mod limits;
