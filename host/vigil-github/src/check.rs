@@ -1,22 +1,33 @@
-//! What `doctor` wants to know: whether GitHub is there, takes the token, and has the same time.
+//! What `doctor` wants to know of an account: whether GitHub is there, takes its token, and has the same time.
 
 use std::time::Duration;
 
-use http::{StatusCode, Uri};
+use http::{HeaderMap, StatusCode, Uri};
 use serde_json::Value;
 use vigil_core::{Gap, GapKind, Timestamp};
 
 use crate::github::{Clock, GitHub};
 use crate::limits::{self, Meter};
 use crate::reply::Trouble;
-use crate::tokens::Token;
-use crate::transport::{Failure, Wire};
+use crate::tokens::{Account, Lease, Token, TokenKind};
+use crate::transport::{Answer, Failure, Wire};
+use crate::words;
 
-/// GitHub, the token and the clock, as one free request shows them.
+/// GitHub, a token and the clock, as one free request shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
+    /// Who asked.
+    pub account: Account,
     /// Where the token came from.
     pub origin: String,
+    /// What kind of token it is.
+    pub kind: TokenKind,
+    /// The scopes of a classic or OAuth token; `None`: it is of another kind, or GitHub did not say.
+    pub scopes: Option<Vec<String>>,
+    /// When the token runs out, by this machine's clock. `None`: never, or GitHub did not say.
+    pub expires: Option<Timestamp>,
+    /// What an App's installation may do, such as `checks` to `read`; `None`: nobody said.
+    pub permissions: Option<std::collections::BTreeMap<String, String>>,
     /// The pot of REST requests; all `None` where the server has no limits.
     pub rest: Meter,
     /// The pot of GraphQL points; all `None` where the server has no limits.
@@ -27,106 +38,213 @@ pub struct Check {
 }
 
 impl GitHub {
-    /// Asks `GET /rate_limit`, which costs nothing and needs a valid token. A rejected token is read again once.
+    /// Asks `GET /rate_limit` as `account`, which costs nothing and needs a valid token. A rejected token is looked for
+    /// again once.
     ///
     /// # Errors
     /// The same troubles that asking can have; nothing is sent again after any of them.
-    pub async fn check(&self, now: Timestamp, deadline: Duration) -> Result<Check, Trouble> {
+    pub async fn check(
+        &self,
+        account: &Account,
+        now: Timestamp,
+        deadline: Duration,
+    ) -> Result<Check, Trouble> {
         let clock = Clock::new(now, deadline);
-        let account = self.tokens.account("");
-        let looked = tokio::time::timeout_at(clock.deadline, self.tokens.token(&account)).await;
-        let token = match looked {
-            Ok(token) => token?,
-            Err(_) => return Err(timed_out()),
-        };
-        match self.rate_limit(&token, clock).await {
-            Err(Trouble::TokenRejected { origin }) => {
-                let again = self.tokens.refresh(&account);
-                let again = tokio::time::timeout_at(clock.deadline, again).await;
-                match again {
-                    Ok(Ok(other)) if other.differs_from(&token) => {
-                        self.rate_limit(&other, clock).await
+        let in_time = async {
+            let token = self.tokens.token(account).await?;
+            match self.rate_limit(account, &token, clock).await {
+                Err(Trouble::TokenRejected { origin }) => {
+                    match self.tokens.refresh(account).await {
+                        Ok(other) if other.differs_from(&token) => {
+                            self.rate_limit(account, &other, clock).await
+                        }
+                        _ => Err(Trouble::TokenRejected { origin }),
                     }
-                    _ => Err(Trouble::TokenRejected { origin }),
                 }
+                answer => answer,
             }
-            answer => answer,
-        }
+        };
+        tokio::time::timeout_at(clock.deadline, in_time)
+            .await
+            .unwrap_or_else(|_| Err(timed_out()))
     }
 
-    async fn rate_limit(&self, token: &Token, clock: Clock) -> Result<Check, Trouble> {
-        let unreachable = |detail: String| Trouble::Unanswered {
-            gap: Gap::new(GapKind::Unreachable, detail),
-        };
+    async fn rate_limit(
+        &self,
+        account: &Account,
+        token: &Token,
+        clock: Clock,
+    ) -> Result<Check, Trouble> {
         let uri: Uri = format!("{}/rate_limit", self.rest)
             .parse()
             .map_err(|_| unreachable("the address of GitHub's REST API is none".to_owned()))?;
-        let wire = Wire::get();
-        let answer = match self.transport.send(&uri, token, wire, clock.deadline).await {
-            Ok(answer) => answer,
-            Err(Failure::TimedOut) => return Err(timed_out()),
-            Err(Failure::NoConnection(cause) | Failure::Broken(cause)) => {
-                return Err(unreachable(cause));
-            }
-            Err(Failure::TooLarge) => {
-                return Err(unreachable("the answer is larger than is read".to_owned()));
-            }
-        };
-        let at = clock.now();
-        let server = limits::server_time(&answer.headers);
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let message = body.get("message").and_then(Value::as_str).unwrap_or("");
-        let said = format!("GitHub answered {}", answer.status.as_u16());
-        match answer.status {
-            StatusCode::UNAUTHORIZED => {
-                return Err(Trouble::TokenRejected {
-                    origin: token.origin.clone(),
-                });
-            }
-            // An Enterprise Server without limits has nothing to tell about them.
-            StatusCode::OK | StatusCode::NOT_FOUND => {}
-            status => {
-                return Err(match limits::limit(status, &answer.headers, message, at) {
-                    Some(limit) => Trouble::Limited {
-                        until: limit.until.unwrap_or_else(|| at.after(limits::SILENCE)),
-                        detail: limit.detail,
-                    },
-                    None if status.is_server_error() => unreachable(said),
-                    None => Trouble::Refused { detail: said },
-                });
-            }
-        }
-        let pot = |name: &str| {
-            let pot = body.get("resources").and_then(|all| all.get(name));
-            let number = |field| pot.and_then(|pot| pot.get(field)).and_then(Value::as_u64);
-            Meter {
-                limit: number("limit"),
-                remaining: number("remaining"),
-                reset: number("reset").map(|seconds| Timestamp(seconds.saturating_mul(1000))),
-            }
-        };
-        if answer.status == StatusCode::OK && body.get("resources").is_none() {
-            return Err(Trouble::Unanswered {
-                gap: Gap::new(
-                    GapKind::Malformed,
-                    format!("{uri} does not answer as GitHub does"),
-                ),
+        let sent = self
+            .transport
+            .send(&uri, token, Wire::get(), clock.deadline);
+        let answer = sent.await.map_err(|failure| match failure {
+            Failure::TimedOut => timed_out(),
+            Failure::NoConnection(cause) | Failure::Broken(cause) => unreachable(cause),
+            Failure::TooLarge => unreachable("the answer is larger than is read".to_owned()),
+        })?;
+        read(account, token, &uri, &answer, clock.now())
+    }
+}
+
+/// What the answer to `GET /rate_limit` says, which arrived at `at`. Pure.
+fn read(
+    account: &Account,
+    token: &Token,
+    uri: &Uri,
+    answer: &Answer,
+    at: Timestamp,
+) -> Result<Check, Trouble> {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let message = body.get("message").and_then(Value::as_str).unwrap_or("");
+    match answer.status {
+        StatusCode::UNAUTHORIZED => {
+            return Err(Trouble::TokenRejected {
+                origin: token.origin.clone(),
             });
         }
-        Ok(Check {
-            origin: token.origin.clone(),
-            rest: pot("core"),
-            graphql: pot("graphql"),
-            ahead_ms: server.and_then(|server| {
-                let server = i64::try_from(server.as_millis()).ok()?;
-                server.checked_sub(i64::try_from(at.as_millis()).ok()?)
-            }),
-        })
+        // An Enterprise Server without limits has nothing to tell about them.
+        StatusCode::OK | StatusCode::NOT_FOUND => {}
+        status => {
+            let mut said = format!("GitHub answered {}", status.as_u16());
+            if !message.is_empty() {
+                said.push_str(&format!(": {}", words::short(message)));
+            }
+            return Err(match limits::limit(status, &answer.headers, message, at) {
+                Some(limit) => Trouble::Limited {
+                    until: limit.until.unwrap_or_else(|| at.after(limits::SILENCE)),
+                    detail: words::short(&limit.detail),
+                },
+                None if status.is_server_error() => unreachable(said),
+                None => Trouble::Refused { detail: said },
+            });
+        }
+    }
+    if answer.status == StatusCode::OK && body.get("resources").is_none() {
+        return Err(Trouble::Unanswered {
+            gap: Gap::new(
+                GapKind::Malformed,
+                format!("{uri} does not answer as GitHub does"),
+            ),
+        });
+    }
+    let server = limits::server_time(&answer.headers);
+    let pot = |name: &str| {
+        let pot = body.get("resources").and_then(|all| all.get(name));
+        let number = |field| pot.and_then(|pot| pot.get(field)).and_then(Value::as_u64);
+        let reset = number("reset").map(|seconds| Timestamp(seconds.saturating_mul(1000)));
+        Meter {
+            limit: number("limit"),
+            remaining: number("remaining"),
+            reset: reset.map(|reset| on_our_clock(reset, server, at)),
+        }
+    };
+    let Lease {
+        expires,
+        permissions,
+    } = token.lease.clone();
+    Ok(Check {
+        account: account.clone(),
+        origin: token.origin.clone(),
+        kind: token.kind(),
+        scopes: scopes(&answer.headers),
+        expires: expiration(&answer.headers)
+            .map(|end| on_our_clock(end, server, at))
+            .or(expires),
+        permissions,
+        rest: pot("core"),
+        graphql: pot("graphql"),
+        ahead_ms: server.and_then(|server| {
+            let server = i64::try_from(server.as_millis()).ok()?;
+            server.checked_sub(i64::try_from(at.as_millis()).ok()?)
+        }),
+    })
+}
+
+/// The scopes of the token, from the header that GitHub sends for tokens that have scopes.
+fn scopes(headers: &HeaderMap) -> Option<Vec<String>> {
+    let listed = headers.get("x-oauth-scopes")?.to_str().ok()?;
+    let scopes = listed.split(',').map(str::trim);
+    Some(
+        scopes
+            .filter(|scope| !scope.is_empty())
+            .map(words::short)
+            .collect(),
+    )
+}
+
+/// When the token runs out, by GitHub's clock. Both ways of writing it have been seen: with `UTC`, and with an offset.
+fn expiration(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = headers
+        .get("github-authentication-token-expiration")?
+        .to_str()
+        .ok()?
+        .trim();
+    let text = text.replace("UTC", "+0000");
+    let moment = jiff::fmt::strtime::parse("%Y-%m-%d %H:%M:%S %z", text)
+        .ok()?
+        .to_timestamp()
+        .ok()?;
+    u64::try_from(moment.as_millisecond()).ok().map(Timestamp)
+}
+
+/// A moment of GitHub's clock on ours.
+fn on_our_clock(moment: Timestamp, server: Option<Timestamp>, at: Timestamp) -> Timestamp {
+    match server {
+        Some(server) if moment >= server => at.after(server.age(moment)),
+        Some(server) => at.before(moment.age(server)),
+        None => moment,
+    }
+}
+
+fn unreachable(detail: String) -> Trouble {
+    Trouble::Unanswered {
+        gap: Gap::new(GapKind::Unreachable, detail),
     }
 }
 
 fn timed_out() -> Trouble {
     Trouble::Unanswered {
         gap: Gap::new(GapKind::TimedOut, "GitHub did not answer in time"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        let value = value.parse().expect("a header's value");
+        HeaderMap::from_iter([(http::HeaderName::from_static(name), value)])
+    }
+
+    #[test]
+    fn an_expiration_is_read_in_both_forms() {
+        let name = "github-authentication-token-expiration";
+        let at = Timestamp(1_797_746_400_000);
+        for (text, expected) in [
+            ("2026-12-20 06:00:00 UTC", Some(at)),
+            ("2026-12-19 23:00:00 -0700", Some(at)),
+            ("2026-12-20 07:00:00 +0100", Some(at)),
+            ("soon", None),
+            ("", None),
+            ("2026-13-20 06:00:00 UTC", None),
+        ] {
+            assert_eq!(expiration(&headers(name, text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_scopes_differ_from_scopes_that_nobody_told() {
+        let name = "x-oauth-scopes";
+        assert_eq!(scopes(&HeaderMap::new()), None);
+        assert_eq!(scopes(&headers(name, "")), Some(vec![]));
+        assert_eq!(
+            scopes(&headers(name, "repo, read:org")),
+            Some(vec!["repo".to_owned(), "read:org".to_owned()])
+        );
     }
 }

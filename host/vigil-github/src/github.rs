@@ -98,12 +98,9 @@ impl GitHub {
     /// An address that is none, or that holds a name or password; a user agent that does not fit a header.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
         let graphql = settings.graphql()?;
-        let rest = settings.rest()?;
-        let tls = [&graphql, &rest]
-            .iter()
-            .any(|uri| uri.scheme_str() == Some("https"));
+        settings.rest()?;
         Ok(GitHub {
-            transport: Transport::new(settings.agent()?, tls),
+            transport: Transport::new(settings.agent()?, settings.network.clone()),
             graphql,
             rest: settings.rest_url.trim_end_matches('/').to_owned(),
             batch: settings.batch.max(1),

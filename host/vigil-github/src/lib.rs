@@ -7,6 +7,7 @@
 //! Nothing here fails: what could not be learned is a gap that says why, and nothing becomes absent unless the
 //! repository itself answered.
 
+pub mod app;
 pub mod ask;
 pub mod check;
 pub mod choose;
@@ -19,12 +20,13 @@ pub mod query;
 pub mod reply;
 pub mod settings;
 pub mod tokens;
+pub mod transport;
 
 mod errors;
 mod pass;
-mod transport;
 mod words;
 
+pub use app::{App, AppKey, AppSettings, KeyError};
 pub use ask::{Answer, Ask, Parts, Wants};
 pub use check::Check;
 pub use github::GitHub;
@@ -33,4 +35,8 @@ pub use plan::{Question, Repo, Target, plan};
 pub use query::{Query, points};
 pub use reply::{Reply, Trouble, Usage};
 pub use settings::{BATCH, REQUEST_TIMEOUT, Settings, SettingsError, graphql_url};
-pub use tokens::{Account, Fingerprint, NoToken, Token, TokenChain, TokenOrigin, Tokens};
+pub use tokens::{
+    Account, Accounts, Fingerprint, Lease, NoToken, Token, TokenChain, TokenKind, TokenOrigin,
+    Tokens,
+};
+pub use transport::{Network, NetworkError, Proxies, ProxyVariable, Roots};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{HeaderValue, Uri};
 
 use crate::tokens::Tokens;
+use crate::transport::Network;
 
 /// Sessions in one query. GitHub allows 10 s for one; others have come to the same number with pull requests and
 /// their parts, while 50 have failed.
@@ -29,6 +30,8 @@ pub struct Settings {
     pub batch: usize,
     /// Where the token comes from.
     pub tokens: Arc<dyn Tokens>,
+    /// What lies between this machine and GitHub.
+    pub network: Network,
 }
 
 impl Settings {
@@ -41,6 +44,7 @@ impl Settings {
             request_timeout: REQUEST_TIMEOUT,
             batch: BATCH,
             tokens,
+            network: Network::default(),
         }
     }
 
@@ -53,10 +57,14 @@ impl Settings {
     }
 
     pub(crate) fn agent(&self) -> Result<HeaderValue, SettingsError> {
-        match HeaderValue::from_str(&self.user_agent) {
-            Ok(value) if !self.user_agent.trim().is_empty() => Ok(value),
-            _ => Err(SettingsError::UserAgent),
-        }
+        agent(&self.user_agent)
+    }
+}
+
+pub(crate) fn agent(text: &str) -> Result<HeaderValue, SettingsError> {
+    match HeaderValue::from_str(text) {
+        Ok(value) if !text.trim().is_empty() => Ok(value),
+        _ => Err(SettingsError::UserAgent),
     }
 }
 
@@ -70,7 +78,7 @@ pub fn graphql_url(rest_url: &str) -> String {
     }
 }
 
-fn address(which: &'static str, text: &str) -> Result<Uri, SettingsError> {
+pub(crate) fn address(which: &'static str, text: &str) -> Result<Uri, SettingsError> {
     let bad = |why| SettingsError::Address { which, why };
     let uri: Uri = text.parse().map_err(|_| bad("is no address"))?;
     match uri.scheme_str() {

@@ -1,28 +1,22 @@
-//! Where the token comes from. It is held in memory only, and shown nowhere.
+//! Who asks GitHub: accounts and their tokens, which are held in memory only, and shown nowhere.
 
+mod accounts;
+mod chain;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
-use std::process::Stdio;
-use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use tokio::io::AsyncReadExt;
-use tokio::process::Command;
-use tokio::sync::Mutex;
 use vigil_core::{Gap, GapKind, Timestamp};
 
 use crate::reply::Trouble;
 
-/// How long `gh auth token` may take. It reads a file or asks a keyring; a keyring that waits for a password must not
-/// hold up a pass.
-pub const GH_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Longer than any token that GitHub gives, App installation tokens with 520 characters among them. In bytes.
-const TOKEN_BYTES_MAX: u64 = 4096;
+pub use accounts::Accounts;
+pub use chain::{GH_TIMEOUT, TokenChain, TokenOrigin};
 
 /// The stable name of an account: whose limits a request counts against, and under which they are remembered over
 /// restarts. Holds no secret.
@@ -76,6 +70,17 @@ pub struct Token {
     pub origin: String,
     /// Tells it apart from other tokens without giving it away.
     pub fingerprint: Fingerprint,
+    /// What was said about it when it was given; nothing for one that was found.
+    pub lease: Lease,
+}
+
+/// What GitHub says with a token that it makes for an App's installation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lease {
+    /// When it runs out, by this machine's clock; `None`: nobody said.
+    pub expires: Option<Timestamp>,
+    /// What it may do, such as `checks` to `read`; `None`: nobody said.
+    pub permissions: Option<BTreeMap<String, String>>,
 }
 
 impl Token {
@@ -85,12 +90,66 @@ impl Token {
             fingerprint: Fingerprint::of(&secret),
             secret,
             origin: origin.into(),
+            lease: Lease::default(),
         }
+    }
+
+    /// What kind of token it is.
+    pub fn kind(&self) -> TokenKind {
+        TokenKind::of(&self.secret)
     }
 
     /// Whether GitHub would see any difference.
     pub(crate) fn differs_from(&self, other: &Token) -> bool {
         self.secret.expose_secret() != other.secret.expose_secret()
+    }
+}
+
+/// The kinds of token, by what GitHub puts at their beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenKind {
+    /// `ghp_`: a classic personal access token, which has scopes.
+    Classic,
+    /// `github_pat_`: a fine-grained personal access token, which has permissions and reads no check runs.
+    FineGrained,
+    /// `gho_`: what `gh auth login` gives; has scopes.
+    OAuth,
+    /// `ghu_`: an App on behalf of a person.
+    AppUser,
+    /// `ghs_`: an App's installation, or a workflow.
+    Installation,
+    /// Anything else, such as the 40 hexadecimal digits of old.
+    Other,
+}
+
+impl TokenKind {
+    fn of(secret: &SecretString) -> Self {
+        let text = secret.expose_secret();
+        let prefixes = [
+            ("ghp_", TokenKind::Classic),
+            ("github_pat_", TokenKind::FineGrained),
+            ("gho_", TokenKind::OAuth),
+            ("ghu_", TokenKind::AppUser),
+            ("ghs_", TokenKind::Installation),
+        ];
+        prefixes
+            .into_iter()
+            .find(|(prefix, _)| text.starts_with(prefix))
+            .map_or(TokenKind::Other, |(_, kind)| kind)
+    }
+}
+
+impl fmt::Display for TokenKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TokenKind::Classic => "classic personal access token",
+            TokenKind::FineGrained => "fine-grained personal access token",
+            TokenKind::OAuth => "OAuth token",
+            TokenKind::AppUser => "App's token for a person",
+            TokenKind::Installation => "App installation's token",
+            TokenKind::Other => "token of an unknown kind",
+        })
     }
 }
 
@@ -172,227 +231,5 @@ impl From<NoToken> for Trouble {
             NoToken::Unanswered { gap } => Trouble::Unanswered { gap },
             NoToken::Limited { until, detail } => Trouble::Limited { until, detail },
         }
-    }
-}
-
-/// A place where a token may be.
-#[derive(Clone)]
-pub enum TokenOrigin {
-    /// A variable that the caller read from the environment.
-    Env {
-        /// Its name.
-        name: String,
-        /// Its value; `None` or blank: it is not set.
-        value: Option<SecretString>,
-    },
-    /// A file that holds nothing but the token. One that is named and cannot be read ends the search: falling back to
-    /// somebody else's token would be a surprise.
-    File {
-        /// Where it is.
-        path: PathBuf,
-    },
-    /// The command line of GitHub, which may keep its token in a keyring.
-    GhCli {
-        /// `gh`, or a path to it.
-        program: PathBuf,
-        /// The host that the token is for, for example `github.com`.
-        host: String,
-    },
-}
-
-impl fmt::Debug for TokenOrigin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name())
-    }
-}
-
-impl TokenOrigin {
-    /// For people.
-    fn name(&self) -> String {
-        match self {
-            TokenOrigin::Env { name, .. } => name.clone(),
-            TokenOrigin::File { path } => path.display().to_string(),
-            TokenOrigin::GhCli { program, .. } => format!("{} auth token", program.display()),
-        }
-    }
-
-    /// The token, or how the search ended here and whether it goes on.
-    async fn read(&self) -> Result<SecretString, Miss> {
-        match self {
-            TokenOrigin::Env { value, .. } => match value {
-                Some(value) => clean(value.expose_secret()),
-                None => Err(Miss::nothing("is not set")),
-            },
-            TokenOrigin::File { path } => {
-                let text = read_file(path)
-                    .await
-                    .map_err(|error| Miss::trouble(format!("cannot be read ({error})")))?;
-                // An empty file is a mistake and no missing setting.
-                clean(text.expose_secret()).map_err(|miss| Miss::trouble(miss.how))
-            }
-            TokenOrigin::GhCli { program, host } => gh(program, host).await,
-        }
-    }
-}
-
-/// How a place came to give no token.
-struct Miss {
-    how: String,
-    /// The next place is not tried.
-    ends: bool,
-}
-
-impl Miss {
-    fn nothing(how: impl Into<String>) -> Self {
-        Miss {
-            how: how.into(),
-            ends: false,
-        }
-    }
-
-    fn trouble(how: impl Into<String>) -> Self {
-        Miss {
-            how: how.into(),
-            ends: true,
-        }
-    }
-}
-
-/// The first of several places that has a token.
-#[derive(Debug)]
-pub struct TokenChain {
-    origins: Vec<TokenOrigin>,
-    held: Mutex<Option<Token>>,
-}
-
-impl TokenChain {
-    /// Looks in `origins` in their order, when a token is first needed.
-    pub fn new(origins: Vec<TokenOrigin>) -> Self {
-        TokenChain {
-            origins,
-            held: Mutex::new(None),
-        }
-    }
-
-    async fn look(&self) -> Result<Token, NoToken> {
-        let mut tried = Vec::new();
-        for origin in &self.origins {
-            match origin.read().await {
-                Ok(secret) => {
-                    return Ok(Token::new(secret, origin.name()));
-                }
-                Err(miss) => {
-                    tried.push(format!("{} {}", origin.name(), miss.how));
-                    if miss.ends {
-                        break;
-                    }
-                }
-            }
-        }
-        Err(NoToken::Missing {
-            tried,
-            hint: "set GH_TOKEN, or run gh auth login".to_owned(),
-        })
-    }
-}
-
-impl Tokens for TokenChain {
-    fn account(&self, _owner: &str) -> Account {
-        Account::usual()
-    }
-
-    fn token<'a>(&'a self, _account: &'a Account) -> Found<'a> {
-        Box::pin(async {
-            let mut held = self.held.lock().await;
-            if let Some(token) = &*held {
-                return Ok(token.clone());
-            }
-            let token = self.look().await?;
-            *held = Some(token.clone());
-            Ok(token)
-        })
-    }
-
-    fn refresh<'a>(&'a self, _account: &'a Account) -> Found<'a> {
-        Box::pin(async {
-            let mut held = self.held.lock().await;
-            let looked = self.look().await;
-            *held = looked.as_ref().ok().cloned();
-            looked
-        })
-    }
-}
-
-/// A token without the white space around it, if it can be one at all.
-fn clean(text: &str) -> Result<SecretString, Miss> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(Miss::nothing("is empty"));
-    }
-    // It goes into a header. What it holds instead is not said: it may be half a token.
-    if !text.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Miss::trouble("holds characters that no token has"));
-    }
-    Ok(SecretString::from(text.to_owned()))
-}
-
-async fn read_file(path: &std::path::Path) -> std::io::Result<SecretString> {
-    let file = tokio::fs::File::open(path).await?;
-    warn_if_open(path, &file.metadata().await?);
-    let mut text = String::new();
-    file.take(TOKEN_BYTES_MAX).read_to_string(&mut text).await?;
-    Ok(SecretString::from(text))
-}
-
-/// Others may read it. Not refused: mounted secrets commonly are 0644 inside a container of their own.
-#[cfg(unix)]
-fn warn_if_open(path: &std::path::Path, metadata: &std::fs::Metadata) {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        tracing::warn!(
-            path = %path.display(),
-            mode = %format_args!("{mode:03o}"),
-            "token file readable by others: chmod 600 it"
-        );
-    }
-}
-
-#[cfg(not(unix))]
-fn warn_if_open(_: &std::path::Path, _: &std::fs::Metadata) {}
-
-/// Asks `gh`. Whatever goes wrong is a miss: many machines do not have it.
-async fn gh(program: &std::path::Path, host: &str) -> Result<SecretString, Miss> {
-    let mut child = Command::new(program)
-        .args(["auth", "token", "--hostname", host])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        // What it complains about may quote its own configuration; only its exit code is passed on.
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| Miss::nothing(format!("cannot be run ({error})")))?;
-    let stdout = child.stdout.take();
-    let answer = tokio::time::timeout(GH_TIMEOUT, async {
-        let mut text = String::new();
-        if let Some(stdout) = stdout {
-            stdout
-                .take(TOKEN_BYTES_MAX)
-                .read_to_string(&mut text)
-                .await?;
-        }
-        Ok::<_, std::io::Error>((child.wait().await?, SecretString::from(text)))
-    })
-    .await;
-    match answer {
-        Err(_) => Err(Miss::nothing(format!(
-            "did not answer within {} s",
-            GH_TIMEOUT.as_secs()
-        ))),
-        Ok(Err(error)) => Err(Miss::nothing(format!("cannot be read ({error})"))),
-        Ok(Ok((status, _))) if !status.success() => Err(Miss::nothing(format!(
-            "failed ({status}); is gh logged in to {host}?"
-        ))),
-        Ok(Ok((_, text))) => clean(text.expose_secret()),
     }
 }

@@ -4,15 +4,17 @@
 //! `graphql()` throws a partial answer away and its cache replays cut-off bodies. So only its request and its service
 //! are used, over a connection made here.
 
-use std::error::Error as _;
-use std::io;
-use std::time::Duration;
+mod connect;
+mod proxy;
+mod roots;
 
-use http::header::{ACCEPT, AUTHORIZATION, IF_NONE_MATCH, USER_AGENT};
+use std::error::Error as _;
+use std::path::PathBuf;
+
+use http::header::{ACCEPT, AUTHORIZATION, IF_NONE_MATCH, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use octocrab::{AuthState, Octocrab, OctocrabBuilder};
 use secrecy::ExposeSecret;
@@ -23,11 +25,53 @@ use tokio::time::Instant;
 use crate::tokens::Token;
 use crate::words;
 
+use connect::Connector;
+use proxy::Speaks;
+pub use proxy::{Proxies, ProxyVariable};
+pub use roots::Roots;
+
 /// The largest body that is read. 25 sessions with 100 labels each stay far below 1 MiB.
 pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// How long making a connection may take; the time for the whole request goes on meanwhile.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What lies between this machine and GitHub. [`Default`]: nothing, and the machine's own certificates.
+#[derive(Clone, Debug, Default)]
+pub struct Network {
+    /// The proxies on the way.
+    pub proxies: Proxies,
+    /// Whose certificates are trusted, those of a proxy that is spoken to over TLS among them.
+    pub roots: Roots,
+}
+
+/// A way to GitHub that cannot work. Names the variable, and never shows an address, which may hold a password.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum NetworkError {
+    /// A variable that is to name a proxy.
+    #[error("{variable} {why}")]
+    Proxy {
+        /// Which one.
+        variable: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A variable that is to name certificates.
+    #[error("{variable} names {}: {why}", path.display())]
+    Certificates {
+        /// Which one.
+        variable: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There are none on this machine.
+    #[error(
+        "this machine has no CA certificates; install ca-certificates, or name a file in SSL_CERT_FILE"
+    )]
+    NoCertificates,
+    /// The library refuses.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(rustls::Error),
+}
 
 /// What a request carries beside its address and its token.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,18 +120,18 @@ pub(crate) enum Failure {
 /// The way to one GitHub.
 pub(crate) struct Transport {
     user_agent: HeaderValue,
-    /// TLS is set up only when something is sent: reading the machine's certificates takes longer than `status` may.
+    network: Network,
+    /// Bound to the runtime in which it first sends something.
     client: OnceCell<Octocrab>,
-    tls: bool,
 }
 
 impl Transport {
-    /// `tls`: some address begins with `https`.
-    pub(crate) fn new(user_agent: HeaderValue, tls: bool) -> Self {
+    /// Connects to nothing, and reads no certificates yet.
+    pub(crate) fn new(user_agent: HeaderValue, network: Network) -> Self {
         Transport {
             user_agent,
+            network,
             client: OnceCell::new(),
-            tls,
         }
     }
 
@@ -108,9 +152,8 @@ impl Transport {
     async fn exchange(&self, uri: &Uri, token: &Token, wire: Wire<'_>) -> Result<Answer, Failure> {
         let client = self
             .client
-            .get_or_try_init(|| async { connect(self.tls) })
-            .await
-            .map_err(|error| Failure::NoConnection(format!("TLS cannot be set up: {error}")))?;
+            .get_or_init(|| async { client(&self.network) })
+            .await;
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.secret.expose_secret()))
             .map_err(|_| Failure::NoConnection("the token does not fit a header".to_owned()))?;
         bearer.set_sensitive(true);
@@ -125,6 +168,13 @@ impl Transport {
             .header(AUTHORIZATION, bearer);
         if let Some(tag) = wire.if_none_match {
             request = request.header(IF_NONE_MATCH, tag);
+        }
+        // Through a tunnel the proxy is told at its entrance; this header would then go to GitHub.
+        if uri.scheme_str() == Some("http")
+            && let Some(proxy) = self.network.proxies.of(uri)
+            && let Speaks::Http(Some(auth)) = proxy.speaks
+        {
+            request = request.header(PROXY_AUTHORIZATION, auth);
         }
         let request = client
             .build_request(request, wire.body)
@@ -145,29 +195,13 @@ impl Transport {
 }
 
 /// octocrab over a connection of ours: it connects where the request says, and does nothing by itself.
-fn connect(tls: bool) -> io::Result<Octocrab> {
-    let mut tcp = HttpConnector::new();
-    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    tcp.set_nodelay(true);
-    let builder = Client::builder(TokioExecutor::new());
-    let octocrab = if tls {
-        tcp.enforce_http(false);
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        OctocrabBuilder::new_empty()
-            .with_service(builder.build(connector))
-            .with_auth(AuthState::None)
-            .build()
-    } else {
-        OctocrabBuilder::new_empty()
-            .with_service(builder.build(tcp))
-            .with_auth(AuthState::None)
-            .build()
-    };
-    octocrab.map_err(|never| match never {})
+fn client(network: &Network) -> Octocrab {
+    let service = Client::builder(TokioExecutor::new()).build(Connector::new(network));
+    let octocrab = OctocrabBuilder::new_empty()
+        .with_service(service)
+        .with_auth(AuthState::None)
+        .build();
+    octocrab.unwrap_or_else(|never| match never {})
 }
 
 /// Sorts what octocrab hands on.

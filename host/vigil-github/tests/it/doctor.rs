@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vigil_core::Timestamp;
-use vigil_github::{GitHub, Trouble};
+use vigil_github::{Account, GitHub, TokenKind, Trouble};
 use vigil_model::{Fault, Forbidden, Scope};
 
 use crate::support::*;
@@ -15,10 +15,11 @@ async fn a_good_token_shows_its_pots_and_the_clock_for_free() {
     let server = serve(seed());
     // This machine is 90 s behind.
     let check = client(&server)
-        .check(Timestamp(NOW.0 - 90_000), TIME)
+        .check(&Account::usual(), Timestamp(NOW.0 - 90_000), TIME)
         .await
         .expect("a check");
     assert_eq!(check.origin, "GH_TOKEN");
+    assert_eq!(check.kind, TokenKind::Classic);
     assert_eq!(check.graphql.limit, Some(5000));
     assert_eq!(check.graphql.remaining, Some(5000));
     assert_eq!(check.rest.remaining, Some(5000));
@@ -44,12 +45,17 @@ async fn every_trouble_has_its_name() {
     ] {
         let server = serve(seed());
         server.with(|model| model.fail(Scope::Any, fault.clone()));
-        let trouble = client(&server).check(NOW, TIME).await.expect_err(code);
+        let trouble = client(&server)
+            .check(&Account::usual(), NOW, TIME)
+            .await
+            .expect_err(code);
         assert_eq!(trouble.code(), code, "{fault:?}");
     }
     let server = serve(seed());
     server.with(|model| model.fail(Scope::Any, Fault::Hang));
-    let trouble = client(&server).check(NOW, Duration::from_millis(20)).await;
+    let trouble = client(&server)
+        .check(&Account::usual(), NOW, Duration::from_millis(20))
+        .await;
     assert_eq!(trouble.expect_err("a hang").code(), "unanswered");
 }
 
@@ -57,7 +63,10 @@ async fn every_trouble_has_its_name() {
 async fn an_unknown_token_is_named_by_where_it_came_from() {
     let server = serve(seed());
     let github = GitHub::new(settings(&server.rest_url(), tokens("other"))).expect("settings");
-    let trouble = github.check(NOW, TIME).await.expect_err("a rejection");
+    let trouble = github
+        .check(&Account::usual(), NOW, TIME)
+        .await
+        .expect_err("a rejection");
     assert_eq!(
         trouble,
         Trouble::TokenRejected {

@@ -80,7 +80,10 @@ async fn the_token_is_in_no_gap_no_trouble_and_no_log() {
         let reply = ask(&github, &[by_number("acme/app", 1, 2, ALL)]).await;
         assert!(!kinds(&reply).contains(&"found"));
         said.push_str(&format!("{reply:?}"));
-        let check = github.check(NOW, std::time::Duration::from_secs(60)).await;
+        let account = vigil_github::Account::usual();
+        let check = github
+            .check(&account, NOW, std::time::Duration::from_secs(60))
+            .await;
         said.push_str(&format!("{check:?}"));
     }
     assert!(said.contains("rejected: Bearer [token]"), "{said}");

@@ -1,6 +1,7 @@
 //! `vigil doctor`: does vigil have what it needs?
 
 use serde::Serialize;
+use vigil_github::Account;
 use vigil_store::{DaemonLock, Store};
 
 use crate::config::Loaded;
@@ -199,7 +200,7 @@ fn source_findings(setup: &Setup) -> Result<Vec<Finding>, crate::failure::Failur
 async fn github(setup: &Setup) -> Result<Vec<Finding>, crate::failure::Failure> {
     let github = setup.github()?;
     let now = setup.world.now();
-    let check = match github.check(now, DEADLINE).await {
+    let check = match github.check(&Account::usual(), now, DEADLINE).await {
         Ok(check) => check,
         Err(trouble) => {
             let hint = trouble.hint().unwrap_or_default();

@@ -1,0 +1,256 @@
+//! The places where a person keeps a token, in their order.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+use tokio::sync::Mutex;
+
+use super::{Account, Found, NoToken, Token, Tokens};
+
+/// How long `gh auth token` may take. It reads a file or asks a keyring; a keyring that waits for a password must not
+/// hold up a pass.
+pub const GH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longer than any token that GitHub gives, App installation tokens with 520 characters among them. In bytes.
+const TOKEN_BYTES_MAX: u64 = 4096;
+
+/// A place where a token may be.
+#[derive(Clone)]
+pub enum TokenOrigin {
+    /// A variable that the caller read from the environment.
+    Env {
+        /// Its name.
+        name: String,
+        /// Its value; `None` or blank: it is not set.
+        value: Option<SecretString>,
+    },
+    /// A file that holds nothing but the token. One that is named and cannot be read ends the search: falling back to
+    /// somebody else's token would be a surprise.
+    File {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// The command line of GitHub, which may keep its token in a keyring.
+    GhCli {
+        /// `gh`, or a path to it.
+        program: PathBuf,
+        /// The host that the token is for, for example `github.com`.
+        host: String,
+    },
+}
+
+impl fmt::Debug for TokenOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+impl TokenOrigin {
+    /// For people.
+    fn name(&self) -> String {
+        match self {
+            TokenOrigin::Env { name, .. } => name.clone(),
+            TokenOrigin::File { path } => path.display().to_string(),
+            TokenOrigin::GhCli { program, .. } => format!("{} auth token", program.display()),
+        }
+    }
+
+    /// The token, or how the search ended here and whether it goes on.
+    async fn read(&self) -> Result<SecretString, Miss> {
+        match self {
+            TokenOrigin::Env { value, .. } => match value {
+                Some(value) => clean(value.expose_secret()),
+                None => Err(Miss::nothing("is not set")),
+            },
+            TokenOrigin::File { path } => {
+                let text = read_file(path)
+                    .await
+                    .map_err(|error| Miss::trouble(format!("cannot be read ({error})")))?;
+                // An empty file is a mistake and no missing setting.
+                clean(text.expose_secret()).map_err(|miss| Miss::trouble(miss.how))
+            }
+            TokenOrigin::GhCli { program, host } => gh(program, host).await,
+        }
+    }
+}
+
+/// How a place came to give no token.
+struct Miss {
+    how: String,
+    /// The next place is not tried.
+    ends: bool,
+}
+
+impl Miss {
+    fn nothing(how: impl Into<String>) -> Self {
+        Miss {
+            how: how.into(),
+            ends: false,
+        }
+    }
+
+    fn trouble(how: impl Into<String>) -> Self {
+        Miss {
+            how: how.into(),
+            ends: true,
+        }
+    }
+}
+
+/// The first of several places that has a token.
+#[derive(Debug)]
+pub struct TokenChain {
+    origins: Vec<TokenOrigin>,
+    hint: String,
+    held: Mutex<Option<Token>>,
+}
+
+impl TokenChain {
+    /// Looks in `origins` in their order, when a token is first needed.
+    pub fn new(origins: Vec<TokenOrigin>) -> Self {
+        TokenChain {
+            origins,
+            hint: "set GH_TOKEN, or run gh auth login".to_owned(),
+            held: Mutex::new(None),
+        }
+    }
+
+    /// The same chain with other advice to a person who has no token.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
+    /// The token, looked for when none is held.
+    pub(super) async fn current(&self) -> Result<Token, NoToken> {
+        let mut held = self.held.lock().await;
+        if let Some(token) = &*held {
+            return Ok(token.clone());
+        }
+        let token = self.look().await?;
+        *held = Some(token.clone());
+        Ok(token)
+    }
+
+    /// The token, looked for again.
+    pub(super) async fn again(&self) -> Result<Token, NoToken> {
+        let mut held = self.held.lock().await;
+        let looked = self.look().await;
+        *held = looked.as_ref().ok().cloned();
+        looked
+    }
+
+    async fn look(&self) -> Result<Token, NoToken> {
+        let mut tried = Vec::new();
+        for origin in &self.origins {
+            match origin.read().await {
+                Ok(secret) => {
+                    return Ok(Token::new(secret, origin.name()));
+                }
+                Err(miss) => {
+                    tried.push(format!("{} {}", origin.name(), miss.how));
+                    if miss.ends {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(NoToken::Missing {
+            tried,
+            hint: self.hint.clone(),
+        })
+    }
+}
+
+impl Tokens for TokenChain {
+    fn account(&self, _owner: &str) -> Account {
+        Account::usual()
+    }
+
+    fn token<'a>(&'a self, _account: &'a Account) -> Found<'a> {
+        Box::pin(self.current())
+    }
+
+    fn refresh<'a>(&'a self, _account: &'a Account) -> Found<'a> {
+        Box::pin(self.again())
+    }
+}
+
+/// A token without the white space around it, if it can be one at all.
+fn clean(text: &str) -> Result<SecretString, Miss> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Miss::nothing("is empty"));
+    }
+    // It goes into a header. What it holds instead is not said: it may be half a token.
+    if !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Miss::trouble("holds characters that no token has"));
+    }
+    Ok(SecretString::from(text.to_owned()))
+}
+
+async fn read_file(path: &std::path::Path) -> std::io::Result<SecretString> {
+    let file = tokio::fs::File::open(path).await?;
+    warn_if_open(path, &file.metadata().await?);
+    let mut text = String::new();
+    file.take(TOKEN_BYTES_MAX).read_to_string(&mut text).await?;
+    Ok(SecretString::from(text))
+}
+
+/// Others may read it. Not refused: mounted secrets commonly are 0644 inside a container of their own.
+#[cfg(unix)]
+fn warn_if_open(path: &std::path::Path, metadata: &std::fs::Metadata) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            path = %path.display(),
+            mode = %format_args!("{mode:03o}"),
+            "token file readable by others: chmod 600 it"
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_open(_: &std::path::Path, _: &std::fs::Metadata) {}
+
+/// Asks `gh`. Whatever goes wrong is a miss: many machines do not have it.
+async fn gh(program: &std::path::Path, host: &str) -> Result<SecretString, Miss> {
+    let mut child = Command::new(program)
+        .args(["auth", "token", "--hostname", host])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        // What it complains about may quote its own configuration; only its exit code is passed on.
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| Miss::nothing(format!("cannot be run ({error})")))?;
+    let stdout = child.stdout.take();
+    let answer = tokio::time::timeout(GH_TIMEOUT, async {
+        let mut text = String::new();
+        if let Some(stdout) = stdout {
+            stdout
+                .take(TOKEN_BYTES_MAX)
+                .read_to_string(&mut text)
+                .await?;
+        }
+        Ok::<_, std::io::Error>((child.wait().await?, SecretString::from(text)))
+    })
+    .await;
+    match answer {
+        Err(_) => Err(Miss::nothing(format!(
+            "did not answer within {} s",
+            GH_TIMEOUT.as_secs()
+        ))),
+        Ok(Err(error)) => Err(Miss::nothing(format!("cannot be read ({error})"))),
+        Ok(Ok((status, _))) if !status.success() => Err(Miss::nothing(format!(
+            "failed ({status}); is gh logged in to {host}?"
+        ))),
+        Ok(Ok((_, text))) => clean(text.expose_secret()),
+    }
+}
