@@ -1,5 +1,8 @@
 //! What is asked about one session, and what came of it.
 
+use std::fmt;
+
+use bitflags::bitflags;
 use vigil_core::forge::{Issue, PullRequest};
 use vigil_core::session::Lookup;
 use vigil_core::{Fact, Timestamp};
@@ -17,19 +20,102 @@ pub struct Ask {
     pub started: Option<Timestamp>,
 }
 
-/// The facts that a chain wants; whatever is `false` is answered with not-asked and costs nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The facts that a chain wants; whatever is not wanted is answered with not-asked and costs nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Wants {
     /// The issue with its labels.
     pub issue: bool,
     /// The pull request of the session's work.
     pub pull_request: bool,
-    /// Whether it could be merged. Part of the pull request, which is then asked for as well.
-    pub mergeability: bool,
-    /// The review decision; part of the pull request.
-    pub reviews: bool,
-    /// The state of the checks on its head; part of the pull request.
-    pub checks: bool,
+    /// What is wanted of them beyond that.
+    pub parts: Parts,
+}
+
+bitflags! {
+    /// What is asked of an issue or a pull request only when someone wants it. The names are the ones of the
+    /// registry in `wit/policy.wit`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+    #[serde(transparent)]
+    pub struct Parts: u16 {
+        /// `mergeability`: whether the pull request could be merged, which GitHub works out on demand.
+        const MERGEABILITY = 1;
+        /// `reviews`: the review decision of a pull request.
+        const REVIEWS = 1 << 1;
+        /// `review-list`: the latest opinion of each of its reviewers.
+        const REVIEW_LIST = 1 << 2;
+        /// `checks`: what the checks of its newest head amount to.
+        const CHECKS = 1 << 3;
+        /// `check-list`: each of those checks.
+        const CHECK_LIST = 1 << 4;
+        /// `runs`: runs of the newest head that wait for a person.
+        const RUNS = 1 << 5;
+        /// `merge-queue`: its place in the merge queue.
+        const QUEUE = 1 << 6;
+        /// `auto-merge`: the wish to merge it as soon as that is possible.
+        const AUTO_MERGE = 1 << 7;
+        /// `closing-references`: which pull requests close the issue, which issues the pull request closes.
+        const REFERENCES = 1 << 8;
+        /// `assignees`: who the issue is assigned to.
+        const ASSIGNEES = 1 << 9;
+        /// `issue-history`: who closed the issue last, and how often it was reopened.
+        const HISTORY = 1 << 10;
+    }
+}
+
+/// The registered names.
+const NAMES: [(Parts, &str); 11] = [
+    (Parts::MERGEABILITY, "mergeability"),
+    (Parts::REVIEWS, "reviews"),
+    (Parts::REVIEW_LIST, "review-list"),
+    (Parts::CHECKS, "checks"),
+    (Parts::CHECK_LIST, "check-list"),
+    (Parts::RUNS, "runs"),
+    (Parts::QUEUE, "merge-queue"),
+    (Parts::AUTO_MERGE, "auto-merge"),
+    (Parts::REFERENCES, "closing-references"),
+    (Parts::ASSIGNEES, "assignees"),
+    (Parts::HISTORY, "issue-history"),
+];
+
+impl fmt::Display for Parts {
+    /// The registered names, `checks, runs`; nothing for nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = NAMES.iter().filter(|(part, _)| self.contains(*part));
+        for (at, (_, name)) in names.enumerate() {
+            write!(f, "{}{name}", if at == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+impl Parts {
+    /// What an issue has.
+    pub const OF_ISSUE: Parts = Parts::ASSIGNEES
+        .union(Parts::HISTORY)
+        .union(Parts::REFERENCES);
+
+    /// What a pull request has.
+    pub const OF_PULL_REQUEST: Parts =
+        Parts::all().difference(Parts::ASSIGNEES.union(Parts::HISTORY));
+
+    /// What is only asked once the first answer shows that it can matter: these lists are long, and most of the time
+    /// they say what the summary says. Asked by number alone, see [`second`](crate::convert::second).
+    pub const SECOND: Parts = Parts::CHECK_LIST.union(Parts::RUNS);
+
+    /// What a first look asks for: all but [`Parts::SECOND`], and the summary of the checks, which shows whether a
+    /// second look can matter.
+    pub const fn first(self) -> Parts {
+        match self.intersects(Parts::SECOND) {
+            true => self.difference(Parts::SECOND).union(Parts::CHECKS),
+            false => self,
+        }
+    }
+
+    /// What changes without GitHub's `updatedAt` moving.
+    pub const VOLATILE: Parts = Parts::MERGEABILITY
+        .union(Parts::CHECKS)
+        .union(Parts::SECOND)
+        .union(Parts::QUEUE);
 }
 
 impl Wants {
@@ -37,60 +123,67 @@ impl Wants {
     pub const NOTHING: Wants = Wants {
         issue: false,
         pull_request: false,
-        mergeability: false,
-        reviews: false,
-        checks: false,
+        parts: Parts::empty(),
     };
 
-    /// From the registered names in `wit/policy.wit`. Names that are not GitHub's business are passed over.
+    /// From the registered names in `wit/policy.wit`. A part brings along what it is a part of; `closing-references`,
+    /// which both have, brings both where neither is wanted otherwise. Names that are not GitHub's business are
+    /// passed over.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut wants = Wants::NOTHING;
         for name in names {
             match name {
                 "issue" => wants.issue = true,
                 "pull-request" => wants.pull_request = true,
-                "mergeability" => wants.mergeability = true,
-                "reviews" => wants.reviews = true,
-                "checks" => wants.checks = true,
-                _ => {}
+                name => {
+                    let known = NAMES.iter().find(|(_, known)| *known == name);
+                    wants.parts |= known.map_or(Parts::empty(), |(part, _)| *part);
+                }
             }
         }
-        wants
+        wants.completed()
+    }
+
+    /// Whatever either wants.
+    pub fn union(self, other: Wants) -> Wants {
+        Wants {
+            issue: self.issue || other.issue,
+            pull_request: self.pull_request || other.pull_request,
+            parts: self.parts | other.parts,
+        }
+    }
+
+    /// The issue itself is needed, for its own sake or for a part of it.
+    pub fn any_issue(self) -> bool {
+        self.completed().issue
     }
 
     /// The pull request itself is needed, for its own sake or for a part of it.
     pub fn any_pull_request(self) -> bool {
-        self.pull_request || self.mergeability || self.reviews || self.checks
+        self.completed().pull_request
     }
 
-    /// The parts of the pull request that are asked for only when someone wants them.
-    pub fn parts(self) -> Parts {
-        Parts {
-            mergeability: self.mergeability,
-            reviews: self.reviews,
-            checks: self.checks,
-        }
+    /// What is asked of the issue beyond itself.
+    pub fn of_issue(self) -> Parts {
+        self.parts & Parts::OF_ISSUE
     }
-}
 
-/// The parts of a pull request that are asked for only when someone wants them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Parts {
-    /// Whether it could be merged, which GitHub works out on demand.
-    pub mergeability: bool,
-    /// The review decision.
-    pub reviews: bool,
-    /// The state of the checks on its head.
-    pub checks: bool,
-}
+    /// What is asked of the pull request beyond itself.
+    pub fn of_pull_request(self) -> Parts {
+        self.parts & Parts::OF_PULL_REQUEST
+    }
 
-impl Parts {
-    /// Whatever either wants.
-    pub fn union(self, other: Parts) -> Parts {
-        Parts {
-            mergeability: self.mergeability || other.mergeability,
-            reviews: self.reviews || other.reviews,
-            checks: self.checks || other.checks,
+    /// With everything that the parts are parts of.
+    fn completed(self) -> Wants {
+        let shared = Parts::REFERENCES;
+        let issue = self.issue || self.parts.intersects(Parts::OF_ISSUE - shared);
+        let pull_request =
+            self.pull_request || self.parts.intersects(Parts::OF_PULL_REQUEST - shared);
+        let alone = self.parts.contains(shared) && !issue && !pull_request;
+        Wants {
+            issue: issue || alone,
+            pull_request: pull_request || alone,
+            parts: self.parts,
         }
     }
 }

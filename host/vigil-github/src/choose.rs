@@ -64,7 +64,7 @@ pub fn choose(candidates: &Candidates, wanted: Wanted<'_>) -> Option<Fact<PullRe
         .filter(|(_, ours)| *ours != Ours::No)
         .collect();
     // GitHub lists the newest first; a page that came later may overlap. Sorting is stable and settles both.
-    possible.sort_by_key(|(candidate, _)| std::cmp::Reverse(candidate.created));
+    possible.sort_by_key(|(candidate, _)| std::cmp::Reverse(candidate.pull_request.created));
 
     let open = possible
         .iter()

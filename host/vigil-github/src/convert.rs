@@ -3,241 +3,98 @@
 //! A field that was asked for and is missing makes the object unreadable: a null means something, and its absence
 //! must not be taken for it.
 
+mod checks;
+mod issue;
+mod pull_request;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use vigil_core::fact::Sighting;
-use vigil_core::forge::{Issue, Mergeability, PullRequest, PullRequestState};
+use vigil_core::forge::{Actor, Issue, PullRequest, Reference};
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
 use crate::ask::Parts;
 use crate::plan::Repo;
 use crate::words;
 
-/// What an absent part of an ended pull request says.
-const ENDED: &str = "the pull request has ended";
+pub use checks::{second, sum_up};
+pub(crate) use issue::{issue, issue_of_rest};
+pub(crate) use pull_request::pull_request;
 
-/// One pull request of a branch, with what the choice among several needs.
+/// One pull request of a branch, with what the choice among several and the memory of it need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// The pull request.
     pub pull_request: PullRequest,
-    /// When it was opened.
-    pub created: Timestamp,
+    /// Its node id, which no other pull request ever has.
+    pub id: String,
+    /// GitHub's `updatedAt`.
+    pub updated: Timestamp,
 }
 
-/// Reads an issue. `number` and `repo` are what was asked for.
-///
-/// # Errors
-/// A gap: malformed where a field cannot be read, identity-changed where GitHub answered with something else (a pull
-/// request of this number, or an issue that was moved to another repository), too-large where labels are missing.
-pub(crate) fn issue(
-    value: &Value,
-    repo: &Repo,
-    number: u32,
-    observed: Timestamp,
-) -> Result<Issue, Gap> {
-    match value.get("__typename").and_then(Value::as_str) {
-        Some("Issue") => {}
-        Some("PullRequest") => {
-            return Err(Gap::new(
-                GapKind::IdentityChanged,
-                format!("{repo}#{number} is a pull request and no issue"),
-            ));
+/// The pull request without the parts beyond `parts`: another session may have wanted more of it than this one.
+pub fn only_parts(mut pr: PullRequest, parts: Parts) -> PullRequest {
+    let PullRequest {
+        mergeability,
+        review,
+        review_list,
+        checks,
+        check_list,
+        runs,
+        queue,
+        auto_merge,
+        closes,
+        ..
+    } = &mut pr;
+    drop_unless(parts.contains(Parts::MERGEABILITY), mergeability);
+    drop_unless(parts.contains(Parts::REVIEWS), review);
+    drop_unless(parts.contains(Parts::REVIEW_LIST), review_list);
+    drop_unless(parts.contains(Parts::CHECKS), checks);
+    drop_unless(parts.contains(Parts::CHECK_LIST), check_list);
+    drop_unless(parts.contains(Parts::RUNS), runs);
+    drop_unless(parts.contains(Parts::QUEUE), queue);
+    drop_unless(parts.contains(Parts::AUTO_MERGE), auto_merge);
+    drop_unless(parts.contains(Parts::REFERENCES), closes);
+    pr
+}
+
+/// The issue without the parts beyond `parts`, see [`only_parts`].
+pub fn only_parts_of_issue(mut issue: Issue, parts: Parts) -> Issue {
+    drop_unless(parts.contains(Parts::ASSIGNEES), &mut issue.assignees);
+    drop_unless(parts.contains(Parts::HISTORY), &mut issue.closer);
+    drop_unless(parts.contains(Parts::HISTORY), &mut issue.reopened);
+    drop_unless(parts.contains(Parts::REFERENCES), &mut issue.closed_by);
+    issue
+}
+
+fn drop_unless<T>(keep: bool, fact: &mut Fact<T>) {
+    if !keep {
+        *fact = Fact::NotAsked;
+    }
+}
+
+/// What was asked of a thing, and what is known about the answer.
+pub(crate) struct Asked<'a> {
+    /// How much of it.
+    pub(crate) parts: Parts,
+    /// When the asking began.
+    pub(crate) observed: Timestamp,
+    /// The gap that an error leaves in a part: a part that was refused is null, and null would read as absent.
+    pub(crate) failed: &'a dyn Fn(Parts) -> Option<Gap>,
+}
+
+impl Asked<'_> {
+    /// One part: not asked, unknown where an error names it or it cannot be read, else what is there.
+    fn part<T>(&self, part: Parts, read: impl FnOnce() -> Result<Fact<T>, Gap>) -> Fact<T> {
+        if !self.parts.contains(part) {
+            return Fact::NotAsked;
         }
-        other => return Err(malformed(format!("the type {other:?} is no issue"))),
-    }
-    let raw: RawIssue = read(value)?;
-    let home = Repo::parse(&raw.repository.name_with_owner).map_err(|gap| malformed(gap.detail))?;
-    if home != *repo || raw.number != u64::from(number) {
-        return Err(Gap::new(
-            GapKind::IdentityChanged,
-            format!("{repo}#{number} was moved: it is now {home}#{}", raw.number),
-        ));
-    }
-    if raw.labels.page_info.has_next_page {
-        return Err(Gap::new(
-            GapKind::TooLarge,
-            format!("{repo}#{number} has more labels than one page holds"),
-        ));
-    }
-    let open = match raw.issue_state.as_str() {
-        "OPEN" => true,
-        "CLOSED" => false,
-        other => return Err(malformed(format!("an issue in the state {other:?}"))),
-    };
-    let closed = match (open, raw.closed_at) {
-        (true, _) => None,
-        (false, Some(at)) => Some(timestamp("closedAt", &at)?),
-        (false, None) => return Err(malformed("a closed issue without closedAt")),
-    };
-    Ok(Issue {
-        number: raw.number,
-        open,
-        reason: raw.state_reason.as_deref().map(words::dashed),
-        labels: raw
-            .labels
-            .nodes
-            .into_iter()
-            .map(|label| label.name)
-            .collect(),
-        closed,
-        assignees: Fact::NotAsked,
-        closer: Fact::NotAsked,
-        reopened: Fact::NotAsked,
-        closed_by: Fact::NotAsked,
-        observed,
-    })
-}
-
-/// Reads a pull request; its parts are read as far as they were asked for, and not-asked otherwise.
-///
-/// # Errors
-/// A gap of kind malformed where a field cannot be read. An unreadable part makes only that part unknown.
-pub(crate) fn pull_request(
-    value: &Value,
-    parts: Parts,
-    observed: Timestamp,
-) -> Result<Candidate, Gap> {
-    let raw: RawPullRequest = read(value)?;
-    let state = match raw.pr_state.as_str() {
-        "OPEN" => PullRequestState::Open,
-        "MERGED" => PullRequestState::Merged,
-        "CLOSED" => PullRequestState::Closed,
-        other => return Err(malformed(format!("a pull request in the state {other:?}"))),
-    };
-    let moment = |name, text: &Option<String>| match text {
-        Some(text) => timestamp(name, text).map(Some),
-        None => Ok(None),
-    };
-    let merged = moment("mergedAt", &raw.merged_at)?;
-    let closed = moment("closedAt", &raw.closed_at)?;
-    let (merged, closed) = match (state, merged, closed) {
-        (PullRequestState::Open, _, _) => (None, None),
-        (PullRequestState::Merged, Some(merged), closed) => (Some(merged), closed.or(Some(merged))),
-        (PullRequestState::Closed, _, Some(closed)) => (None, Some(closed)),
-        (PullRequestState::Merged, None, _) => {
-            return Err(malformed("a merged pull request without mergedAt"));
+        match (self.failed)(part) {
+            Some(gap) => Fact::Unknown(gap),
+            None => read().unwrap_or_else(Fact::Unknown),
         }
-        (PullRequestState::Closed, _, None) => {
-            return Err(malformed("a closed pull request without closedAt"));
-        }
-    };
-    let open = state == PullRequestState::Open;
-    let asked = |wanted: bool, read: &dyn Fn() -> Result<Fact<String>, Gap>| {
-        if wanted {
-            read().unwrap_or_else(Fact::Unknown)
-        } else {
-            Fact::NotAsked
-        }
-    };
-    Ok(Candidate {
-        created: timestamp("createdAt", &raw.created_at)?,
-        pull_request: PullRequest {
-            number: raw.number,
-            state,
-            draft: raw.is_draft,
-            created: timestamp("createdAt", &raw.created_at)?,
-            merged,
-            closed,
-            url: raw.url,
-            head_ref: raw.head_ref_name,
-            base_ref: raw.base_ref_name,
-            head_sha: raw.head_ref_oid,
-            head_owner: raw.head_repository_owner.map(|owner| owner.login),
-            mergeability: match parts.mergeability {
-                true => mergeability(value, open, observed).unwrap_or_else(Fact::Unknown),
-                false => Fact::NotAsked,
-            },
-            review: asked(parts.reviews, &|| review(value, observed)),
-            checks: asked(parts.checks, &|| checks(value, observed)),
-            review_list: Fact::NotAsked,
-            check_list: Fact::NotAsked,
-            runs: Fact::NotAsked,
-            queue: Fact::NotAsked,
-            auto_merge: Fact::NotAsked,
-            closes: Fact::NotAsked,
-            parts_observed: observed,
-            observed,
-        },
-    })
-}
-
-/// GitHub works mergeability out on demand and says UNKNOWN until it has; of an ended pull request it says nothing
-/// that means anything.
-fn mergeability(value: &Value, open: bool, observed: Timestamp) -> Result<Fact<Mergeability>, Gap> {
-    let raw: RawMergeability = read(value)?;
-    if !open {
-        return Ok(absent(observed, ENDED));
     }
-    let mergeable = match raw.mergeable.as_str() {
-        "MERGEABLE" => true,
-        "CONFLICTING" => false,
-        "UNKNOWN" => return Err(not_ready()),
-        other => return Err(malformed(format!("mergeable is {other:?}"))),
-    };
-    if raw.merge_state_status == "UNKNOWN" {
-        return Err(not_ready());
-    }
-    Ok(Fact::Found(Mergeability {
-        mergeable,
-        merge_state: words::dashed(&raw.merge_state_status),
-        observed,
-    }))
-}
-
-fn not_ready() -> Gap {
-    Gap::new(
-        GapKind::NotReady,
-        "GitHub has not worked out yet whether it can be merged",
-    )
-}
-
-fn review(value: &Value, observed: Timestamp) -> Result<Fact<String>, Gap> {
-    let raw: RawReviews = read(value)?;
-    match raw.review_decision.as_deref() {
-        None => Ok(absent(observed, "")),
-        Some(known @ ("APPROVED" | "CHANGES_REQUESTED" | "REVIEW_REQUIRED")) => {
-            Ok(Fact::Found(words::dashed(known)))
-        }
-        Some(other) => Err(malformed(format!("reviewDecision is {other:?}"))),
-    }
-}
-
-fn checks(value: &Value, observed: Timestamp) -> Result<Fact<String>, Gap> {
-    let raw: RawChecks = read(value)?;
-    let word = match raw
-        .status_check_rollup
-        .as_ref()
-        .map(|rollup| rollup.state.as_str())
-    {
-        None => return Ok(absent(observed, "")),
-        Some("SUCCESS") => "passing",
-        Some("PENDING" | "EXPECTED") => "pending",
-        Some("FAILURE" | "ERROR") => "failing",
-        Some(other) => return Err(malformed(format!("statusCheckRollup is {other:?}"))),
-    };
-    Ok(Fact::Found(word.to_owned()))
-}
-
-fn absent<T>(observed: Timestamp, detail: &str) -> Fact<T> {
-    Fact::Absent(Sighting {
-        first: observed,
-        last: observed,
-        detail: detail.to_owned(),
-    })
-}
-
-fn timestamp(field: &str, text: &str) -> Result<Timestamp, Gap> {
-    text.parse::<jiff::Timestamp>()
-        .ok()
-        .and_then(|moment| u64::try_from(moment.as_millisecond()).ok())
-        .map(Timestamp)
-        .ok_or_else(|| malformed(format!("{field} is {text:?}, which is no time")))
-}
-
-fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Gap> {
-    T::deserialize(value).map_err(|error| malformed(error.to_string()))
 }
 
 /// A gap for what GitHub should not have answered.
@@ -251,6 +108,33 @@ pub(crate) fn malformed(what: impl AsRef<str>) -> Gap {
     )
 }
 
+fn too_large(what: &str) -> Gap {
+    Gap::new(
+        GapKind::TooLarge,
+        format!("there is more of {what} than one page holds"),
+    )
+}
+
+fn absent<T>(observed: Timestamp, detail: &str) -> Fact<T> {
+    Fact::Absent(Sighting {
+        first: observed,
+        last: observed,
+        detail: detail.to_owned(),
+    })
+}
+
+pub(crate) fn timestamp(field: &str, text: &str) -> Result<Timestamp, Gap> {
+    text.parse::<jiff::Timestamp>()
+        .ok()
+        .and_then(|moment| u64::try_from(moment.as_millisecond()).ok())
+        .map(Timestamp)
+        .ok_or_else(|| malformed(format!("{field} is {text:?}, which is no time")))
+}
+
+pub(crate) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Gap> {
+    T::deserialize(value).map_err(|error| malformed(error.to_string()))
+}
+
 /// A null that must be there: serde takes a missing field for a null unless it is told how to read it.
 fn nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
@@ -260,17 +144,59 @@ where
     Option::deserialize(deserializer)
 }
 
+/// A list of GitHub's of which the beginning was asked for. An entry is null where it cannot be seen.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawIssue {
-    number: u64,
-    repository: RawHome,
-    issue_state: String,
-    #[serde(deserialize_with = "nullable")]
-    state_reason: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    closed_at: Option<String>,
-    labels: RawLabels,
+struct RawList<T> {
+    page_info: RawPage,
+    nodes: Vec<Option<T>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawPage {
+    has_next_page: bool,
+}
+
+impl<T> RawList<T> {
+    /// All of it.
+    ///
+    /// # Errors
+    /// A gap where there is more, or where an entry cannot be seen: a list that lacks something is no list.
+    fn complete(self, what: &str) -> Result<Vec<T>, Gap> {
+        if self.page_info.has_next_page {
+            return Err(too_large(what));
+        }
+        self.nodes
+            .into_iter()
+            .map(|node| node.ok_or_else(|| hidden(what)))
+            .collect()
+    }
+}
+
+fn hidden(what: &str) -> Gap {
+    Gap::new(
+        GapKind::Denied,
+        format!("an entry of {what} cannot be seen with this token"),
+    )
+}
+
+/// An account.
+#[derive(Deserialize)]
+struct RawActor {
+    #[serde(rename = "__typename")]
+    kind: String,
+    login: String,
+}
+
+impl From<RawActor> for Actor {
+    /// GraphQL gives the login of a bot without the suffix that REST shows.
+    fn from(raw: RawActor) -> Self {
+        Actor {
+            bot: raw.kind == "Bot" || raw.login.ends_with("[bot]"),
+            login: words::short(&raw.login),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -279,70 +205,34 @@ struct RawHome {
     name_with_owner: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawLabels {
-    page_info: RawLabelsPage,
-    nodes: Vec<RawLabel>,
+impl RawHome {
+    fn repo(&self) -> Result<Repo, Gap> {
+        Repo::parse(&self.name_with_owner).map_err(|gap| malformed(gap.detail))
+    }
 }
 
+/// An issue or a pull request that another one names.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawLabelsPage {
-    has_next_page: bool,
-}
-
-#[derive(Deserialize)]
-struct RawLabel {
-    name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawPullRequest {
+struct RawReference {
     number: u64,
-    pr_state: String,
-    is_draft: bool,
-    created_at: String,
-    #[serde(deserialize_with = "nullable")]
-    merged_at: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    closed_at: Option<String>,
-    url: String,
-    head_ref_name: String,
-    base_ref_name: String,
-    head_ref_oid: String,
-    #[serde(deserialize_with = "nullable")]
-    head_repository_owner: Option<RawOwner>,
-}
-
-#[derive(Deserialize)]
-struct RawOwner {
-    login: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawMergeability {
-    mergeable: String,
-    merge_state_status: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawReviews {
-    #[serde(deserialize_with = "nullable")]
-    review_decision: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawChecks {
-    #[serde(deserialize_with = "nullable")]
-    status_check_rollup: Option<RawRollup>,
-}
-
-#[derive(Deserialize)]
-struct RawRollup {
+    #[serde(alias = "prState", alias = "issueState")]
     state: String,
+    repository: RawHome,
+}
+
+fn references(list: RawList<RawReference>, what: &str) -> Result<Fact<Vec<Reference>>, Gap> {
+    let references = list.complete(what)?.into_iter().map(|raw| {
+        Ok(Reference {
+            repo: raw.repository.repo()?.to_string(),
+            number: raw.number,
+            state: match raw.state.as_str() {
+                "OPEN" => "open",
+                "CLOSED" => "closed",
+                "MERGED" => "merged",
+                other => return Err(malformed(format!("{what}: one in the state {other:?}"))),
+            }
+            .to_owned(),
+        })
+    });
+    references.collect::<Result<_, Gap>>().map(Fact::Found)
 }

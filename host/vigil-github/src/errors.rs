@@ -4,7 +4,7 @@ use serde_json::Value;
 use vigil_core::{Gap, GapKind};
 
 use crate::limits;
-use crate::query::{Query, item_alias, repository_alias};
+use crate::query::{item_alias, repository_alias};
 use crate::words;
 
 /// The errors of one answer.
@@ -55,11 +55,15 @@ pub(crate) enum Class {
 }
 
 impl Errors {
-    /// From the value of `errors`. Whatever is not as it should be there is an error about the whole answer.
-    pub(crate) fn read(value: Option<&Value>, query: &Query) -> Self {
+    /// From the value of `errors` in the answer to a document with so many repositories and questions. Whatever is not
+    /// as it should be there is an error about the whole answer.
+    pub(crate) fn read(value: Option<&Value>, repositories: usize, questions: usize) -> Self {
         let all = match value {
             None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(list)) => list.iter().map(|error| problem(error, query)).collect(),
+            Some(Value::Array(list)) => list
+                .iter()
+                .map(|error| problem(error, repositories, questions))
+                .collect(),
             Some(_) => vec![Problem {
                 place: Place::Whole,
                 class: Class::Other(String::new()),
@@ -130,10 +134,10 @@ impl Problem {
     }
 }
 
-fn problem(error: &Value, query: &Query) -> Problem {
+fn problem(error: &Value, repositories: usize, questions: usize) -> Problem {
     let message = error.get("message").and_then(Value::as_str).unwrap_or("");
     let kind = error.get("type").and_then(Value::as_str).unwrap_or("");
-    let place = place(error.get("path"), query);
+    let place = place(error.get("path"), repositories, questions);
     Problem {
         class: class(kind, message, &place),
         place,
@@ -162,7 +166,7 @@ fn class(kind: &str, message: &str, place: &Place) -> Class {
     }
 }
 
-fn place(path: Option<&Value>, query: &Query) -> Place {
+fn place(path: Option<&Value>, repositories: usize, questions: usize) -> Place {
     let Some(Value::Array(path)) = path else {
         return Place::Whole;
     };
@@ -173,13 +177,12 @@ fn place(path: Option<&Value>, query: &Query) -> Place {
     match steps.next() {
         Some(first) if first == "rateLimit" => Place::Meter,
         Some(first) => {
-            let repository =
-                (0..query.repositories.len()).find(|at| repository_alias(*at) == first);
+            let repository = (0..repositories).find(|at| repository_alias(*at) == first);
             let Some(repository) = repository else {
                 return Place::Whole;
             };
             let second = steps.next();
-            let item = (0..query.questions.len())
+            let item = (0..questions)
                 .find(|at| second.as_ref().is_some_and(|name| *name == item_alias(*at)));
             match item {
                 Some(at) => Place::Item(at, steps.collect()),

@@ -3,48 +3,20 @@
 //! Nothing becomes absent here without a control: the repository itself has to answer, under the name that was asked
 //! for. Everything else that is not a value is unknown, with its kind.
 
-use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 use vigil_core::forge::{Issue, PullRequest};
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
+use crate::ask::Parts;
 use crate::choose::{Candidates, More};
-use crate::convert::{self, malformed};
+use crate::convert::{self, Asked, malformed};
+use crate::envelope;
 use crate::errors::{Class, Errors, Problem};
-use crate::limits::{self, Limit, Meter};
+use crate::limits::Meter;
 use crate::plan::{Question, Repo, Target};
 use crate::query::{Query, item_alias, repository_alias};
-use crate::words;
 
-/// An answer as it came over the wire.
-#[derive(Clone, Copy, Debug)]
-pub struct Received<'a> {
-    /// The status.
-    pub status: StatusCode,
-    /// The headers.
-    pub headers: &'a HeaderMap,
-    /// The body, whatever it is.
-    pub body: &'a [u8],
-    /// When it arrived. Only limits are reckoned from it.
-    pub at: Timestamp,
-}
-
-/// What an answer comes to.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Learned {
-    /// GitHub dealt with the query.
-    Answered(Answered),
-    /// It was too much for GitHub: ask for less at once. The gap is what stays when there is nothing to take away.
-    Overloaded(Gap),
-    /// Stop, and send nothing more for a while.
-    Limited(Limit),
-    /// The token is no good.
-    TokenRejected,
-    /// A refusal that would meet every other question as well.
-    Refused(Gap),
-    /// This answer is lost; another query may fare better.
-    Lost(Gap),
-}
+pub use crate::envelope::{Learned, Received};
 
 /// An answer with data.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,19 +26,58 @@ pub struct Answered {
     /// Questions that got lost because of others, or for which GitHub's budget for one query did not suffice: to be
     /// asked again, fewer at once. Never all questions of a query that has only one.
     pub again: Vec<Question>,
+    /// Questions whose finding stands and has a list of checks that goes on. Asked next, each brings a finding that
+    /// takes the place of the earlier one; left out, that list stays unknown.
+    pub more: Vec<Question>,
     /// What the query cost, in points, as GitHub says; `None`: it did not say.
     pub cost: Option<u32>,
     /// What is left.
     pub meter: Meter,
+    /// The node id of each repository that answered under the name that was asked for. Another id than before: another
+    /// repository bears the name now.
+    pub repositories: Vec<(Repo, String)>,
+}
+
+/// A fact, with what tells its thing from another one of the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen<T> {
+    /// What is known of the thing.
+    pub fact: Fact<T>,
+    /// Its node id, which no other thing ever has; `None`: it was not seen.
+    pub id: Option<String>,
+    /// GitHub's `updatedAt`; `None`: it was not seen.
+    pub updated: Option<Timestamp>,
+}
+
+impl<T> Seen<T> {
+    /// A thing that was seen.
+    fn found(value: T, id: String, updated: Timestamp) -> Self {
+        Seen {
+            fact: Fact::Found(value),
+            id: Some(id),
+            updated: Some(updated),
+        }
+    }
+}
+
+impl<T> From<Fact<T>> for Seen<T> {
+    /// A thing that was not seen.
+    fn from(fact: Fact<T>) -> Self {
+        Seen {
+            fact,
+            id: None,
+            updated: None,
+        }
+    }
 }
 
 /// What was found out about one question.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
     /// About an issue.
-    Issue(Fact<Issue>),
+    Issue(Seen<Issue>),
     /// About a pull request by its number.
-    PullRequest(Box<Fact<PullRequest>>),
+    PullRequest(Box<Seen<PullRequest>>),
     /// About the pull requests of a branch: one page of them.
     Branch(Candidates),
 }
@@ -75,8 +86,8 @@ impl Finding {
     /// Nothing was found out, for the reason that `gap` gives.
     pub fn gap(target: &Target, gap: Gap) -> Self {
         match target {
-            Target::Issue { .. } => Finding::Issue(Fact::Unknown(gap)),
-            Target::PullRequest { .. } => Finding::PullRequest(Box::new(Fact::Unknown(gap))),
+            Target::Issue { .. } => Finding::Issue(Fact::Unknown(gap).into()),
+            Target::PullRequest { .. } => Finding::PullRequest(Box::new(Fact::Unknown(gap).into())),
             Target::Branch { .. } => Finding::Branch(Candidates {
                 known: Vec::new(),
                 more: More::Lost(gap),
@@ -87,66 +98,32 @@ impl Finding {
 
 /// Reads the answer to `query`. Facts bear the time `observed`, the moment at which the asking began: what is read is
 /// never older.
-pub fn learn(query: &Query, received: &Received<'_>, observed: Timestamp) -> Learned {
-    let Received {
-        status,
-        headers,
-        at,
-        ..
-    } = *received;
-    // The status comes before the headers: a 401 can carry the headers of an empty pot.
-    if status == StatusCode::UNAUTHORIZED {
-        return Learned::TokenRejected;
-    }
-    if status != StatusCode::OK {
-        let message = message(received.body);
-        if let Some(limit) = limits::limit(status, headers, &message, at) {
-            return Learned::Limited(limit);
-        }
-        return not_ok(status, &message);
-    }
-    let body = match serde_json::from_slice::<Value>(received.body) {
-        Ok(Value::Object(body)) => body,
-        Ok(_) => return Learned::Lost(malformed("the body is no object")),
-        Err(error) => return Learned::Lost(malformed(error.to_string())),
-    };
-    let errors = Errors::read(body.get("errors"), query);
-    if let Some(limit) = errors.limit() {
-        return Learned::Limited(Limit {
-            until: limits::until(headers, &limit.message, at),
-            detail: format!("GitHub says: {}", limit.message),
-        });
-    }
-    if let Some(problem) = errors.whole() {
-        let gap = problem.gap("the query");
-        return match problem.class {
-            Class::TooMuch => Learned::Overloaded(gap),
-            _ => Learned::Lost(gap),
-        };
-    }
-    let Some(Value::Object(data)) = body.get("data") else {
-        return Learned::Lost(malformed("there is neither data nor an error"));
+pub fn learn(query: &Query, received: &Received<'_>, observed: Timestamp) -> Learned<Answered> {
+    let questions = query.questions.len();
+    let envelope = match envelope::open(received, query.repositories.len(), questions) {
+        Ok(envelope) => envelope,
+        Err(instead) => return instead,
     };
     let mut answered = Answered {
-        meter: Meter::from_headers(headers, at).or(meter(data)),
-        cost: data
-            .get("rateLimit")
-            .and_then(|pot| pot.get("cost"))
-            .and_then(Value::as_u64)
-            .and_then(|cost| u32::try_from(cost).ok()),
+        cost: envelope.cost,
+        meter: envelope.meter,
+        repositories: repositories(query, &envelope.data, &envelope.errors),
         ..Answered::default()
     };
     for (at, question) in query.questions.iter().enumerate() {
         let one = One {
             query,
-            data,
-            errors: &errors,
+            data: &envelope.data,
+            errors: &envelope.errors,
             at,
             question,
             observed,
         };
         match one.finding() {
-            Ok(finding) => answered.findings.push((question.clone(), finding)),
+            Ok((finding, more)) => {
+                answered.findings.push((question.clone(), finding));
+                answered.more.extend(more);
+            }
             Err(Open::Again) => answered.again.push(question.clone()),
             Err(Open::Gap(gap)) => {
                 let finding = Finding::gap(&question.target, gap);
@@ -157,54 +134,21 @@ pub fn learn(query: &Query, received: &Received<'_>, observed: Timestamp) -> Lea
     Learned::Answered(answered)
 }
 
-/// An answer with another status than 200 that is neither a limit nor a rejected token.
-fn not_ok(status: StatusCode, message: &str) -> Learned {
-    let said = match message {
-        "" => format!("GitHub answered {}", status.as_u16()),
-        message => format!("GitHub answered {}: {message}", status.as_u16()),
+/// The node ids of those repositories that answered without any doubt.
+fn repositories(query: &Query, data: &Map<String, Value>, errors: &Errors) -> Vec<(Repo, String)> {
+    let id = |(at, repo): (usize, &Repo)| {
+        let value = data.get(&repository_alias(at))?;
+        let text = |name| value.get(name).and_then(Value::as_str);
+        let same = text("nameWithOwner").and_then(|name| Repo::parse(name).ok())? == *repo;
+        let id = text("id").filter(|id| !id.is_empty())?;
+        (same && errors.repository(at).is_none()).then(|| (repo.clone(), id.to_owned()))
     };
-    match status {
-        // How GitHub's front end says that the query took more than 10 seconds.
-        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
-            Learned::Overloaded(Gap::new(GapKind::Unreachable, said))
-        }
-        status if status.is_server_error() => Learned::Lost(Gap::new(GapKind::Unreachable, said)),
-        StatusCode::FORBIDDEN => Learned::Refused(Gap::new(GapKind::Denied, said)),
-        status if status.is_redirection() || status == StatusCode::NOT_FOUND => {
-            Learned::Refused(Gap::new(
-                GapKind::Unreachable,
-                format!("{said}; is the address of the GraphQL API right?"),
-            ))
-        }
-        _ => Learned::Lost(Gap::new(GapKind::Malformed, said)),
-    }
-}
-
-/// GitHub's own words in the body of a refusal; empty where there are none, as in the HTML of a front end.
-fn message(body: &[u8]) -> String {
-    serde_json::from_slice::<Value>(body)
-        .ok()
-        .as_ref()
-        .and_then(|body| body.get("message"))
-        .and_then(Value::as_str)
-        .map(words::short)
-        .unwrap_or_default()
-}
-
-/// The pot as the answer's own data has it, where headers are missing.
-fn meter(data: &Map<String, Value>) -> Meter {
-    let pot = data.get("rateLimit");
-    let number = |name| pot.and_then(|pot| pot.get(name)).and_then(Value::as_u64);
-    Meter {
-        limit: number("limit"),
-        remaining: number("remaining"),
-        reset: pot
-            .and_then(|pot| pot.get("resetAt"))
-            .and_then(Value::as_str)
-            .and_then(|text| text.parse::<jiff::Timestamp>().ok())
-            .and_then(|moment| u64::try_from(moment.as_millisecond()).ok())
-            .map(Timestamp),
-    }
+    query
+        .repositories
+        .iter()
+        .enumerate()
+        .filter_map(id)
+        .collect()
 }
 
 /// A question that stays open.
@@ -232,17 +176,27 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    fn finding(&self) -> Result<Finding, Open> {
+    /// The finding, and the question that goes on with its list of checks.
+    fn finding(&self) -> Result<(Finding, Option<Question>), Open> {
         let repository = self.repository()?;
         let value = repository.get(&item_alias(self.at)).unwrap_or(&Value::Null);
+        // Any part that was too much may fit when fewer questions share the budget.
+        if let Some(problem) = self.problem(|_| true)
+            && problem.class == Class::TooMuch
+            && self.query.questions.len() > 1
+        {
+            return Err(Open::Again);
+        }
         match &self.question.target {
-            Target::Issue { repo, number } => self
-                .issue(repository, value, repo, *number)
-                .map(Finding::Issue),
-            Target::PullRequest { repo, number } => self
-                .pull_request(value, repo, *number)
-                .map(|fact| Finding::PullRequest(Box::new(fact))),
-            Target::Branch { .. } => self.branch(value).map(Finding::Branch),
+            Target::Issue { repo, number } => {
+                let issue = self.issue(repository, value, repo, *number)?;
+                Ok((Finding::Issue(issue), None))
+            }
+            Target::PullRequest { repo, number } => {
+                let (seen, more) = self.pull_request(value, repo, *number)?;
+                Ok((Finding::PullRequest(Box::new(seen)), more))
+            }
+            Target::Branch { .. } => Ok((Finding::Branch(self.branch(value)?), None)),
         }
     }
 
@@ -293,22 +247,30 @@ impl One<'_> {
         value: &Value,
         repo: &Repo,
         number: u32,
-    ) -> Result<Fact<Issue>, Open> {
+    ) -> Result<Seen<Issue>, Open> {
         let what = self.question.target.to_string();
-        match self.errors.item(self.at, |_| true) {
+        if let Some(problem) =
+            self.problem(|inner| !inner.is_empty() && (value.is_null() || part_of(inner).is_none()))
+        {
+            return Err(self.open(problem, &what));
+        }
+        match self.problem(<[String]>::is_empty) {
             None if value.is_null() => Err(self.unexplained(&what)),
-            None => Ok(Fact::Found(convert::issue(
-                value,
-                repo,
-                number,
-                self.observed,
-            )?)),
+            None => {
+                let found = convert::issue(
+                    value,
+                    repo,
+                    number,
+                    &self.asked(&|part| self.gap_of(part, |inner| part_of(inner))),
+                )?;
+                Ok(Seen::found(found.value, found.id, found.updated))
+            }
             Some(problem) if problem.class != Class::NotFound => Err(self.open(problem, &what)),
             Some(_) if !value.is_null() => {
                 Err(malformed(format!("{what} is there and said not to be")).into())
             }
             Some(_) => match repository.get("hasIssuesEnabled").and_then(Value::as_bool) {
-                Some(true) => Ok(Fact::absent_at(self.observed)),
+                Some(true) => Ok(Fact::absent_at(self.observed).into()),
                 Some(false) => Err(Open::Gap(Gap::new(
                     GapKind::NoControl,
                     format!("{repo} has its issues switched off, so none of them can be seen"),
@@ -323,9 +285,9 @@ impl One<'_> {
         value: &Value,
         repo: &Repo,
         number: u32,
-    ) -> Result<Fact<PullRequest>, Open> {
+    ) -> Result<(Seen<PullRequest>, Option<Question>), Open> {
         let what = self.question.target.to_string();
-        match self.errors.item(self.at, |inner| part_of(inner).is_none()) {
+        match self.problem(|inner| value.is_null() || part_of(inner).is_none()) {
             Some(problem) if problem.class == Class::NotFound && value.is_null() => {
                 // The record says that there is one, so this is no absence.
                 return Err(Open::Gap(Gap::new(
@@ -334,22 +296,29 @@ impl One<'_> {
                 )));
             }
             Some(problem) => return Err(self.open(problem, &what)),
+            None if value.is_null() => return Err(self.unexplained(&what)),
             None => {}
         }
-        if value.is_null() {
-            return Err(match self.errors.item(self.at, |_| true) {
-                Some(problem) => self.open(problem, &what),
-                None => self.unexplained(&what),
-            });
-        }
-        let found = self.candidate(value, part_of)?.pull_request;
-        if found.number != u64::from(number) {
+        let asked = |part| self.gap_of(part, |inner| part_of(inner));
+        let reading = convert::pull_request(value, self.question, &self.asked(&asked))?;
+        let found = reading.candidate;
+        if found.pull_request.number != u64::from(number) {
             return Err(Open::Gap(Gap::new(
                 GapKind::IdentityChanged,
-                format!("{what} was asked for, and #{} came", found.number),
+                format!(
+                    "{what} was asked for, and #{} came",
+                    found.pull_request.number
+                ),
             )));
         }
-        Ok(Fact::Found(found))
+        let more = reading.more.map(|so_far| Question {
+            checks_so_far: Some(so_far),
+            ..self.question.clone()
+        });
+        Ok((
+            Seen::found(found.pull_request, found.id, found.updated),
+            more,
+        ))
     }
 
     fn branch(&self, value: &Value) -> Result<Candidates, Open> {
@@ -377,9 +346,14 @@ impl One<'_> {
                     },
                 );
             }
-            known.push(self.candidate(node, |inner| {
-                part_of_node(inner).filter(|_| is_node(inner, place))
-            })?);
+            let asked = |part| {
+                self.gap_of(part, |inner| match is_node(inner, place) {
+                    true => part_of_node(inner),
+                    false => None,
+                })
+            };
+            let reading = convert::pull_request(node, self.question, &self.asked(&asked))?;
+            known.push(reading.candidate);
         }
         let page = value.get("pageInfo");
         let more = match page
@@ -399,35 +373,24 @@ impl One<'_> {
         Ok(Candidates { known, more })
     }
 
-    /// Reads a pull request, and puts the errors about its parts in the place of what stands there: a part that was
-    /// refused is null, and null would read as absent.
-    fn candidate(
-        &self,
-        value: &Value,
-        part: impl Fn(&[String]) -> Option<Part>,
-    ) -> Result<convert::Candidate, Open> {
-        let mut candidate = convert::pull_request(value, self.question.parts, self.observed)?;
-        let pr = &mut candidate.pull_request;
-        for (which, what) in [
-            (Part::Mergeability, "mergeability"),
-            (Part::Review, "the review decision"),
-            (Part::Checks, "the checks"),
-        ] {
-            let problem = self
-                .errors
-                .item(self.at, |inner| part(inner) == Some(which));
-            let Some(problem) = problem else { continue };
-            let gap = match self.open(problem, &format!("{what} of #{}", pr.number)) {
-                Open::Gap(gap) => gap,
-                again => return Err(again),
-            };
-            match which {
-                Part::Mergeability => pr.mergeability = Fact::Unknown(gap),
-                Part::Review => pr.review = Fact::Unknown(gap),
-                Part::Checks => pr.checks = Fact::Unknown(gap),
-            }
+    /// What the question asks for, for the reader of its value.
+    fn asked<'b>(&self, failed: &'b dyn Fn(Parts) -> Option<Gap>) -> Asked<'b> {
+        Asked {
+            parts: self.question.parts,
+            observed: self.observed,
+            failed,
         }
-        Ok(candidate)
+    }
+
+    /// The gap that errors leave in `part`; `part_of` tells which parts a path leads to.
+    fn gap_of(&self, part: Parts, part_of: impl Fn(&[String]) -> Option<Parts>) -> Option<Gap> {
+        let problem = self.problem(|inner| part_of(inner).is_some_and(|of| of.contains(part)))?;
+        Some(problem.gap(&format!("{part} of {}", self.question.target)))
+    }
+
+    /// The error that says most, among those below this question whose path `which` takes.
+    fn problem(&self, which: impl Fn(&[String]) -> bool) -> Option<&Problem> {
+        self.errors.item(self.at, which)
     }
 
     /// What an error means for this question.
@@ -463,26 +426,35 @@ impl One<'_> {
     }
 }
 
-/// A part of a pull request that can fail by itself.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Mergeability,
-    Review,
-    Checks,
-}
-
-/// The part that a path inside a pull request leads to.
-fn part_of(inner: &[String]) -> Option<Part> {
-    match inner.first()?.as_str() {
-        "mergeable" | "mergeStateStatus" => Some(Part::Mergeability),
-        "reviewDecision" => Some(Part::Review),
-        "statusCheckRollup" => Some(Part::Checks),
-        _ => None,
-    }
+/// The parts that a path inside an issue or a pull request leads to; `None`: what everything else rests on.
+fn part_of(inner: &[String]) -> Option<Parts> {
+    let below = |at: usize| inner.get(at).map(String::as_str);
+    Some(match below(0)? {
+        "assignees" => Parts::ASSIGNEES,
+        "timelineItems" => Parts::HISTORY,
+        "closedByPullRequestsReferences" | "closingIssuesReferences" => Parts::REFERENCES,
+        "mergeable" | "mergeStateStatus" => Parts::MERGEABILITY,
+        "reviewDecision" => Parts::REVIEWS,
+        "latestOpinionatedReviews" => Parts::REVIEW_LIST,
+        // Where the commit cannot be seen, the state still stands: it is the head's, as GitHub documents it.
+        "statusCheckRollup" if below(1) == Some("commit") => Parts::empty(),
+        "statusCheckRollup" => Parts::CHECKS,
+        "mergeQueueEntry" => Parts::QUEUE,
+        "autoMergeRequest" => Parts::AUTO_MERGE,
+        // commits.nodes.0.commit: the newest commit of the head.
+        "commits" => match below(4) {
+            Some("statusCheckRollup") => Parts::CHECK_LIST,
+            // Without a right to see runs, the suite still shows that something waits.
+            Some("checkSuites") if below(7) == Some("workflowRun") => Parts::empty(),
+            Some("checkSuites") => Parts::RUNS,
+            _ => Parts::SECOND,
+        },
+        _ => return None,
+    })
 }
 
 /// The same for a path inside a list of them.
-fn part_of_node(inner: &[String]) -> Option<Part> {
+fn part_of_node(inner: &[String]) -> Option<Parts> {
     match inner {
         [nodes, _, rest @ ..] if nodes == "nodes" => part_of(rest),
         _ => None,

@@ -13,16 +13,20 @@ pub mod check;
 pub mod choose;
 pub mod convert;
 pub mod github;
+pub mod heads;
 pub mod learn;
 pub mod limits;
 pub mod plan;
+pub mod probe;
 pub mod query;
 pub mod reply;
 pub mod settings;
 pub mod tokens;
 pub mod transport;
 
+mod envelope;
 mod errors;
+mod fragments;
 mod pass;
 mod words;
 
@@ -30,9 +34,11 @@ pub use app::{App, AppKey, AppSettings, KeyError};
 pub use ask::{Answer, Ask, Parts, Wants};
 pub use check::Check;
 pub use github::GitHub;
-pub use limits::Meter;
-pub use plan::{Question, Repo, Target, plan};
-pub use query::{Query, points};
+pub use heads::{Head, Heads, HeadsAnswered, RepoHeads, learn_heads};
+pub use limits::{LimitScope, Meter};
+pub use plan::{ChecksSoFar, Question, Repo, Target, plan};
+pub use probe::{Changed, Probe, Probed, learn_probe};
+pub use query::{Query, points, points_of};
 pub use reply::{Reply, Trouble, Usage};
 pub use settings::{BATCH, REQUEST_TIMEOUT, Settings, SettingsError, graphql_url};
 pub use tokens::{

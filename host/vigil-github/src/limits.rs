@@ -19,23 +19,41 @@ pub struct Limit {
     pub until: Option<Timestamp>,
     /// What it said, for people.
     pub detail: String,
+    /// What has to be silent.
+    pub scope: LimitScope,
 }
 
-/// The state of the pot that the GraphQL points come from, as far as an answer told.
+/// What a limit silences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitScope {
+    /// The pot that the request was paid from is empty, a primary limit: the other pot may still be used.
+    Pot,
+    /// Everything of this account, REST and GraphQL alike: a secondary limit, or one that nobody named.
+    Account,
+}
+
+/// The pot of REST requests, as `x-ratelimit-resource` names it.
+pub const CORE: &str = "core";
+
+/// The pot of GraphQL points, as `x-ratelimit-resource` names it.
+pub const GRAPHQL: &str = "graphql";
+
+/// The state of one pot, as far as an answer told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Meter {
-    /// Points per window.
+    /// Requests or points per window.
     pub limit: Option<u64>,
-    /// Points that are left.
+    /// Those that are left.
     pub remaining: Option<u64>,
     /// When the window ends, by this machine's clock.
     pub reset: Option<Timestamp>,
 }
 
 impl Meter {
-    /// From the headers of an answer that arrived at `at`. Headers of another pot say nothing about this one.
-    pub fn from_headers(headers: &HeaderMap, at: Timestamp) -> Self {
-        if text(headers, "x-ratelimit-resource").is_some_and(|resource| resource != "graphql") {
+    /// From the headers of an answer that arrived at `at` and is paid from the pot `resource`, [`CORE`] or
+    /// [`GRAPHQL`]. Headers of another pot say nothing about this one.
+    pub fn from_headers(headers: &HeaderMap, resource: &str, at: Timestamp) -> Self {
+        if text(headers, "x-ratelimit-resource").is_some_and(|named| named != resource) {
             return Meter::default();
         }
         Meter {
@@ -45,7 +63,7 @@ impl Meter {
         }
     }
 
-    /// When points will be there again, if there is none left; `None`: there are some, or nobody said.
+    /// When something will be there again, if there is nothing left; `None`: there are some, or nobody said.
     pub fn empty_until(self, at: Timestamp) -> Option<Timestamp> {
         match self.remaining {
             Some(0) => self.reset.filter(|reset| *reset > at),
@@ -89,7 +107,25 @@ pub fn limit(
         } else {
             format!("GitHub answered {}: {message}", status.as_u16())
         },
+        scope: match status.is_server_error() {
+            true => LimitScope::Account,
+            false => scope(headers, message),
+        },
     })
+}
+
+/// What a refusal with these headers and words silences. Where neither tells, everything: to be silent for nothing
+/// costs a minute, and to go on while limited can cost the account.
+pub fn scope(headers: &HeaderMap, message: &str) -> LimitScope {
+    let message = message.to_ascii_lowercase();
+    let empty = number(headers, "x-ratelimit-remaining") == Some(0);
+    if is_secondary(&message) {
+        LimitScope::Account
+    } else if empty || message.contains("api rate limit") {
+        LimitScope::Pot
+    } else {
+        LimitScope::Account
+    }
 }
 
 /// The words of GitHub's primary and secondary limits, old and new.
@@ -102,8 +138,7 @@ pub fn speaks_of_limits(message: &str) -> bool {
 /// that is not empty says nothing about a secondary limit, but is what a refusal of the primary one waits for.
 pub fn until(headers: &HeaderMap, message: &str, at: Timestamp) -> Option<Timestamp> {
     let named = retry_after(headers, at).or_else(|| {
-        let message = message.to_ascii_lowercase();
-        let secondary = message.contains("secondary") || message.contains("abuse detection");
+        let secondary = is_secondary(&message.to_ascii_lowercase());
         let empty = number(headers, "x-ratelimit-remaining") == Some(0);
         if empty || !secondary {
             reset(headers, at)
@@ -114,6 +149,11 @@ pub fn until(headers: &HeaderMap, message: &str, at: Timestamp) -> Option<Timest
     // At least a second, so that a reset which has just passed by a skewed clock cannot make a busy loop.
     let earliest = at.after(Duration::from_secs(1));
     Some(named.clamp(earliest, at.after(SILENCE_MAX)))
+}
+
+/// The words of a secondary limit, old and new; `message` in lower case.
+fn is_secondary(message: &str) -> bool {
+    message.contains("secondary") || message.contains("abuse detection")
 }
 
 /// `retry-after` in seconds or as a date.

@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use vigil_core::forge::PullRequest;
 use vigil_core::session::PullRequestRef;
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
-use crate::ask::{Answer, Ask, Parts};
+use crate::ask::{Answer, Ask};
 use crate::choose::{Candidates, More, Wanted, choose};
+use crate::convert::{only_parts, only_parts_of_issue};
 use crate::github::{Clock, GitHub, Sent};
 use crate::learn::{Answered, Finding};
 use crate::plan::{Question, Target, groups, issue_target, pull_request_target};
@@ -313,6 +313,7 @@ impl<'a> Pass<'a> {
                 }
             }
         }
+        pages.extend(answered.more);
         if !pages.is_empty() {
             self.next.push_back(pages);
         }
@@ -426,7 +427,10 @@ fn answer(ask: &Ask, known: &HashMap<Target, Finding>, observed: Timestamp) -> A
             None => Fact::NotAsked,
             Some(Err(gap)) => Fact::Unknown(gap),
             Some(Ok(target)) => match known.get(&target) {
-                Some(Finding::Issue(issue)) => issue.clone(),
+                Some(Finding::Issue(issue)) => issue
+                    .fact
+                    .clone()
+                    .map(|issue| only_parts_of_issue(issue, ask.wants.parts)),
                 _ => lost(&target),
             },
         },
@@ -435,35 +439,16 @@ fn answer(ask: &Ask, known: &HashMap<Target, Finding>, observed: Timestamp) -> A
             Some(Err(gap)) => Fact::Unknown(gap),
             Some(Ok(target)) => {
                 let found = match (known.get(&target), wanted(ask, observed)) {
-                    (Some(Finding::PullRequest(pr)), _) => Fact::clone(pr),
+                    (Some(Finding::PullRequest(pr)), _) => pr.fact.clone(),
                     (Some(Finding::Branch(list)), Some(wanted)) => {
                         choose(list, wanted).unwrap_or_else(|| lost(&target))
                     }
                     _ => lost(&target),
                 };
-                found.map(|pr| only_wanted(pr, ask))
+                found.map(|pr| only_parts(pr, ask.wants.parts))
             }
         },
     }
-}
-
-/// Another session may have wanted more of the same pull request than this one.
-fn only_wanted(mut pr: PullRequest, ask: &Ask) -> PullRequest {
-    let Parts {
-        mergeability,
-        reviews,
-        checks,
-    } = ask.wants.parts();
-    if !mergeability {
-        pr.mergeability = Fact::NotAsked;
-    }
-    if !reviews {
-        pr.review = Fact::NotAsked;
-    }
-    if !checks {
-        pr.checks = Fact::NotAsked;
-    }
-    pr
 }
 
 /// Whose pull request `ask` looks for; `None`: it does not look by branch.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use vigil_core::forge::Check;
 use vigil_core::session::PullRequestRef;
 use vigil_core::{Gap, GapKind};
 
@@ -35,7 +36,7 @@ pub fn groups(asks: &[Ask]) -> Vec<Vec<Question>> {
                         Some(earlier) => &mut earlier[within],
                         None => &mut group[within],
                     };
-                    asked.parts = asked.parts.union(question.parts);
+                    asked.parts |= question.parts;
                 }
                 None => {
                     places.insert(question.target.clone(), (groups.len(), group.len()));
@@ -58,22 +59,24 @@ fn questions(ask: &Ask) -> impl Iterator<Item = Question> {
         .and_then(Result::ok)
         .map(|target| Question {
             target,
-            parts: Parts::default(),
+            parts: ask.wants.of_issue(),
             after: None,
+            checks_so_far: None,
         });
     let pull_request = pull_request_target(ask)
         .and_then(Result::ok)
         .map(|target| Question {
             target,
-            parts: ask.wants.parts(),
+            parts: ask.wants.of_pull_request(),
             after: None,
+            checks_so_far: None,
         });
     issue.into_iter().chain(pull_request)
 }
 
 /// What is asked to learn the issue; `None`: nobody wants it; an error: it cannot be asked for.
 pub(crate) fn issue_target(ask: &Ask) -> Option<Result<Target, Gap>> {
-    if !ask.wants.issue {
+    if !ask.wants.any_issue() {
         return None;
     }
     Some(ask.lookup.issue.clone().and_then(|issue| {
@@ -121,10 +124,27 @@ fn number(what: &str, number: u64) -> Result<u32, Gap> {
 pub struct Question {
     /// The thing.
     pub target: Target,
-    /// How much of it; nothing for an issue.
+    /// How much of it. What the target does not have is passed over; [`Parts::SECOND`] is answered only for a pull
+    /// request by its number, and is unknown (not-ready) in the list of a branch.
     pub parts: Parts,
     /// The cursor after which the list of a branch goes on; `None`: its beginning.
     pub after: Option<String>,
+    /// Where the list of checks goes on, for a pull request by its number; `None`: its beginning. Taken from
+    /// [`Answered::more`](crate::learn::Answered::more), never made up.
+    pub checks_so_far: Option<ChecksSoFar>,
+}
+
+/// A list of checks that did not fit into one answer, as far as it has been read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChecksSoFar {
+    /// The newest commit of the head that they belong to. Another one starts the list anew.
+    pub head: String,
+    /// Those that were read, in GitHub's order.
+    pub known: Vec<Check>,
+    /// The cursor behind the last of them.
+    pub after: String,
+    /// How many pages they came on.
+    pub pages: u32,
 }
 
 /// One thing that can be asked of GitHub. Equal targets are asked once.

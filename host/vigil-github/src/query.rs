@@ -3,11 +3,13 @@
 //! What comes from records travels as variables only: no text of a record is ever part of the document. A question's
 //! alias is `item<N>`, N being its place in [`Query::questions`]; a repository's alias is `repository<N>`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
 use crate::ask::Parts;
+use crate::fragments::{self, CHECKS_PAGE, Fragment};
 use crate::plan::{Question, Repo, Target};
 
 /// How many pull requests of one branch the first look takes. An agent's branch has one or two; only names such as
@@ -16,9 +18,6 @@ pub const BRANCH_PAGE: u32 = 10;
 
 /// How many each further page takes.
 pub const BRANCH_PAGE_FURTHER: u32 = 50;
-
-/// An issue has at most 100 labels, which is also the most that one page can hold.
-const LABELS_MAX: u32 = 100;
 
 /// A document with its variables, and what each alias in it stands for.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +40,7 @@ impl Query {
         let mut variables = Map::new();
         let mut repositories: Vec<Repo> = Vec::new();
         let mut blocks: Vec<String> = Vec::new();
-        let mut fragments = Fragments::default();
+        let mut used: BTreeSet<Fragment> = BTreeSet::new();
         let mut connections = 0;
         for (at, question) in questions.iter().enumerate() {
             let repo = question.target.repo();
@@ -54,8 +53,9 @@ impl Query {
                 }
             };
             connections += lists(question);
-            fragments.note(question);
-            selection(&mut blocks[place], at, question);
+            let spread = fragments::spread(question);
+            selection(&mut blocks[place], at, question, &spread);
+            used.extend(spread);
             variables.extend(question_variables(at, question));
         }
 
@@ -71,7 +71,7 @@ impl Query {
             let _ = write!(
                 body,
                 "  {alias}: repository(owner: $owner{at}, name: $name{at}, followRenames: false) {{\n    \
-                 nameWithOwner\n    hasIssuesEnabled\n{block}  }}\n"
+                 id\n    nameWithOwner\n    hasIssuesEnabled\n{block}  }}\n"
             );
             variables.insert(format!("owner{at}"), repo.owner().into());
             variables.insert(format!("name{at}"), repo.name().into());
@@ -84,7 +84,7 @@ impl Query {
         };
         let document = format!(
             "query Vigil{parameters} {{\n  rateLimit {{ limit cost remaining resetAt }}\n{body}}}\n{}",
-            fragments.text()
+            fragments::text(&used)
         );
         Query {
             document,
@@ -107,26 +107,54 @@ pub(crate) fn item_alias(at: usize) -> String {
 }
 
 /// What `query` costs by the formula that GitHub publishes: list fetches over 100, rounded, and at least 1. Lists
-/// count by their declared size and nesting, whether or not anything is in them; none of ours is inside another.
+/// count by their declared size and nesting, whether or not anything is in them.
 pub fn points(query: &Query) -> u32 {
-    ((query.connections + 50) / 100).max(1)
+    points_of(query.connections)
 }
 
-/// The lists that a question makes GitHub fetch.
+/// The price of so many list fetches.
+pub fn points_of(connections: u32) -> u32 {
+    (connections.saturating_add(50) / 100).max(1)
+}
+
+/// The lists that a question makes GitHub fetch. Scalars and single objects are free, the roll-up of the checks among
+/// them.
 fn lists(question: &Question) -> u32 {
+    let parts = question.parts;
+    let one = |part| u32::from(parts.contains(part));
+    let of_pull_request = one(Parts::REVIEW_LIST) + one(Parts::REFERENCES);
     match question.target {
-        // The labels.
-        Target::Issue { .. } => 1,
-        // Scalars and single objects are free, the roll-up of the checks among them.
-        Target::PullRequest { .. } => 0,
-        Target::Branch { .. } => 1,
+        // The labels are always there.
+        Target::Issue { .. } => {
+            1 + one(Parts::ASSIGNEES) + one(Parts::HISTORY) + one(Parts::REFERENCES)
+        }
+        Target::PullRequest { .. } => {
+            // The list of commits, of which only the last is taken, and what is below it.
+            let below = one(Parts::CHECK_LIST) + one(Parts::RUNS);
+            of_pull_request + below + u32::from(below > 0)
+        }
+        // What is inside a list is fetched once for each place in it.
+        Target::Branch { .. } => 1 + page(question) * of_pull_request,
+    }
+}
+
+/// How many pull requests of a branch one look takes.
+fn page(question: &Question) -> u32 {
+    match question.after {
+        Some(_) => BRANCH_PAGE_FURTHER,
+        None => BRANCH_PAGE,
     }
 }
 
 fn question_variables(at: usize, question: &Question) -> Vec<(String, Value)> {
     match &question.target {
-        Target::Issue { number, .. } | Target::PullRequest { number, .. } => {
-            vec![(format!("number{at}"), (*number).into())]
+        Target::Issue { number, .. } => vec![(format!("number{at}"), (*number).into())],
+        Target::PullRequest { number, .. } => {
+            let mut variables = vec![(format!("number{at}"), (*number).into())];
+            if let Some(cursor) = checks_after(question) {
+                variables.push((format!("checks{at}"), cursor.into()));
+            }
+            variables
         }
         Target::Branch { branch, .. } => {
             let mut variables = vec![(format!("branch{at}"), branch.as_str().into())];
@@ -138,8 +166,21 @@ fn question_variables(at: usize, question: &Question) -> Vec<(String, Value)> {
     }
 }
 
+/// The cursor behind the checks that are known already.
+fn checks_after(question: &Question) -> Option<&str> {
+    let so_far = question.checks_so_far.as_ref()?;
+    question
+        .parts
+        .contains(Parts::CHECK_LIST)
+        .then_some(so_far.after.as_str())
+}
+
 fn declare(out: &mut String, at: usize, question: &Question) {
+    // Writing to a String cannot fail.
     let _ = match question.target {
+        Target::PullRequest { .. } if checks_after(question).is_some() => {
+            write!(out, "$number{at}: Int!, $checks{at}: String!, ")
+        }
         Target::Issue { .. } | Target::PullRequest { .. } => write!(out, "$number{at}: Int!, "),
         Target::Branch { .. } if question.after.is_some() => {
             write!(out, "$branch{at}: String!, $after{at}: String!, ")
@@ -148,96 +189,59 @@ fn declare(out: &mut String, at: usize, question: &Question) {
     };
 }
 
-fn selection(out: &mut String, at: usize, question: &Question) {
+fn selection(out: &mut String, at: usize, question: &Question, spread: &[Fragment]) {
     let alias = item_alias(at);
-    let parts = spreads(question.parts);
+    let facts: String = spread
+        .iter()
+        .filter(|fragment| fragment.is_of_the_thing())
+        .map(|fragment| format!(" ...{}", fragment.name()))
+        .collect();
     let _ = match question.target {
         // Not `issue`: that answers "not found" for the number of a pull request, which would read as a deleted issue.
         Target::Issue { .. } => writeln!(
             out,
-            "    {alias}: issueOrPullRequest(number: $number{at}) {{ __typename ...IssueFacts }}"
+            "    {alias}: issueOrPullRequest(number: $number{at}) {{ __typename{facts} }}"
         ),
-        Target::PullRequest { .. } => writeln!(
-            out,
-            "    {alias}: pullRequest(number: $number{at}) {{ ...PullRequestFacts{parts} }}"
-        ),
+        Target::PullRequest { .. } => {
+            let head = head(at, question);
+            writeln!(
+                out,
+                "    {alias}: pullRequest(number: $number{at}) {{{facts}{head} }}"
+            )
+        }
         Target::Branch { .. } => {
-            let (first, after) = match question.after {
-                Some(_) => (BRANCH_PAGE_FURTHER, format!(", after: $after{at}")),
-                None => (BRANCH_PAGE, String::new()),
+            let first = page(question);
+            let after = match question.after {
+                Some(_) => format!(", after: $after{at}"),
+                None => String::new(),
             };
             writeln!(
                 out,
-                "    {alias}: pullRequests(headRefName: $branch{at}, first: {first}{after}, orderBy: {{field: CREATED_AT, direction: DESC}}) {{ pageInfo {{ hasNextPage endCursor }} nodes {{ ...PullRequestFacts{parts} }} }}"
+                "    {alias}: pullRequests(headRefName: $branch{at}, first: {first}{after}, orderBy: {{field: CREATED_AT, direction: DESC}}) {{ pageInfo {{ hasNextPage endCursor }} nodes {{{facts} }} }}"
             )
         }
     };
 }
 
-fn spreads(parts: Parts) -> String {
-    let mut text = String::new();
-    for (wanted, name) in [
-        (parts.mergeability, "Mergeability"),
-        (parts.reviews, "Reviews"),
-        (parts.checks, "Checks"),
-    ] {
-        if wanted {
-            let _ = write!(text, " ...{name}");
-        }
-    }
-    text
-}
-
-/// The fragments that a document uses: strict validators refuse one that is not.
-#[derive(Default)]
-struct Fragments {
-    issue: bool,
-    pull_request: bool,
-    parts: Parts,
-}
-
-impl Fragments {
-    fn note(&mut self, question: &Question) {
-        match question.target {
-            Target::Issue { .. } => self.issue = true,
-            Target::PullRequest { .. } | Target::Branch { .. } => {
-                self.pull_request = true;
-                self.parts = self.parts.union(question.parts);
-            }
-        }
-    }
-
-    fn text(&self) -> String {
-        // `state` is another enum on an issue than on a pull request, and strict validators refuse one name for both.
-        // Without `enableDuplicate` a duplicate would read as not planned.
-        let issue = format!(
-            "fragment IssueFacts on Issue {{ number repository {{ nameWithOwner }} issueState: state \
-             stateReason(enableDuplicate: true) closedAt labels(first: {LABELS_MAX}) {{ pageInfo {{ hasNextPage }} \
-             nodes {{ name }} }} }}\n"
+/// What is asked of the newest commit of a pull request's head. Its `oid` shows which commit that was.
+fn head(at: usize, question: &Question) -> String {
+    let mut inner = String::new();
+    if question.parts.contains(Parts::CHECK_LIST) {
+        let after = match checks_after(question) {
+            Some(_) => format!(", after: $checks{at}"),
+            None => String::new(),
+        };
+        let _ = write!(
+            inner,
+            " statusCheckRollup {{ contexts(first: {CHECKS_PAGE}{after}) {{ ...{} }} }}",
+            Fragment::CheckList.name()
         );
-        [
-            (self.issue, issue.as_str()),
-            (
-                self.pull_request,
-                "fragment PullRequestFacts on PullRequest { number prState: state isDraft createdAt mergedAt \
-                 closedAt url headRefName baseRefName headRefOid headRepositoryOwner { login } }\n",
-            ),
-            (
-                self.parts.mergeability,
-                "fragment Mergeability on PullRequest { mergeable mergeStateStatus }\n",
-            ),
-            (
-                self.parts.reviews,
-                "fragment Reviews on PullRequest { reviewDecision }\n",
-            ),
-            (
-                self.parts.checks,
-                "fragment Checks on PullRequest { statusCheckRollup { state } }\n",
-            ),
-        ]
-        .into_iter()
-        .filter(|(used, _)| *used)
-        .map(|(_, text)| text)
-        .collect()
+    }
+    if question.parts.contains(Parts::RUNS) {
+        let _ = write!(inner, " ...{}", Fragment::Runs.name());
+    }
+    match inner.as_str() {
+        "" => inner,
+        _ => format!(" commits(last: 1) {{ nodes {{ commit {{ oid{inner} }} }} }}"),
     }
 }

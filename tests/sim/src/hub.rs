@@ -435,7 +435,7 @@ impl Call<'_> {
             number: issue.number as u32,
         });
         match target.map(|target| self.known.get(&target).cloned()) {
-            Ok(Some(Finding::Issue(fact))) => fact,
+            Ok(Some(Finding::Issue(seen))) => seen.fact,
             Ok(_) => lost(),
             Err(gap) => Fact::Unknown(gap),
         }
@@ -465,7 +465,7 @@ impl Call<'_> {
             Err(gap) => return Fact::Unknown(gap),
         };
         match (self.known.get(&target), wanted) {
-            (Some(Finding::PullRequest(fact)), _) => Fact::clone(fact),
+            (Some(Finding::PullRequest(seen)), _) => seen.fact.clone(),
             (
                 Some(Finding::Branch(list)),
                 PullRequestRef::Branch {

@@ -11,12 +11,13 @@ const STARTED: u64 = 100;
 fn pr(number: u64, state: PullRequestState, ended: u64, owner: Option<&str>) -> Candidate {
     let at = |of: bool| of.then_some(Timestamp(ended));
     Candidate {
-        created: Timestamp(number),
+        id: format!("PR_{number}"),
+        updated: Timestamp(1000),
         pull_request: PullRequest {
             number,
             state,
             draft: false,
-            created: Timestamp(0),
+            created: Timestamp(number),
             merged: at(state == PullRequestState::Merged),
             closed: at(state != PullRequestState::Open),
             url: String::new(),

@@ -22,7 +22,7 @@ fn query(asks: &[Ask]) -> Query {
     queries.remove(0)
 }
 
-fn receive(query: &Query, status: u16, headers: &HeaderMap, body: &str) -> Learned {
+fn receive(query: &Query, status: u16, headers: &HeaderMap, body: &str) -> Learned<Answered> {
     let received = Received {
         status: StatusCode::from_u16(status).expect("a status"),
         headers,
@@ -58,14 +58,14 @@ fn error(kind: &str, path: Value) -> Value {
 
 fn issue_of(answered: &Answered) -> &Fact<vigil_core::forge::Issue> {
     match &answered.findings[0].1 {
-        Finding::Issue(fact) => fact,
+        Finding::Issue(seen) => &seen.fact,
         other => panic!("{other:?}"),
     }
 }
 
 fn pull_request_of(answered: &Answered) -> &Fact<vigil_core::forge::PullRequest> {
     match &answered.findings[1].1 {
-        Finding::PullRequest(fact) => fact,
+        Finding::PullRequest(seen) => &seen.fact,
         other => panic!("{other:?}"),
     }
 }

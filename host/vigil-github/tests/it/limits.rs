@@ -3,7 +3,7 @@
 use http::{HeaderMap, StatusCode};
 use vigil_core::Timestamp;
 use vigil_github::Meter;
-use vigil_github::limits::{SILENCE_MAX, limit, server_time, until};
+use vigil_github::limits::{GRAPHQL, SILENCE_MAX, limit, server_time, until};
 
 use crate::support::{NOW, headers};
 
@@ -135,8 +135,11 @@ fn the_headers_of_another_pot_are_not_this_ones() {
     ];
     let graphql = [&pairs[..], &[("x-ratelimit-resource", "graphql")]].concat();
     let core = [&pairs[..], &[("x-ratelimit-resource", "core")]].concat();
-    assert_eq!(Meter::from_headers(&headers(&core), NOW), Meter::default());
-    let meter = Meter::from_headers(&headers(&graphql), NOW);
+    assert_eq!(
+        Meter::from_headers(&headers(&core), GRAPHQL, NOW),
+        Meter::default()
+    );
+    let meter = Meter::from_headers(&headers(&graphql), GRAPHQL, NOW);
     assert_eq!(
         (meter.limit, meter.remaining, meter.reset),
         (Some(5000), Some(0), later(60))

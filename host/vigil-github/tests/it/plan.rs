@@ -15,7 +15,7 @@ fn sessions_that_share_a_question_ask_it_once() {
             299,
             319,
             Wants {
-                checks: true,
+                parts: Parts::CHECKS,
                 ..LEAN
             },
         ),
@@ -31,13 +31,7 @@ fn sessions_that_share_a_question_ask_it_once() {
         .iter()
         .find(|question| matches!(question.target, Target::PullRequest { number: 319, .. }))
         .expect("the shared one");
-    assert_eq!(
-        shared.parts,
-        Parts {
-            checks: true,
-            ..Parts::default()
-        }
-    );
+    assert_eq!(shared.parts, Parts::CHECKS);
 }
 
 #[test]
@@ -131,8 +125,8 @@ fn wants_come_from_the_registered_names() {
         wants,
         Wants {
             issue: true,
-            checks: true,
-            ..Wants::NOTHING
+            pull_request: true,
+            parts: Parts::CHECKS,
         }
     );
     assert!(wants.any_pull_request());

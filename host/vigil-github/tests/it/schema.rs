@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use apollo_compiler::{ExecutableDocument, Schema, validation::Valid};
 use vigil_core::session::{IssueRef, Lookup, PullRequestRef};
 use vigil_core::{Gap, GapKind};
-use vigil_github::{Ask, Parts, Query, Question, Repo, Target, Wants, plan};
+use vigil_github::{Ask, ChecksSoFar, Parts, Query, Question, Repo, Target, Wants, plan};
 
 fn schema() -> Option<Valid<Schema>> {
     let path = env::var_os("VIGIL_GITHUB_SCHEMA").map_or_else(default_path, PathBuf::from);
@@ -37,15 +37,12 @@ fn default_path() -> PathBuf {
         .join("github-schema/schema.graphql")
 }
 
-fn question(target: Target, parts: u8, after: Option<&str>) -> Question {
+fn question(target: Target, parts: Parts, after: Option<&str>) -> Question {
     Question {
         target,
-        parts: Parts {
-            mergeability: parts & 1 != 0,
-            reviews: parts & 2 != 0,
-            checks: parts & 4 != 0,
-        },
+        parts,
         after: after.map(str::to_owned),
+        checks_so_far: None,
     }
 }
 
@@ -66,21 +63,32 @@ fn shapes() -> Vec<Query> {
     };
     let mut shapes = vec![
         Query::new(Vec::new()),
-        Query::new(vec![question(issue.clone(), 0, None)]),
+        Query::new(vec![question(issue.clone(), Parts::empty(), None)]),
     ];
-    for parts in 0..8 {
+    for bits in 0..=Parts::all().bits() {
+        let parts = Parts::from_bits_truncate(bits);
         let number = question(pull_request.clone(), parts, None);
-        let first = question(branch.clone(), parts, None);
-        let further = question(branch.clone(), parts, Some("cursor"));
-        for set in [
-            vec![number.clone()],
-            vec![first.clone()],
-            vec![further.clone()],
-            vec![question(issue.clone(), 0, None), number, first, further],
-        ] {
-            shapes.push(Query::new(set));
+        let mut goes_on = number.clone();
+        goes_on.checks_so_far = Some(ChecksSoFar {
+            head: "8c3a5b0f".to_owned(),
+            known: Vec::new(),
+            after: "cursor".to_owned(),
+            pages: 1,
+        });
+        let all = [
+            question(issue.clone(), parts, None),
+            number,
+            goes_on,
+            question(branch.clone(), parts, None),
+            question(branch.clone(), parts, Some("cursor")),
+        ];
+        // Each set alone; together only now and then, for the time that it takes.
+        if bits.is_multiple_of(31) {
+            shapes.push(Query::new(all.to_vec()));
         }
+        shapes.extend(all.into_iter().map(|one| Query::new(vec![one])));
     }
+    shapes.dedup_by(|a, b| a.document == b.document);
     shapes
 }
 
@@ -111,9 +119,7 @@ fn fleet() -> Vec<Ask> {
                 wants: Wants {
                     issue: true,
                     pull_request: true,
-                    mergeability: n % 2 == 0,
-                    reviews: n % 5 == 0,
-                    checks: n % 7 == 0,
+                    parts: Parts::from_bits_truncate(u16::try_from(n * 37).expect("small")),
                 },
                 started: None,
             }

@@ -9,29 +9,27 @@ use serde_json::{Value, json};
 use vigil_core::session::{IssueRef, Lookup, PullRequestRef};
 use vigil_core::{Fact, Timestamp};
 use vigil_github::{
-    Ask, GitHub, Reply, Settings, TokenChain, TokenOrigin, Tokens, Wants, graphql_url,
+    Ask, GitHub, Parts, Reply, Settings, TokenChain, TokenOrigin, Tokens, Wants, graphql_url,
 };
 use vigil_model::{Handle, Model, Server};
 
 /// 2026-11-20T06:00:00Z.
 pub(crate) const NOW: Timestamp = Timestamp(1_795_154_400_000);
 
-/// Everything.
+/// The issue, the pull request, and what the default policy wants of it.
 pub(crate) const ALL: Wants = Wants {
     issue: true,
     pull_request: true,
-    mergeability: true,
-    reviews: true,
-    checks: true,
+    parts: Parts::MERGEABILITY
+        .union(Parts::REVIEWS)
+        .union(Parts::CHECKS),
 };
 
 /// The issue and the bare pull request.
 pub(crate) const LEAN: Wants = Wants {
     issue: true,
     pull_request: true,
-    mergeability: false,
-    reviews: false,
-    checks: false,
+    parts: Parts::empty(),
 };
 
 /// A session on an issue, with the number of its pull request.

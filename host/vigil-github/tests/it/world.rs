@@ -75,7 +75,7 @@ async fn sessions_on_one_pull_request_each_get_what_they_wanted() {
             299,
             319,
             Wants {
-                checks: true,
+                parts: Parts::CHECKS,
                 ..Wants::NOTHING
             },
         ),

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use vigil_core::forge::{Issue, PullRequest};
 use vigil_core::session::PullRequestRef;
 use vigil_core::{Fact, Session, Timestamp};
-use vigil_github::{Answer, Ask, Reply, Trouble, Wants};
+use vigil_github::{Answer, Ask, Parts, Reply, Trouble, Wants};
 use vigil_store::CachedFact;
 
 use super::load::blocking;
@@ -244,7 +244,7 @@ fn from_cache(
         return None;
     }
     let issue = match (&question.keys.issue, &session.lookup.issue) {
-        _ if !question.wants.issue => Fact::NotAsked,
+        _ if !question.wants.any_issue() => Fact::NotAsked,
         (None, Err(gap)) => Fact::Unknown(gap.clone()),
         (key, _) => young::<Issue>(key.as_deref()?, cached, max_age, now)?,
     };
@@ -254,9 +254,10 @@ fn from_cache(
         (key, _) => {
             let fact = young::<PullRequest>(key.as_deref()?, cached, max_age, now)?;
             let parts_missing = fact.found().is_some_and(|pr| {
-                question.wants.mergeability && pr.mergeability == Fact::NotAsked
-                    || question.wants.reviews && pr.review == Fact::NotAsked
-                    || question.wants.checks && pr.checks == Fact::NotAsked
+                let wanted = |part| question.wants.parts.contains(part);
+                wanted(Parts::MERGEABILITY) && pr.mergeability == Fact::NotAsked
+                    || wanted(Parts::REVIEWS) && pr.review == Fact::NotAsked
+                    || wanted(Parts::CHECKS) && pr.checks == Fact::NotAsked
             });
             if parts_missing {
                 return None;

@@ -1,0 +1,169 @@
+//! An answer of GitHub's before anything in it is read: its status, its limits, its errors.
+
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value};
+use vigil_core::{Gap, GapKind, Timestamp};
+
+use crate::convert::malformed;
+use crate::errors::{Class, Errors};
+use crate::limits::{self, Limit, Meter};
+use crate::words;
+
+/// An answer as it came over the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The body, whatever it is.
+    pub body: &'a [u8],
+    /// When it arrived. Only limits are reckoned from it.
+    pub at: Timestamp,
+}
+
+/// What an answer comes to; `A` is what it teaches.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Learned<A> {
+    /// GitHub dealt with the request.
+    Answered(A),
+    /// It was too much for GitHub: ask for less at once. The gap is what stays when there is nothing to take away.
+    Overloaded(Gap),
+    /// Stop, and send nothing more for a while.
+    Limited(Limit),
+    /// The token is no good.
+    TokenRejected,
+    /// A refusal that would meet every other question as well.
+    Refused(Gap),
+    /// This answer is lost; another request may fare better.
+    Lost(Gap),
+}
+
+/// What a GraphQL answer holds.
+pub(crate) struct Envelope {
+    /// By alias.
+    pub(crate) data: Map<String, Value>,
+    pub(crate) errors: Errors,
+    /// What it cost, in points; `None`: GitHub did not say.
+    pub(crate) cost: Option<u32>,
+    /// The pot of points.
+    pub(crate) meter: Meter,
+}
+
+/// Opens the answer to a document with so many repositories and questions.
+///
+/// # Errors
+/// What the answer comes to instead, where nothing in it can be read.
+pub(crate) fn open<A>(
+    received: &Received<'_>,
+    repositories: usize,
+    questions: usize,
+) -> Result<Envelope, Learned<A>> {
+    let Received {
+        status,
+        headers,
+        at,
+        ..
+    } = *received;
+    // The status comes before the headers: a 401 can carry the headers of an empty pot.
+    if status == StatusCode::UNAUTHORIZED {
+        return Err(Learned::TokenRejected);
+    }
+    if status != StatusCode::OK {
+        let message = message(received.body);
+        if let Some(limit) = limits::limit(status, headers, &message, at) {
+            return Err(Learned::Limited(limit));
+        }
+        return Err(not_ok(status, &message));
+    }
+    let mut body = match serde_json::from_slice::<Value>(received.body) {
+        Ok(Value::Object(body)) => body,
+        Ok(_) => return Err(Learned::Lost(malformed("the body is no object"))),
+        Err(error) => return Err(Learned::Lost(malformed(error.to_string()))),
+    };
+    let errors = Errors::read(body.get("errors"), repositories, questions);
+    if let Some(limit) = errors.limit() {
+        return Err(Learned::Limited(Limit {
+            until: limits::until(headers, &limit.message, at),
+            detail: format!("GitHub says: {}", limit.message),
+            scope: limits::scope(headers, &limit.message),
+        }));
+    }
+    if let Some(problem) = errors.whole() {
+        let gap = problem.gap("the query");
+        return Err(match problem.class {
+            Class::TooMuch => Learned::Overloaded(gap),
+            _ => Learned::Lost(gap),
+        });
+    }
+    let Some(Value::Object(data)) = body.remove("data") else {
+        return Err(Learned::Lost(malformed(
+            "there is neither data nor an error",
+        )));
+    };
+    Ok(Envelope {
+        errors,
+        cost: data
+            .get("rateLimit")
+            .and_then(|pot| pot.get("cost"))
+            .and_then(Value::as_u64)
+            .and_then(|cost| u32::try_from(cost).ok()),
+        meter: Meter::from_headers(headers, limits::GRAPHQL, at).or(meter(&data)),
+        data,
+    })
+}
+
+/// An answer with another status than 200 that is neither a limit nor a rejected token.
+fn not_ok<A>(status: StatusCode, message: &str) -> Learned<A> {
+    let said = said(status, message);
+    match status {
+        // How GitHub's front end says that the query took more than 10 seconds.
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+            Learned::Overloaded(Gap::new(GapKind::Unreachable, said))
+        }
+        status if status.is_server_error() => Learned::Lost(Gap::new(GapKind::Unreachable, said)),
+        StatusCode::FORBIDDEN => Learned::Refused(Gap::new(GapKind::Denied, said)),
+        status if status.is_redirection() || status == StatusCode::NOT_FOUND => {
+            Learned::Refused(Gap::new(
+                GapKind::Unreachable,
+                format!("{said}; is the address of the GraphQL API right?"),
+            ))
+        }
+        _ => Learned::Lost(Gap::new(GapKind::Malformed, said)),
+    }
+}
+
+/// A refusal for people.
+pub(crate) fn said(status: StatusCode, message: &str) -> String {
+    match message {
+        "" => format!("GitHub answered {}", status.as_u16()),
+        message => format!("GitHub answered {}: {message}", status.as_u16()),
+    }
+}
+
+/// GitHub's own words in the body of a refusal; empty where there are none, as in the HTML of a front end.
+pub(crate) fn message(body: &[u8]) -> String {
+    serde_json::from_slice::<Value>(body)
+        .ok()
+        .as_ref()
+        .and_then(|body| body.get("message"))
+        .and_then(Value::as_str)
+        .map(words::short)
+        .unwrap_or_default()
+}
+
+/// The pot as the answer's own data has it, where headers are missing.
+fn meter(data: &Map<String, Value>) -> Meter {
+    let pot = data.get("rateLimit");
+    let number = |name| pot.and_then(|pot| pot.get(name)).and_then(Value::as_u64);
+    Meter {
+        limit: number("limit"),
+        remaining: number("remaining"),
+        reset: pot
+            .and_then(|pot| pot.get("resetAt"))
+            .and_then(Value::as_str)
+            .and_then(|text| text.parse::<jiff::Timestamp>().ok())
+            .and_then(|moment| u64::try_from(moment.as_millisecond()).ok())
+            .map(Timestamp),
+    }
+}
