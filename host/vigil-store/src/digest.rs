@@ -5,7 +5,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 use vigil_core::evidence::Evidence;
 use vigil_core::fact::{Fact, Gap, Sighting};
-use vigil_core::forge::{Issue, PullRequest, Reference, Review};
+use vigil_core::forge::{Issue, PullRequest};
 use vigil_core::session::{Liveness, Process, Revision, Session, Times};
 use vigil_core::time::Timestamp;
 
@@ -144,7 +144,7 @@ fn strip_issue(issue: &mut Issue) {
     fact(assignees, |logins| logins.sort());
     fact(closer, |_| ());
     fact(reopened, |_| ());
-    fact(closed_by, |references| sort_references(references));
+    fact(closed_by, |references| unordered(references));
     *observed = Timestamp::default();
 }
 
@@ -184,23 +184,20 @@ fn strip_pull_request(pull_request: &mut PullRequest) {
         for review in reviews.iter_mut() {
             maybe(&mut review.submitted);
         }
-        let login = |review: &Review| review.author.as_ref().map(|author| author.login.clone());
-        reviews.sort_by_key(login);
+        unordered(reviews);
     });
     fact(checks, |_| ());
-    fact(check_list, |checks| {
-        checks.sort_by(|one, other| (&one.name, &one.outcome).cmp(&(&other.name, &other.outcome)));
-    });
-    fact(runs, |runs| {
-        runs.sort_by(|one, other| (&one.name, &one.event).cmp(&(&other.name, &other.event)));
-    });
+    fact(check_list, |checks| unordered(checks));
+    fact(runs, |runs| unordered(runs));
     fact(queue, |_| ());
     fact(auto_merge, |_| ());
-    fact(closes, |references| sort_references(references));
+    fact(closes, |references| unordered(references));
 }
 
-fn sort_references(references: &mut [Reference]) {
-    references.sort_by(|one, other| (&one.repo, one.number).cmp(&(&other.repo, other.number)));
+/// Puts into one order what has none, by all that is left of each item once its times are gone: two reviews of accounts
+/// that are gone, or two checks of one name, have no other rank between them.
+fn unordered<T: serde::Serialize>(items: &mut [T]) {
+    items.sort_by_cached_key(json);
 }
 
 fn fact<T>(fact: &mut Fact<T>, strip: impl FnOnce(&mut T)) {

@@ -183,6 +183,54 @@ fn the_order_of_what_has_none_does_not_count() {
 }
 
 #[test]
+fn items_that_share_a_name_have_no_order_either() {
+    for (list, items) in [
+        (
+            "review-list",
+            json!([
+                {"author": null, "state": "approved", "commit": "c1", "submitted": 5},
+                {"author": null, "state": "approved", "commit": "c2", "submitted": 4},
+                {"author": null, "state": "dismissed", "commit": null, "submitted": null},
+            ]),
+        ),
+        (
+            "check-list",
+            json!([{"name": "build", "outcome": "success"}, {"name": "build", "outcome": "failure"}]),
+        ),
+        (
+            "runs",
+            json!([
+                {"name": "ci", "event": "push", "waits-for": "approval"},
+                {"name": "ci", "event": "push", "waits-for": "deployment"},
+            ]),
+        ),
+        (
+            "closes",
+            json!([
+                {"repo": "o/r", "number": 5, "state": "closed"},
+                {"repo": "o/r", "number": 5, "state": "open"},
+            ]),
+        ),
+    ] {
+        let mut full = full();
+        let place = format!("/pull-request/found/{list}");
+        let digest_with = |full: &mut Value, items: &Value| {
+            *full.pointer_mut(&place).unwrap() = json!({"found": items});
+            evidence_digest(&serde_json::from_value(full.clone()).unwrap())
+        };
+        let mut turned = items.clone();
+        turned.as_array_mut().unwrap().reverse();
+        let (one, other) = (
+            digest_with(&mut full, &items),
+            digest_with(&mut full, &turned),
+        );
+        assert_eq!(one, other, "{list}");
+        turned.as_array_mut().unwrap().pop();
+        assert_ne!(one, digest_with(&mut full, &turned), "{list}");
+    }
+}
+
+#[test]
 fn the_four_answers_are_four_things() {
     let answers = [
         json!({"found": 0}),
