@@ -224,55 +224,119 @@ fn common_cause(evidence: &[&Evidence], together: &BTreeSet<SessionId>) -> Strin
 /// For each session the others on the same issue, or on the same branch of the same repository. Linear in the number
 /// of sessions but for the pairs themselves.
 pub fn siblings(sessions: &[Session]) -> Vec<Vec<Sibling>> {
-    let mut by_issue: HashMap<(&str, &str, u64), Vec<usize>> = HashMap::new();
-    let mut by_branch: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
-    for (index, session) in sessions.iter().enumerate() {
-        let Some(repo) = session.repo.as_deref() else {
-            continue;
-        };
-        if let Some(issue) = session.issue {
-            by_issue
-                .entry((&session.tracker, repo, issue))
-                .or_default()
-                .push(index);
-        }
-        if let Some(branch) = session.branch.as_deref() {
-            by_branch.entry((repo, branch)).or_default().push(index);
+    let all: Vec<Kin<'_>> = sessions.iter().map(Kin::of).collect();
+    siblings_of(&all, &(0..all.len()).collect::<Vec<_>>())
+}
+
+/// What makes sessions siblings.
+#[derive(Clone, Copy, Debug)]
+pub struct Kin<'a> {
+    /// [`Session::id`] within its source.
+    pub id: &'a str,
+    /// [`Session::state`].
+    pub state: State,
+    /// [`Session::tracker`].
+    pub tracker: &'a str,
+    /// [`Session::repo`].
+    pub repo: Option<&'a str>,
+    /// [`Session::issue`].
+    pub issue: Option<u64>,
+    /// [`Session::branch`].
+    pub branch: Option<&'a str>,
+}
+
+impl<'a> Kin<'a> {
+    /// Those of a session.
+    pub fn of(session: &'a Session) -> Self {
+        Kin {
+            id: &session.id.id,
+            state: session.state,
+            tracker: &session.tracker,
+            repo: session.repo.as_deref(),
+            issue: session.issue,
+            branch: session.branch.as_deref(),
         }
     }
-    let mut found: Vec<BTreeMap<usize, bool>> = vec![BTreeMap::new(); sessions.len()];
-    let groups = by_branch
-        .values()
-        .map(|group| (group, false))
-        .chain(by_issue.values().map(|group| (group, true)));
-    for (group, duplicate) in groups {
-        for &one in group.iter().take(SIBLINGS_MAX) {
-            for &other in group
-                .iter()
-                .filter(|other| **other != one)
-                .take(SIBLINGS_MAX)
-            {
-                *found[one].entry(other).or_default() |= duplicate;
+
+    /// By issue, and by branch.
+    fn keys(&self) -> [Option<KinKey<'a>>; 2] {
+        let Some(repo) = self.repo else {
+            return [None, None];
+        };
+        let issue = |issue| KinKey::Issue(self.tracker, repo, issue);
+        [
+            self.issue.map(issue),
+            self.branch.map(|branch| KinKey::Branch(repo, branch)),
+        ]
+    }
+}
+
+/// What siblings have in common.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum KinKey<'a> {
+    /// The same issue: a second record of one thing.
+    Issue(&'a str, &'a str, u64),
+    /// The same branch.
+    Branch(&'a str, &'a str),
+}
+
+/// As [`siblings`], for those of `all` alone that `wanted` names by their place, in its order; a place that is not there
+/// has none. A few of many cost one walk over all.
+pub fn siblings_of(all: &[Kin<'_>], wanted: &[usize]) -> Vec<Vec<Sibling>> {
+    let mut numbers: HashMap<KinKey<'_>, usize> = HashMap::with_capacity(2 * wanted.len());
+    let of_wanted: Vec<[Option<usize>; 2]> = wanted
+        .iter()
+        .map(|&place| {
+            let keys = all.get(place).map(Kin::keys).unwrap_or_default();
+            keys.map(|key| {
+                let next = numbers.len();
+                key.map(|key| *numbers.entry(key).or_insert(next))
+            })
+        })
+        .collect();
+    let mut groups: Vec<Vec<usize>> = vec![Vec::new(); numbers.len()];
+    for (place, one) in all.iter().enumerate() {
+        for key in one.keys().into_iter().flatten() {
+            if let Some(group) = numbers.get(&key).and_then(|number| groups.get_mut(*number)) {
+                group.push(place);
             }
         }
-        // Past the bound the rest still learn that they are not alone, which is what holds them.
-        for &one in group.iter().skip(SIBLINGS_MAX) {
-            *found[one].entry(group[0]).or_default() |= duplicate;
-        }
     }
-    found
-        .into_iter()
-        .map(|others| {
+    wanted
+        .iter()
+        .zip(of_wanted)
+        .map(|(&place, [issue, branch])| {
+            let mut others: BTreeMap<usize, bool> = BTreeMap::new();
+            for (number, duplicate) in [(issue, true), (branch, false)] {
+                let group = number.and_then(|number| groups.get(number));
+                for other in company(group.map_or(&[], Vec::as_slice), place) {
+                    *others.entry(other).or_default() |= duplicate;
+                }
+            }
             others
                 .into_iter()
-                .map(|(index, duplicate)| Sibling {
-                    id: sessions[index].id.id.clone(),
-                    state: sessions[index].state,
-                    duplicate,
+                .filter_map(|(other, duplicate)| {
+                    all.get(other).map(|other| Sibling {
+                        id: other.id.to_owned(),
+                        state: other.state,
+                        duplicate,
+                    })
                 })
                 .collect()
         })
         .collect()
+}
+
+/// Whom `place` names of its group: the first [`SIBLINGS_MAX`] others. Past the bound the rest still learn that they
+/// are not alone, which is what holds them.
+fn company(group: &[usize], place: usize) -> impl Iterator<Item = usize> {
+    let is_early = group.iter().take(SIBLINGS_MAX).any(|one| *one == place);
+    let bound = if is_early { SIBLINGS_MAX } else { 1 };
+    group
+        .iter()
+        .copied()
+        .filter(move |other| *other != place)
+        .take(bound)
 }
 
 /// How many siblings one session names at the most: enough to see what is going on.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use vigil_core::decide::{Action, decide};
 use vigil_core::evidence::Context;
 use vigil_core::guard::Code;
-use vigil_core::survey::{Memory, siblings, survey};
+use vigil_core::survey::{Kin, Memory, siblings, siblings_of, survey};
 use vigil_core::verdict::Verdict;
 use vigil_core::{Evidence, Fact, SessionId, State, Timestamp};
 
@@ -162,6 +162,29 @@ fn the_common_cause_is_named() {
         words.contains("6 of 10") && words.contains("worktree is missing"),
         "{words}"
     );
+}
+
+#[test]
+fn siblings_of_a_few_are_those_that_they_have_among_all() {
+    // More on one branch than a session names, some twice on an issue, some alone, some without a repository.
+    let sessions: Vec<_> = (0..120u64)
+        .map(|number| {
+            let mut session = session(&format!("s{number}"), State::Running);
+            session.repo = (number % 7 != 0).then(|| format!("o/r{}", number % 2));
+            session.issue = Some(number / 4);
+            session.branch = (number % 5 != 0).then(|| "b".to_owned());
+            session
+        })
+        .collect();
+    let all = siblings(&sessions);
+    assert!(all.iter().any(|others| others.len() > 15));
+    let kin: Vec<Kin<'_>> = sessions.iter().map(Kin::of).collect();
+    let wanted = [119, 3, 0, 17, 3, 120];
+    let some = siblings_of(&kin, &wanted);
+    assert_eq!(some.len(), wanted.len());
+    for (place, others) in wanted.into_iter().zip(some) {
+        assert_eq!(&others, all.get(place).unwrap_or(&Vec::new()), "{place}");
+    }
 }
 
 #[test]
