@@ -3,10 +3,12 @@
 //! A source reads its owner's records, looks at the machine for signs of life, and writes a transition back so that
 //! its owner neither destroys work nor starts an agent because of it. Foreign formats end at each module's `convert`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use vigil_core::evidence::Evidence;
 use vigil_core::session::{Liveness, Revision, Session, SessionId};
+use vigil_core::survey::Kin;
 use vigil_core::{Fact, State, Timestamp};
 
 pub mod vigilante;
@@ -23,6 +25,24 @@ pub trait Source: Send + Sync {
 
     /// Reads the records. Cheap: no processes, no walks, no git. `liveness` of every session is not-asked.
     fn load(&self, world: &dyn World) -> Result<Vec<Session>, SourceError>;
+
+    /// All records at a glance, and in full the sessions of those that `pick` chooses: of one and the same reading. For
+    /// a fleet of which few are due. `pick` may be asked more than once about a record.
+    fn load_picked(
+        &self,
+        pick: &mut dyn FnMut(&Listed) -> bool,
+        world: &dyn World,
+    ) -> Result<Picked, SourceError> {
+        let sessions = self.load(world)?;
+        let listed: Arc<[Listed]> = sessions.iter().map(Listed::of).collect();
+        let sessions = sessions.into_iter().enumerate();
+        Ok(Picked {
+            sessions: sessions
+                .filter(|(place, _)| listed.get(*place).is_some_and(&mut *pick))
+                .collect(),
+            listed,
+        })
+    }
 
     /// What is to be seen of the work of `sessions`, one answer for each, in order. Cannot fail: what could not be
     /// learned is a gap.
@@ -55,6 +75,63 @@ pub trait Source: Send + Sync {
 
     /// Where this source reads and writes, for `doctor`: label and value, in a fixed order.
     fn locations(&self) -> Vec<(&'static str, String)>;
+}
+
+/// A record at a glance: what decides whether its session is looked at. It rests on the record and its neighbours
+/// alone, and on no clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// [`Session::id`].
+    pub id: SessionId,
+    /// [`Session::revision`].
+    pub revision: Revision,
+    /// [`Session::state`].
+    pub state: State,
+    /// [`Session::tracker`].
+    pub tracker: String,
+    /// [`Session::repo`].
+    pub repo: Option<String>,
+    /// [`Session::issue`].
+    pub issue: Option<u64>,
+    /// [`Session::branch`].
+    pub branch: Option<String>,
+}
+
+impl Listed {
+    /// The same of a session.
+    pub fn of(session: &Session) -> Self {
+        Listed {
+            id: session.id.clone(),
+            revision: session.revision.clone(),
+            state: session.state,
+            tracker: session.tracker.clone(),
+            repo: session.repo.clone(),
+            issue: session.issue,
+            branch: session.branch.clone(),
+        }
+    }
+
+    /// What makes it a sibling of others.
+    pub fn kin(&self) -> Kin<'_> {
+        Kin {
+            id: &self.id.id,
+            state: self.state,
+            tracker: &self.tracker,
+            repo: self.repo.as_deref(),
+            issue: self.issue,
+            branch: self.branch.as_deref(),
+        }
+    }
+}
+
+/// What [`Source::load_picked`] gives.
+#[derive(Clone, Debug)]
+pub struct Picked {
+    /// Every record, in the source's order. The same allocation as at the last reading where nothing has changed since,
+    /// so that what was derived from it can be kept.
+    pub listed: Arc<[Listed]>,
+    /// The sessions that were chosen, each with its place in `listed`, in that order.
+    pub sessions: Vec<(usize, Session)>,
 }
 
 /// What a source needs from the world besides files: time, waiting, and a place where tests may end the process.

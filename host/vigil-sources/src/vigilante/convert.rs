@@ -8,8 +8,10 @@ use vigil_core::session::{
 };
 use vigil_core::{State, Timestamp};
 
+use crate::Listed;
+use crate::vigilante::identity::{self, Named};
 use crate::vigilante::lookup::{self, Fork};
-use crate::vigilante::record::{Record, RecordFile, excerpt};
+use crate::vigilante::record::{Record, RecordFile, borrowed, excerpt};
 use crate::vigilante::status::{self, Outcome};
 use crate::vigilante::{fields, log, time};
 
@@ -74,18 +76,55 @@ pub(crate) fn sessions(
     source: &str,
     now: Timestamp,
 ) -> Vec<(Session, Work)> {
-    let ids = file.ids();
-    let copies = file.copies();
-    let logs = log::names(file);
+    let issues = file.issues();
+    let shared = log::Shared::of(issues.iter().filter_map(borrowed));
+    let names = identity::names(issues.iter().map(borrowed));
     file.records
         .iter()
-        .zip(ids)
-        .zip(copies)
-        .zip(logs)
-        .map(|(((record, id), copies), log)| {
-            Reader::new(record).session(SessionId::new(source, id), copies, log, now)
+        .zip(names)
+        .zip(&issues)
+        .map(|((record, named), issue)| {
+            session(record, source, named, shared.name(borrowed(issue)), now)
         })
         .collect()
+}
+
+/// The session of one record: `named` among all others, with its log or why that cannot be told.
+pub(crate) fn session(
+    record: &Record<'_>,
+    source: &str,
+    named: Named,
+    log: Result<String, Gap>,
+    now: Timestamp,
+) -> (Session, Work) {
+    let id = SessionId::new(source, named.id);
+    Reader::new(record).session(id, named.copies, log, now)
+}
+
+/// What a record says by itself that decides whether its session is looked at; the same as [`session`] reads.
+pub(crate) fn brief(record: &Record<'_>) -> Brief {
+    let mut reader = Reader::new(record);
+    Brief {
+        issue: record.issue(),
+        listed: Listed {
+            id: SessionId::new("", ""),
+            revision: record.revision(),
+            state: reader.state().0.unwrap_or(State::Blocked),
+            tracker: reader.tracker(),
+            repo: reader.repo("repo", "repo").ok().flatten(),
+            issue: reader.number("issue_number", "issue").ok().flatten(),
+            branch: reader.branch().ok().flatten(),
+        },
+    }
+}
+
+/// A record at a glance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Brief {
+    /// Repository and issue to the letter, which name it and its log.
+    pub(crate) issue: Option<(String, u64)>,
+    /// Everything but its name, which depends on the other records.
+    pub(crate) listed: Listed,
 }
 
 /// Reads one record's fields and keeps note of those that cannot be read.
@@ -115,9 +154,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         let repo = self.repo("repo", "repo");
         let issue = self.number("issue_number", "issue");
         let branch = self.branch();
-        let tracker = self
-            .text("issue_backend", "tracker")
-            .unwrap_or_else(|| "github".to_owned());
+        let tracker = self.tracker();
         let fork = self.fork();
         let number = self.pull_request_number(&fork);
         let (state, native_state) = self.state();
@@ -224,7 +261,7 @@ impl<'r, 'a> Reader<'r, 'a> {
                  nobody can say whether that is the one at work; remove all but one",
                 id.id
             )
-        } else if self.record.identity().is_none() {
+        } else if identity::nameable(borrowed(&self.record.issue())).is_none() {
             "the record names no repository or no issue, so that it cannot be told from others"
                 .to_owned()
         } else {
@@ -233,6 +270,11 @@ impl<'r, 'a> Reader<'r, 'a> {
         let gap = Gap::new(GapKind::Malformed, detail);
         self.missing("record", gap.clone());
         Some(gap)
+    }
+
+    fn tracker(&mut self) -> String {
+        self.text("issue_backend", "tracker")
+            .unwrap_or_else(|| "github".to_owned())
     }
 
     fn state(&mut self) -> (Option<State>, String) {

@@ -65,7 +65,7 @@ impl Observer<'_> {
     /// its work's particulars comes with the reason.
     pub(crate) fn observe(
         &self,
-        sessions: &[(&Session, Result<Work, Gap>)],
+        sessions: &[(&Session, Result<Arc<Work>, Gap>)],
     ) -> (Vec<Liveness>, HashMap<PathBuf, Opened>) {
         let now = self.world.now();
         let wanted: Vec<Looks> = sessions
@@ -252,7 +252,7 @@ fn unsaved(
 /// Opens each repository that any session needs, once.
 fn open_all(
     git: &Git,
-    sessions: &[(&Session, Result<Work, Gap>)],
+    sessions: &[(&Session, Result<Arc<Work>, Gap>)],
     wanted: &[Looks],
 ) -> HashMap<PathBuf, Opened> {
     let mut paths: Vec<&PathBuf> = sessions

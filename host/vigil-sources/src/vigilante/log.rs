@@ -3,7 +3,7 @@
 //! Agents write into the same file, without any mark, whatever they like. The time of the last write is evidence; the
 //! outcome is a hint, and nothing may rest on it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -12,7 +12,6 @@ use vigil_core::Timestamp;
 use vigil_core::fact::{Fact, Gap, GapKind, Sighting};
 
 use crate::vigilante::convert::unrecorded;
-use crate::vigilante::record::RecordFile;
 use crate::vigilante::{time, worktree};
 
 /// 64 KiB from the end: the outcome is among the last lines, and the lines before it can be any agent's output.
@@ -113,56 +112,70 @@ fn said(line: &str) -> Option<Option<&'static str>> {
     }
 }
 
-/// The name of each session's log, or why its log cannot be told from another's.
-pub(crate) fn names(file: &RecordFile<'_>) -> Vec<Result<String, Gap>> {
-    let identities: Vec<Option<(String, u64)>> = file
-        .records
-        .iter()
-        .map(|record| {
-            Some((
-                record.text("repo").ok().flatten()?,
-                record.number("issue_number").ok().flatten()?,
-            ))
-        })
-        .collect();
-    let mut writers: HashMap<String, Vec<&str>> = HashMap::new();
-    for (repo, issue) in identities.iter().flatten() {
-        let repos = writers.entry(log_name(repo, *issue)).or_default();
-        if !repos.contains(&repo.as_str()) {
-            repos.push(repo);
+/// Logs that sessions of several repositories write to, each with those repositories, in the file's order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shared(HashMap<String, Vec<String>>);
+
+impl Shared {
+    /// Over all records: repository and issue of each, as far as it names both.
+    pub(crate) fn of<'a>(issues: impl Iterator<Item = (&'a str, u64)> + Clone) -> Self {
+        // Two repositories whose names make the same log are rare, and there are few repositories.
+        let repos: HashSet<&str> = issues.clone().map(|(repo, _)| repo).collect();
+        let mut of_slug: HashMap<String, u32> = HashMap::new();
+        for repo in &repos {
+            *of_slug.entry(repo_slug(repo)).or_default() += 1;
+        }
+        let ambiguous: HashSet<&str> = repos
+            .into_iter()
+            .filter(|repo| {
+                of_slug
+                    .get(&repo_slug(repo))
+                    .is_some_and(|count| *count > 1)
+            })
+            .collect();
+        let mut writers: HashMap<String, Vec<String>> = HashMap::new();
+        for (repo, issue) in issues.filter(|(repo, _)| ambiguous.contains(repo)) {
+            let repos = writers.entry(log_name(repo, issue)).or_default();
+            if !repos.iter().any(|known| known == repo) {
+                repos.push(repo.to_owned());
+            }
+        }
+        writers.retain(|_, repos| repos.len() > 1);
+        Shared(writers)
+    }
+
+    /// The name of the log of `issue`, repository and number, or why it cannot be told from another's.
+    pub(crate) fn name(&self, issue: Option<(&str, u64)>) -> Result<String, Gap> {
+        let (repo, issue) = issue.ok_or_else(|| unrecorded("repo"))?;
+        let name = log_name(repo, issue);
+        match self.0.get(&name) {
+            None => Ok(name),
+            Some(repos) => Err(Gap::new(
+                GapKind::IdentityChanged,
+                format!(
+                    "{name} is the log of issue {issue} of each of {}, and nobody can say which one wrote last",
+                    repos.join(", ")
+                ),
+            )),
         }
     }
-    identities
-        .iter()
-        .map(|identity| {
-            let (repo, issue) = identity.as_ref().ok_or_else(|| unrecorded("repo"))?;
-            let name = log_name(repo, *issue);
-            match writers.get(&name).map(Vec::as_slice) {
-                Some([_]) | None => Ok(name),
-                Some(repos) => Err(Gap::new(
-                    GapKind::IdentityChanged,
-                    format!(
-                        "{name} is the log of issue {issue} of each of {}, and nobody can say which one wrote last",
-                        repos.join(", ")
-                    ),
-                )),
-            }
-        })
-        .collect()
 }
 
 /// The log's name as Vigilante makes it. Not injective: `a-b/c` and `a/b-c` share one.
 fn log_name(repo: &str, issue: u64) -> String {
+    format!("{}-issue-{issue}.log", repo_slug(repo))
+}
+
+fn repo_slug(repo: &str) -> String {
     let slugs: Vec<String> = repo
         .split('/')
         .map(slug)
         .filter(|slug| !slug.is_empty())
         .collect();
-    let slug = match slugs.is_empty() {
+    match slugs.is_empty() {
         true => "unknown-repo".to_owned(),
         false => slugs.join("-"),
-    };
-    format!("{slug}-issue-{issue}.log")
+    }
 }
 
 fn slug(part: &str) -> String {

@@ -1,10 +1,11 @@
 //! Vigilante: sessions in one JSON file, worktrees beside the repository, one supervisor for all agents.
 //!
-//! Reads: `record` (the text), `convert` (its meaning, with `status` and `lookup`), `liveness` (what is to be seen on the
+//! Reads: `glance` (what is there, with `split`), `record` (the text), `convert` (its meaning, with `status`, `lookup`
+//! and `identity`), `liveness` (what is to be seen on the
 //! machine, with `processes`, `log`, `worktree` and `git`). Writes: `fields` (what to change), `edit` (in the text),
 //! `lock` and `write` (safely).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,15 +17,19 @@ use vigil_core::time::minutes;
 
 use crate::vigilante::convert::Work;
 use crate::vigilante::git::Git;
+use crate::vigilante::glance::Glance;
 use crate::vigilante::liveness::{Observer, Opened};
 use crate::vigilante::record::{RecordFile, SESSIONS_FILE};
-use crate::{Change, Committed, Proposal, Refusal, Source, SourceError, World};
+use crate::vigilante::split::Doubt;
+use crate::{Change, Committed, Listed, Picked, Proposal, Refusal, Source, SourceError, World};
 
 mod backup;
 mod convert;
 mod edit;
 mod fields;
 mod git;
+mod glance;
+mod identity;
 mod liveness;
 mod lock;
 mod log;
@@ -35,6 +40,7 @@ mod record;
 mod replace;
 #[cfg(test)]
 mod scene;
+mod split;
 mod status;
 #[cfg(test)]
 mod testing;
@@ -58,8 +64,10 @@ pub struct Vigilante {
 struct Seen {
     /// When.
     at: Timestamp,
-    works: HashMap<String, Work>,
+    works: HashMap<String, Arc<Work>>,
     repositories: HashMap<PathBuf, Opened>,
+    /// The records as they were read last, for the next reading.
+    glance: Option<Arc<Glance>>,
 }
 
 /// What a configuration may change about a Vigilante source.
@@ -144,18 +152,31 @@ impl Source for Vigilante {
     }
 
     fn load(&self, world: &dyn World) -> Result<Vec<Session>, SourceError> {
-        let read = self.read(world)?;
+        let picked = self.load_picked(&mut |_| true, world)?;
+        Ok(picked
+            .sessions
+            .into_iter()
+            .map(|(_, session)| session)
+            .collect())
+    }
+
+    fn load_picked(
+        &self,
+        pick: &mut dyn FnMut(&Listed) -> bool,
+        world: &dyn World,
+    ) -> Result<Picked, SourceError> {
+        let (listed, read) = self.read(pick, world)?;
         let mut seen = self.seen();
         seen.at = world.now();
         // What was learned of repositories belongs to one pass.
         seen.repositories.clear();
         seen.works.clear();
         let mut sessions = Vec::with_capacity(read.len());
-        for (session, work) in read {
-            seen.works.insert(session.id.id.clone(), work);
-            sessions.push(session);
+        for (place, session, work) in read {
+            seen.works.insert(session.id.id.clone(), Arc::new(work));
+            sessions.push((place, session));
         }
-        Ok(sessions)
+        Ok(Picked { listed, sessions })
     }
 
     fn observe(&self, sessions: &[&Session], world: &dyn World) -> Vec<Liveness> {
@@ -247,20 +268,64 @@ impl Source for Vigilante {
     }
 }
 
+/// What one reading gives: all records at a glance, and the picked ones with their place in it.
+type Read = (Arc<[Listed]>, Vec<(usize, Session, Work)>);
+
 impl Vigilante {
-    fn read(&self, world: &dyn World) -> Result<Vec<(Session, Work)>, SourceError> {
+    fn read(
+        &self,
+        pick: &mut dyn FnMut(&Listed) -> bool,
+        world: &dyn World,
+    ) -> Result<Read, SourceError> {
+        let before = self.seen().glance.clone();
+        let now = world.now();
+        let clock = glance::file_clock();
+        let read = glance::glance(&self.home, &self.name, before.as_ref(), clock).and_then(
+            |(glance, file)| {
+                let picked: Vec<usize> = (0..)
+                    .zip(glance.listed().iter())
+                    .filter(|(_, listed)| pick(listed))
+                    .map(|(place, _)| place)
+                    .collect();
+                let sessions = glance.sessions(&file, &picked, &self.name, now)?;
+                Ok((glance, sessions))
+            },
+        );
+        match read {
+            Ok((glance, sessions)) => {
+                let listed = Arc::clone(glance.listed());
+                self.seen().glance = Some(glance);
+                Ok((listed, sessions))
+            }
+            Err(Doubt) => self.read_whole(pick, now),
+        }
+    }
+
+    /// The same of a file that is out of the ordinary: read at once, with errors that name their place.
+    fn read_whole(
+        &self,
+        pick: &mut dyn FnMut(&Listed) -> bool,
+        now: Timestamp,
+    ) -> Result<Read, SourceError> {
         let path = self.home.join(SESSIONS_FILE);
         let Some(text) = record::read_text(&self.home)? else {
-            return Ok(Vec::new());
+            return Ok((Arc::default(), Vec::new()));
         };
         let file = RecordFile::parse(&path, &text)?;
-        Ok(convert::sessions(&file, &self.name, world.now()))
+        let all = convert::sessions(&file, &self.name, now);
+        let listed: Arc<[Listed]> = all.iter().map(|(session, _)| Listed::of(session)).collect();
+        let sessions = (0..)
+            .zip(all)
+            .filter(|(place, _)| listed.get(*place).is_some_and(&mut *pick))
+            .map(|(place, (session, work))| (place, session, work))
+            .collect();
+        Ok((listed, sessions))
     }
 
     /// The particulars of each session's work, of the very record that the session was read from. Those that the
     /// latest `load` did not see are read once for all.
-    fn works(&self, sessions: &[&Session], world: &dyn World) -> Vec<Result<Work, Gap>> {
-        let known: Vec<Option<Work>> = {
+    fn works(&self, sessions: &[&Session], world: &dyn World) -> Vec<Result<Arc<Work>, Gap>> {
+        let known: Vec<Option<Arc<Work>>> = {
             let seen = self.seen();
             sessions
                 .iter()
@@ -275,11 +340,12 @@ impl Vigilante {
         let (known, trouble) = if all_known {
             (known, None)
         } else {
-            match self.read(world) {
-                Ok(read) => {
-                    let mut read: HashMap<String, Work> = read
+            let wanted: HashSet<&str> = sessions.iter().map(|one| one.id.id.as_str()).collect();
+            match self.read(&mut |listed| wanted.contains(listed.id.id.as_str()), world) {
+                Ok((_, read)) => {
+                    let mut read: HashMap<String, Arc<Work>> = read
                         .into_iter()
-                        .map(|(session, work)| (session.id.id, work))
+                        .map(|(_, session, work)| (session.id.id, Arc::new(work)))
                         .collect();
                     let again = sessions.iter().map(|session| read.remove(&session.id.id));
                     (again.collect(), None)

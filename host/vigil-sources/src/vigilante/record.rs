@@ -2,7 +2,7 @@
 //! and leave all else as its owner spelled it. No meaning is read here; that is `convert`.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::io::Read;
 use std::ops::Range;
@@ -15,13 +15,14 @@ use vigil_core::fact::{Gap, GapKind};
 use vigil_core::session::Revision;
 
 use crate::SourceError;
+use crate::vigilante::identity::{self, Named};
 
 /// The file's name within Vigilante's home.
 pub(crate) const SESSIONS_FILE: &str = "sessions.json";
 
 /// 1 GiB: 10,000 records with the longest issue bodies that GitHub allows stay below it, and a file beyond it would
 /// only exhaust memory.
-const FILE_BYTES_MAX: u64 = 1 << 30;
+pub(crate) const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// Fields that Vigilante rewrites on its own rounds while nothing about the session's work has changed. They are no
 /// part of the revision, so that a poll between vigil's look and its write is no conflict, and an undo leaves them
@@ -196,43 +197,27 @@ impl<'a> RecordFile<'a> {
         Ok(RecordFile { text, records })
     }
 
-    /// The sessions' names within the source, in the file's order: `owner/repo#299`, a second record of the same
-    /// issue `owner/repo#299@2`, and `record-7` for one that names no repository or no issue.
-    pub(crate) fn ids(&self) -> Vec<String> {
-        let mut seen: HashMap<String, u32> = HashMap::new();
-        let mut ids = Vec::with_capacity(self.records.len());
-        for (index, record) in self.records.iter().enumerate() {
-            let Some((key, id)) = record.identity() else {
-                ids.push(format!("record-{}", index + 1));
-                continue;
-            };
-            let count = seen.entry(key).or_insert(0);
-            *count += 1;
-            ids.push(match *count {
-                1 => id,
-                n => format!("{id}@{n}"),
-            });
-        }
-        ids
+    /// Repository and issue of each record, in the file's order.
+    pub(crate) fn issues(&self) -> Vec<Option<(String, u64)>> {
+        self.records.iter().map(Record::issue).collect()
     }
 
-    /// How many records of the file name the same issue as each record, itself included; 1 where it names none.
-    pub(crate) fn copies(&self) -> Vec<u32> {
-        let keys: Vec<_> = self.records.iter().map(Record::identity).collect();
-        let mut counts: HashMap<&str, u32> = HashMap::new();
-        for (key, _) in keys.iter().flatten() {
-            *counts.entry(key).or_insert(0) += 1;
-        }
-        keys.iter()
-            .map(|identity| match identity {
-                Some((key, _)) => counts.get(key.as_str()).copied().unwrap_or(1),
-                None => 1,
-            })
-            .collect()
+    /// What the records are called, in the file's order.
+    pub(crate) fn names(&self) -> Vec<Named> {
+        let issues = self.issues();
+        identity::names(issues.iter().map(borrowed))
     }
 }
 
+/// [`Record::issue`] without its ownership.
+pub(crate) fn borrowed(issue: &Option<(String, u64)>) -> Option<(&str, u64)> {
+    issue
+        .as_ref()
+        .map(|(repo, number)| (repo.as_str(), *number))
+}
+
 impl<'a> Record<'a> {
+    /// The record that stands at `span` of `text`.
     fn parse(text: &'a str, span: Range<usize>, lines: &mut Lines<'a>) -> Result<Self, String> {
         let raw = &text[span.clone()];
         if !raw.starts_with('{') {
@@ -243,13 +228,13 @@ impl<'a> Record<'a> {
             .deserialize_map(Pairs)
             .map_err(|error| error.to_string())?;
         let mut fields = Vec::with_capacity(pairs.len());
-        let mut folded: HashSet<String> = HashSet::with_capacity(pairs.len());
+        let mut folded: HashSet<Cow<'a, str>> = HashSet::with_capacity(pairs.len());
         let mut duplicate_key = None;
         for (key, value) in pairs {
             let key_span = span_in(text, key.get());
             let key = unescape(key.get());
             // Go takes a key for a field whatever its case, so that `Status` beside `status` is a second mention.
-            let twice = !folded.insert(fold(&key));
+            let twice = !folded.insert(fold(key.clone()));
             if twice && duplicate_key.is_none() {
                 let (line, column) = lines.position(key_span.start);
                 duplicate_key = Some(DuplicateKey {
@@ -271,6 +256,11 @@ impl<'a> Record<'a> {
             fields,
             duplicate_key,
         })
+    }
+
+    /// The record that `raw` is, alone: the place of a key that comes twice is told within it.
+    pub(crate) fn alone(raw: &'a str) -> Result<Self, String> {
+        Record::parse(raw, 0..raw.len(), &mut Lines::new(raw))
     }
 
     /// The field `name`, the first where there are several.
@@ -313,23 +303,17 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// Repository and issue: a key that is equal for every spelling of the same issue, and the name for people.
-    /// GitHub takes `Acme/App` and `acme/app` for the same repository.
-    /// `None`: it names no repository or no issue, or one that would garble a terminal.
-    pub(crate) fn identity(&self) -> Option<(String, String)> {
+    /// Repository and issue; `None`: it does not name both.
+    pub(crate) fn issue(&self) -> Option<(String, u64)> {
         let repo = self.text("repo").ok().flatten()?;
-        if repo.chars().any(char::is_control) {
-            return None;
-        }
         let issue = self.number("issue_number").ok().flatten()?;
-        let id = format!("{repo}#{issue}");
-        Some((id.to_ascii_lowercase(), id))
+        Some((repo, issue))
     }
 
     /// The digest of what the record means to its owner, [`BOOKKEEPING`] left out: equal after the owner has written
     /// the same record again with other spacing, other escapes, another order of keys, or without its empty fields.
     pub(crate) fn revision(&self) -> Revision {
-        let mut fields: Vec<(&str, String)> = self
+        let mut fields: Vec<(&str, Cow<'_, str>)> = self
             .fields
             .iter()
             .filter(|field| !BOOKKEEPING.contains(&field.key.as_ref()))
@@ -343,7 +327,7 @@ impl<'a> Record<'a> {
             digest.update((key.len() as u64).to_be_bytes());
             digest.update(key);
             digest.update((value.len() as u64).to_be_bytes());
-            digest.update(value);
+            digest.update(value.as_bytes());
         }
         Revision(hex::encode(digest.finalize()))
     }
@@ -436,7 +420,11 @@ fn unescape(raw: &str) -> Cow<'_, str> {
 }
 
 /// The key as Go compares it: case folded, with the two characters outside ASCII that fold into it.
-fn fold(key: &str) -> String {
+fn fold(key: Cow<'_, str>) -> Cow<'_, str> {
+    let is_folded = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+    if key.bytes().all(is_folded) {
+        return key;
+    }
     key.chars()
         .map(|c| match c {
             '\u{212a}' => 'k',
@@ -447,7 +435,15 @@ fn fold(key: &str) -> String {
 }
 
 /// A JSON value without insignificant space, its strings in one spelling. Numbers stay as they are written.
-fn canonical(raw: &str) -> String {
+fn canonical(raw: &str) -> Cow<'_, str> {
+    // Most values are numbers, words and strings without escapes, which have no other spelling.
+    let is_plain = match raw.as_bytes() {
+        [b'"', ..] => !raw.contains('\\'),
+        _ => !raw.contains(|c: char| c == '"' || c.is_ascii_whitespace()),
+    };
+    if is_plain {
+        return Cow::Borrowed(raw);
+    }
     let mut out = String::with_capacity(raw.len());
     let mut rest = raw;
     while let Some(c) = rest.chars().next() {
@@ -469,7 +465,7 @@ fn canonical(raw: &str) -> String {
         }
         rest = &rest[c.len_utf8()..];
     }
-    out
+    Cow::Owned(out)
 }
 
 /// Where the JSON string at the start of `text` ends, closing quote included.

@@ -180,11 +180,13 @@ pub(super) struct Index<'f, 'a> {
 impl<'f, 'a> Index<'f, 'a> {
     /// Over all records of `file`.
     pub(super) fn of(file: &'f RecordFile<'a>) -> Self {
-        let by_id = file.ids().into_iter().zip(0..).collect();
+        let names = file.names();
+        let copies = names.iter().map(|named| named.copies).collect();
+        let by_id = names.into_iter().map(|named| named.id).zip(0..).collect();
         Index {
             file,
             by_id,
-            copies: file.copies(),
+            copies,
         }
     }
 
