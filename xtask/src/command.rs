@@ -19,12 +19,23 @@ const OF_THIS_RUN: [&str; 4] = [
     "CARGO_BIN_NAME",
 ];
 
-/// Variables through which a test could reach a real account, a real home or a real journal.
-const OF_REAL_LIFE: [&str; 8] = [
+/// Variables through which a test could reach a real account, a real home or a real journal, or miss its own server.
+const OF_REAL_LIFE: [&str; 19] = [
     "GH_TOKEN",
     "GITHUB_TOKEN",
     "GITHUB_API_URL",
     "GITHUB_GRAPHQL_URL",
+    "GH_HOST",
+    "GH_ENTERPRISE_TOKEN",
+    "GITHUB_ENTERPRISE_TOKEN",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
     "VIGILANTE_HOME",
     "VIGIL_STATE_DIR",
     "PATCHRELAY_DB_PATH",

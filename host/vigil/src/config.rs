@@ -1,5 +1,7 @@
 //! What the configuration file may say. TOML; every key has a default, so that `vigil run` works without a file.
 
+mod github;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+
+pub use github::{AppConfig, AppId, GitHubConfig, TokenConfig};
 
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -141,37 +145,6 @@ pub enum OnFailure {
     Hold,
     /// The next policy of the chain speaks.
     Pass,
-}
-
-/// `[github]`
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct GitHubConfig {
-    /// A file that holds the token, tried after `GH_TOKEN` and `GITHUB_TOKEN` and before `gh auth token`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token_file: Option<PathBuf>,
-    /// Its host name, for links and for `gh auth token --hostname`.
-    pub host: String,
-    /// Its REST address. None: `$GITHUB_API_URL`, else the public one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub api_url: Option<String>,
-    /// Its GraphQL address. None: `$GITHUB_GRAPHQL_URL`, else the public one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub graphql_url: Option<String>,
-    /// How long one request may take. GitHub itself gives up after 10 s.
-    pub request_timeout: Span,
-}
-
-impl Default for GitHubConfig {
-    fn default() -> Self {
-        GitHubConfig {
-            token_file: None,
-            host: "github.com".to_owned(),
-            api_url: None,
-            graphql_url: None,
-            request_timeout: Span(Duration::from_secs(15)),
-        }
-    }
 }
 
 /// `[notify]`
@@ -354,6 +327,9 @@ fn check(config: &Config, path: &Path) -> Result<(), Failure> {
             );
         }
     }
+    if let Err((what, hint)) = config.github.check() {
+        return wrong(what, hint);
+    }
     if let Some(kind) = config
         .grants
         .kinds
@@ -406,6 +382,67 @@ mod tests {
     fn a_grant_that_nothing_would_carry_out_is_refused() {
         let error = parse("[grants]\nkinds = [\"notify\", \"comment\"]\n").expect_err("refused");
         assert!(error.contains("comment"), "{error}");
+    }
+
+    #[test]
+    fn a_token_or_an_app_that_cannot_be_meant_is_named_with_its_place() {
+        for (text, what) in [
+            (
+                "[[github.token]]\nowners = [\"acme\"]\n",
+                "github.token[0] has neither env nor file",
+            ),
+            (
+                "[[github.token]]\nowners = [\"acme\"]\nenv = \"A\"\nfile = \"/a\"\n",
+                "github.token[0] has both env and file",
+            ),
+            (
+                "[[github.token]]\nowners = []\nenv = \"A\"\n",
+                "github.token[0].owners is empty",
+            ),
+            (
+                "[[github.token]]\nowners = [\"acme/app\"]\nenv = \"A\"\n",
+                "github.token[0].owners names \"acme/app\"",
+            ),
+            (
+                "[[github.token]]\nowners = [\"acme\"]\nenv = \"A\"\n\
+                 [[github.token]]\nowners = [\"b\", \"ACME\"]\nenv = \"B\"\n",
+                "github.token[1].owners names ACME, whom github.token[0].owners names too",
+            ),
+            (
+                "[[github.token]]\nowners = [\"acme\"]\nenv = \"A\"\n\
+                 [github.app]\nid = 1\nkey_file = \"/k\"\nowners = [\"acme\"]\n",
+                "github.app.owners names acme, whom github.token[0].owners names too",
+            ),
+            (
+                "[github.app]\nid = 1\nkey_file = \"/k\"\nowners = []\n",
+                "github.app.owners is empty",
+            ),
+            (
+                "[github.app]\nid = \" \"\nkey_file = \"/k\"\n",
+                "github.app.id is empty",
+            ),
+            (
+                "[github]\nhost = \"https://git.acme.test\"\n",
+                "which is no host's name",
+            ),
+            ("[github.app]\nkey_file = \"/k\"\n", "id"),
+        ] {
+            let error = parse(text).expect_err(what);
+            assert!(error.contains(what), "{error}");
+        }
+    }
+
+    #[test]
+    fn tokens_and_an_app_can_be_read_back() {
+        let text = "[[github.token]]\nowners = [\"acme\", \"beta\"]\nenv = \"ACME_TOKEN\"\n\
+                    [[github.token]]\nowners = [\"gamma\"]\nfile = \"/run/secrets/gamma\"\n\
+                    [github.app]\nid = \"Iv1.0123\"\nkey_file = \"/etc/vigil/app.pem\"\n";
+        let config = parse(text).expect("a configuration").config;
+        assert_eq!(config.github.token.len(), 2);
+        let app = config.github.app.as_ref().expect("an App");
+        assert_eq!(app.id.to_string(), "Iv1.0123");
+        let shown = toml::to_string_pretty(&config).expect("TOML");
+        assert_eq!(parse(&shown).expect("a configuration").config, config);
     }
 
     #[test]

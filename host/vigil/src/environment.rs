@@ -1,13 +1,14 @@
 //! The one place that reads the environment. Everything else is told.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use etcetera::BaseStrategy as _;
 
 /// What the environment says, read once at start.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Environment {
     variables: HashMap<&'static str, String>,
     /// `~`, for file locations.
@@ -21,7 +22,7 @@ pub struct Environment {
 }
 
 /// Every variable that vigil reads, with its meaning: the list that the docs and `doctor` show.
-pub const VARIABLES: [(&str, &str); 8] = [
+pub const VARIABLES: [(&str, &str); 20] = [
     (
         "VIGIL_STATE_DIR",
         "folder of the journal and the cache of facts",
@@ -34,8 +35,23 @@ pub const VARIABLES: [(&str, &str); 8] = [
         "VIGILANTE_HOME",
         "Vigilante's folder, when the configuration names no source",
     ),
-    ("GH_TOKEN", "token for GitHub, tried first"),
-    ("GITHUB_TOKEN", "token for GitHub, tried second"),
+    (
+        "GH_TOKEN",
+        "token for github.com and its tenants, tried first",
+    ),
+    (
+        "GITHUB_TOKEN",
+        "token for github.com and its tenants, tried second",
+    ),
+    (
+        "GH_ENTERPRISE_TOKEN",
+        "token for any other host, tried first",
+    ),
+    (
+        "GITHUB_ENTERPRISE_TOKEN",
+        "token for any other host, tried second",
+    ),
+    ("GH_HOST", "GitHub's host, as gh reads it"),
     (
         "GITHUB_API_URL",
         "GitHub's REST address, for GitHub Enterprise Server",
@@ -44,8 +60,38 @@ pub const VARIABLES: [(&str, &str); 8] = [
         "GITHUB_GRAPHQL_URL",
         "GitHub's GraphQL address, for GitHub Enterprise Server",
     ),
+    ("https_proxy", "proxy for https addresses, tried first"),
+    ("HTTPS_PROXY", "proxy for https addresses, tried second"),
+    ("http_proxy", "proxy for http addresses"),
+    ("all_proxy", "proxy for all other addresses, tried first"),
+    ("ALL_PROXY", "proxy for all other addresses, tried second"),
+    ("no_proxy", "hosts that are reached directly, tried first"),
+    ("NO_PROXY", "hosts that are reached directly, tried second"),
+    (
+        "SSL_CERT_FILE",
+        "file with the CA certificates to trust, in place of the machine's",
+    ),
+    (
+        "SSL_CERT_DIR",
+        "folders with CA certificates to trust, in place of the machine's",
+    ),
     ("NO_COLOR", "no colour on the terminal"),
 ];
+
+impl fmt::Debug for Environment {
+    /// Without values: some are tokens, and a proxy's may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut set: Vec<_> = self.variables.keys().collect();
+        set.sort_unstable();
+        f.debug_struct("Environment")
+            .field("set", &set)
+            .field("home", &self.home)
+            .field("config_dir", &self.config_dir)
+            .field("state_dir", &self.state_dir)
+            .field("cache_dir", &self.cache_dir)
+            .finish()
+    }
+}
 
 impl Environment {
     /// Reads the process's environment.
@@ -82,6 +128,24 @@ impl Environment {
     /// The value of one of [`VARIABLES`]; `None`: not set, or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
+    }
+
+    /// The value of a variable whose name stands in the configuration, such as that of a secret; `None`: not set, empty,
+    /// or not Unicode.
+    pub fn named(&self, name: &str) -> Option<String> {
+        if let Some(value) = self.get(name) {
+            return Some(value.to_owned());
+        }
+        // Nobody can have set a variable of such a name.
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return None;
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place that reads it"
+        )]
+        let value = std::env::var(name).ok()?;
+        (!value.is_empty()).then_some(value)
     }
 
     /// The same environment with `name` set, for the demo, which brings its own world.

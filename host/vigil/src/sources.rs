@@ -1,5 +1,6 @@
 //! The configured sources, each with what the kernel needs to know about it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use vigil_core::evidence::SourceFacts;
@@ -10,6 +11,7 @@ use vigil_sources::vigilante::{Settings, Vigilante};
 use crate::config::{Config, Mode, SourceConfig, SourceKind};
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::wiring::Place;
 
 /// A source as the pass uses it.
 #[derive(Clone)]
@@ -20,6 +22,8 @@ pub struct Configured {
     pub facts: SourceFacts,
     /// Whether vigil may write to it.
     pub mode: Mode,
+    /// Its folder, which need not be there.
+    pub home: PathBuf,
 }
 
 /// All configured sources, or the one that is called `only`.
@@ -35,24 +39,25 @@ pub fn configured(
         return Err(Failure::request(format!("there is no source {only}"))
             .hint(format!("configured: {}", names.join(", "))));
     }
+    let host = Place::of(&config.github, environment)?.host;
     Ok(config
         .source
         .iter()
         .filter(|(name, _)| only.is_none_or(|only| only == name.as_str()))
-        .map(|(name, source)| one(name, source, config, environment))
+        .map(|(name, source)| one(name, source, &host, environment))
         .collect())
 }
 
 fn one(
     name: &str,
     source: &SourceConfig,
-    config: &Config,
+    forge_host: &str,
     environment: &Environment,
 ) -> Configured {
     let facts = SourceFacts {
         name: name.to_owned(),
         kind: "vigilante".to_owned(),
-        forge_host: config.github.host.clone(),
+        forge_host: forge_host.to_owned(),
         fresh_for_ms: millis(source.fresh_for.0),
         final_labels: source.final_labels.clone(),
         closed_pr_is_final: source.closed_pr_is_final,
@@ -66,18 +71,19 @@ fn one(
     let settings = Settings {
         fresh_for: source.fresh_for.0,
         final_labels: source.final_labels.clone(),
-        forge_host: config.github.host.clone(),
+        forge_host: forge_host.to_owned(),
         same_pid_namespace: source.same_pid_namespace,
         ..Settings::default()
     };
     Configured {
         source: Arc::new(Vigilante::new(
             name,
-            home,
+            home.clone(),
             environment.state_dir.clone(),
             settings,
         )),
         facts,
         mode: source.mode,
+        home,
     }
 }

@@ -1,15 +1,16 @@
 //! Puts the parts together: configuration and environment in, a [`Reconciler`] out.
 
-use std::path::PathBuf;
+mod github;
+
 use std::sync::Arc;
 
 use vigil_core::intents::Grants;
-use vigil_github::{GitHub, Settings, TokenChain, TokenOrigin};
+use vigil_github::GitHub;
 use vigil_policy::{Chain, Engine, Quarantine};
 use vigil_sources::World;
 use vigil_store::Store;
 
-use crate::config::{Config, GitHubConfig};
+use crate::config::Config;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::memory;
@@ -17,6 +18,8 @@ use crate::notify::Notifier;
 use crate::pass::{ReadClocks, Reconciler};
 use crate::world::{Clocks, LiveWorld};
 use crate::{policies, sources};
+
+pub use github::Place;
 
 /// What every command starts from.
 #[derive(Clone)]
@@ -54,29 +57,14 @@ impl Setup {
 
     /// GitHub, as the configuration says. Connects to nothing.
     pub fn github(&self) -> Result<GitHub, Failure> {
-        let config = &self.config.github;
-        let tokens = TokenChain::new(token_origins(config, &self.environment));
-        let agent = concat!("vigil/", env!("CARGO_PKG_VERSION"));
-        let mut settings = Settings::github_com(agent, Arc::new(tokens));
-        settings.request_timeout = config.request_timeout.0;
-        let rest = config
-            .api_url
-            .as_deref()
-            .or_else(|| self.environment.get("GITHUB_API_URL"));
-        if let Some(rest) = rest {
-            settings.rest_url = rest.to_owned();
-            settings.graphql_url = vigil_github::graphql_url(rest);
-        }
-        let graphql = config
-            .graphql_url
-            .as_deref()
-            .or_else(|| self.environment.get("GITHUB_GRAPHQL_URL"));
-        if let Some(graphql) = graphql {
-            settings.graphql_url = graphql.to_owned();
-        }
-        GitHub::new(settings).map_err(|error| {
-            Failure::request("failed to set up the connection to GitHub").because(error)
-        })
+        let world = Arc::clone(&self.world);
+        let now = Arc::new(move || world.now());
+        github::github(&self.config.github, &self.environment, now)
+    }
+
+    /// Where GitHub is.
+    pub fn place(&self) -> Result<Place, Failure> {
+        Place::of(&self.config.github, &self.environment)
     }
 
     /// The policies that were named, else the configured ones.
@@ -110,7 +98,7 @@ impl Setup {
             sources: sources::configured(&self.config, &self.environment, only)?,
             chain: Arc::new(chain),
             forge: Arc::new(self.github()?),
-            forge_host: self.config.github.host.clone(),
+            forge_host: self.place()?.host,
             store,
             world: Arc::clone(&self.world),
             clocks: Arc::clone(&self.clocks),
@@ -126,21 +114,4 @@ impl Setup {
             disagreements: std::collections::BTreeMap::new(),
         })
     }
-}
-
-/// Where a token may be, in the order in which it is looked for.
-fn token_origins(config: &GitHubConfig, environment: &Environment) -> Vec<TokenOrigin> {
-    let variable = |name: &str| TokenOrigin::Env {
-        name: name.to_owned(),
-        value: environment.get(name).map(|value| value.to_owned().into()),
-    };
-    let mut origins = vec![variable("GH_TOKEN"), variable("GITHUB_TOKEN")];
-    if let Some(path) = &config.token_file {
-        origins.push(TokenOrigin::File { path: path.clone() });
-    }
-    origins.push(TokenOrigin::GhCli {
-        program: PathBuf::from("gh"),
-        host: config.host.clone(),
-    });
-    origins
 }

@@ -53,7 +53,12 @@ fn every_key_of_the_configuration_is_documented() {
     for table in ["run", "source.x", "github", "notify", "grants", "journal"]
         .map(|table| format!("[{table}]"))
         .into_iter()
-        .chain(["[[policy]]".to_owned(), String::new()])
+        .chain([
+            "[[policy]]".to_owned(),
+            "[[github.token]]".to_owned(),
+            "[github.app]".to_owned(),
+            String::new(),
+        ])
     {
         let text = format!("{table}\nwrong = 1\n");
         fs::write(folder.path().join("config.toml"), text).expect("a file");

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::config::Loaded;
 use crate::failure::{EXIT_DONE, Failure, Outcome};
-use crate::ui::Ui;
+use crate::ui::{self, Ui};
 use crate::wiring::Setup;
 use crate::{policies, sources};
 
@@ -20,12 +20,17 @@ pub(crate) fn path(loaded: &Loaded, ui: Ui) -> Outcome {
 }
 
 /// Prints every key with the value that counts.
-pub(crate) fn show(loaded: &Loaded, ui: Ui) -> Outcome {
+pub(crate) fn show(loaded: &Loaded, setup: &Setup, ui: Ui) -> Outcome {
+    let mut config = loaded.config.clone();
+    let place = setup.place()?;
+    config.github.host = Some(place.host);
+    config.github.api_url = Some(place.rest_url);
+    config.github.graphql_url = Some(place.graphql_url);
     if ui.json {
-        ui.document(&json!({ "schema": "vigil.config/1", "config": loaded.config }))?;
+        ui.document(&json!({ "schema": "vigil.config/1", "config": config }))?;
         return Ok(EXIT_DONE);
     }
-    let text = toml::to_string_pretty(&loaded.config).map_err(|error| {
+    let text = toml::to_string_pretty(&config).map_err(|error| {
         Failure::world("failed to write the configuration as TOML").because(error)
     })?;
     let origin = if loaded.found {
@@ -44,6 +49,16 @@ pub(crate) fn check(loaded: &Loaded, setup: &Setup, ui: Ui) -> Outcome {
     let chain = policies::chain(&engine, &[], &loaded.config.policy)?;
     let sources = sources::configured(&loaded.config, &setup.environment, None)?;
     setup.github()?;
+    let missing: Vec<_> = sources
+        .iter()
+        .filter(|configured| !configured.home.is_dir())
+        .map(|configured| {
+            (
+                configured.source.name(),
+                configured.home.display().to_string(),
+            )
+        })
+        .collect();
     if ui.json {
         ui.document(&json!({
             "schema": "vigil.config/1",
@@ -51,6 +66,10 @@ pub(crate) fn check(loaded: &Loaded, setup: &Setup, ui: Ui) -> Outcome {
             "found": loaded.found,
             "sources": sources.len(),
             "policies": chain.links().len(),
+            "missing_homes": missing
+                .iter()
+                .map(|(source, home)| json!({ "source": source, "home": home }))
+                .collect::<Vec<_>>(),
         }))?;
         return Ok(EXIT_DONE);
     }
@@ -65,5 +84,11 @@ pub(crate) fn check(loaded: &Loaded, setup: &Setup, ui: Ui) -> Outcome {
         sources.len(),
         chain.links().len()
     ));
+    for (source, home) in missing {
+        ui.line(format!(
+            "{}: the home of source {source} is not there: {home}. Set source.{source}.home, or start it there once.",
+            ui::styled(ui::NOTICE, "note")
+        ));
+    }
     Ok(EXIT_DONE)
 }

@@ -70,7 +70,7 @@ fn dispatch(cli: Cli, ui: Ui) -> Outcome {
         Command::Ack(args) => ack::run(args, &setup, ui),
         Command::Notify(NotifyCommand::Test) => notify_test::run(&setup, ui),
         Command::Config(ConfigCommand::Path) => config::path(&loaded, ui),
-        Command::Config(ConfigCommand::Show) => config::show(&loaded, ui),
+        Command::Config(ConfigCommand::Show) => config::show(&loaded, &setup, ui),
         Command::Config(ConfigCommand::Check) => config::check(&loaded, &setup, ui),
         Command::Doctor => on_runtime(doctor::run(setup, &loaded, ui)),
         Command::Completions { .. } | Command::Demo(_) | Command::Policy(_) => Ok(0),

@@ -1,0 +1,177 @@
+//! `[github]`: where GitHub is, and who asks it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Span;
+
+/// `[github]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GitHubConfig {
+    /// A file that holds the token, tried after the variables and before `gh auth token`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
+    /// Its host name, for links, for `gh auth token --hostname`, and for which token may be sent to it. None: that of
+    /// `api_url`, else `$GH_HOST`, else that of `$GITHUB_API_URL`, else `github.com`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Its REST address. None: `$GITHUB_API_URL`, where that is the host's, else the host's usual one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_url: Option<String>,
+    /// Its GraphQL address. None: `$GITHUB_GRAPHQL_URL`, where that is the host's, else what follows from the REST
+    /// address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub graphql_url: Option<String>,
+    /// How long one request may take. GitHub itself gives up after 10 s.
+    pub request_timeout: Span,
+    /// Tokens for some owners. All others are asked about with the usual one, or by the App.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub token: Vec<TokenConfig>,
+    /// A GitHub App that asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppConfig>,
+}
+
+impl Default for GitHubConfig {
+    fn default() -> Self {
+        GitHubConfig {
+            token_file: None,
+            host: None,
+            api_url: None,
+            graphql_url: None,
+            request_timeout: Span(Duration::from_secs(15)),
+            token: Vec::new(),
+            app: None,
+        }
+    }
+}
+
+/// `[[github.token]]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenConfig {
+    /// Whose repositories it asks about: logins of people and organisations, compared without case.
+    pub owners: Vec<String>,
+    /// The variable that holds it. This or `file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
+    /// The file that holds nothing but it. This or `env`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+}
+
+/// `[github.app]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppConfig {
+    /// Its id, or its client id.
+    pub id: AppId,
+    /// Its private key in PEM, readable by nobody else.
+    pub key_file: PathBuf,
+    /// Whose repositories it asks about. None: those of all owners without a token of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owners: Option<Vec<String>>,
+}
+
+/// What names an App: GitHub takes its number and its client id alike.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum AppId {
+    /// Its number.
+    Number(u64),
+    /// Its client id, such as `Iv23liABCdef`; or its number in quotes.
+    Text(String),
+}
+
+impl fmt::Display for AppId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AppId::Number(number) => number.fmt(f),
+            AppId::Text(text) => f.write_str(text.trim()),
+        }
+    }
+}
+
+/// Something that is wrong with `[github]`: what, where, and what to do about it.
+pub(super) type Wrong = (String, &'static str);
+
+impl GitHubConfig {
+    /// What the types alone cannot say.
+    pub(super) fn check(&self) -> Result<(), Wrong> {
+        if let Some(host) = &self.host
+            && (host.is_empty() || host.contains(['/', ':', '@', ' ']))
+        {
+            return Err((
+                format!("github.host is \"{host}\", which is no host's name"),
+                "write it as in github.com; addresses go into github.api_url",
+            ));
+        }
+        let mut seen = BTreeMap::new();
+        for (at, token) in self.token.iter().enumerate() {
+            let place = format!("github.token[{at}]");
+            match (&token.env, &token.file) {
+                (Some(_), None) | (None, Some(_)) => {}
+                (Some(_), Some(_)) => {
+                    return Err((format!("{place} has both env and file"), "keep one of them"));
+                }
+                (None, None) => {
+                    return Err((
+                        format!("{place} has neither env nor file"),
+                        "name the variable or the file that holds the token",
+                    ));
+                }
+            }
+            owners(&place, &token.owners, &mut seen)?;
+        }
+        if let Some(app) = &self.app {
+            if app.id.to_string().is_empty() {
+                return Err((
+                    "github.app.id is empty".to_owned(),
+                    "it stands on the App's settings page",
+                ));
+            }
+            if let Some(listed) = &app.owners {
+                owners("github.app", listed, &mut seen)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks one list of owners; `seen` remembers who was listed where.
+fn owners(
+    place: &str,
+    listed: &[String],
+    seen: &mut BTreeMap<String, String>,
+) -> Result<(), Wrong> {
+    if listed.is_empty() {
+        return Err((
+            format!("{place}.owners is empty"),
+            "name the owners whose repositories it is for",
+        ));
+    }
+    for owner in listed {
+        let is_login = !owner.is_empty()
+            && owner
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        if !is_login {
+            return Err((
+                format!("{place}.owners names \"{owner}\", which is no owner"),
+                "an owner is what stands before the slash in owner/name",
+            ));
+        }
+        if let Some(other) = seen.insert(owner.to_lowercase(), place.to_owned()) {
+            return Err((
+                format!("{place}.owners names {owner}, whom {other}.owners names too"),
+                "name each owner once",
+            ));
+        }
+    }
+    Ok(())
+}
