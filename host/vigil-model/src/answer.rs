@@ -4,8 +4,9 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::message::{Request, Response};
+use crate::pot::Pot;
 use crate::time;
-use crate::token::Pot;
+use crate::token::{Token, TokenKind};
 
 /// GitHub serves nobody who does not say what they are.
 pub(crate) fn no_user_agent() -> Response {
@@ -28,20 +29,24 @@ pub(crate) fn unauthenticated(message: &str) -> Response {
 }
 
 /// GraphQL over its primary limit: HTTP 200 and no data.
-pub(crate) fn graphql_rate_limited(login: &str, kind: &str) -> Response {
+pub(crate) fn graphql_rate_limited(whose: &str, kind: &str) -> Response {
     Response::json(
         200,
-        &json!({ "errors": [{ "type": kind, "message": rate_sentence(login) }] }),
+        &json!({ "errors": [{ "type": kind, "message": rate_sentence(whose) }] }),
     )
 }
 
 /// REST over its primary limit.
-pub(crate) fn rest_rate_limited(login: &str) -> Response {
-    Response::refusal(403, &rate_sentence(login))
+pub(crate) fn rest_rate_limited(whose: &str) -> Response {
+    Response::refusal(403, &rate_sentence(whose))
 }
 
-fn rate_sentence(login: &str) -> String {
-    format!("API rate limit exceeded for user {login}.")
+/// `whose`: a login, or `installation ID 1`.
+fn rate_sentence(whose: &str) -> String {
+    match whose.contains(' ') {
+        true => format!("API rate limit exceeded for {whose}."),
+        false => format!("API rate limit exceeded for user {whose}."),
+    }
 }
 
 /// Writes the limits into the headers, as GitHub does on every answer.
@@ -52,6 +57,34 @@ pub(crate) fn with_rate(response: Response, pot: &Pot, resource: &str) -> Respon
         .with("x-ratelimit-used", pot.used.to_string())
         .with("x-ratelimit-reset", pot.resets_s().to_string())
         .with("x-ratelimit-resource", resource)
+}
+
+/// Writes what GitHub tells a token about itself: its scopes or the permissions that would have done, and its end.
+pub(crate) fn with_token(
+    request: &Request,
+    mut response: Response,
+    token: &Token,
+    is_graphql: bool,
+) -> Response {
+    match token.kind {
+        TokenKind::Classic => {
+            response.set("x-oauth-scopes", token.scopes.join(", "));
+            response.set("x-accepted-oauth-scopes", "repo");
+        }
+        // A refusal has named the one that is missing already.
+        TokenKind::FineGrained | TokenKind::Installation
+            if !is_graphql && response.header("x-accepted-github-permissions").is_none() =>
+        {
+            let accepted = crate::rest::accepted_permissions(request);
+            response.set("x-accepted-github-permissions", accepted);
+        }
+        TokenKind::FineGrained | TokenKind::Installation => {}
+    }
+    if let (Some(expires_ms), None) = (token.expires_ms, &token.installation) {
+        let moment = time::iso(expires_ms).replace('T', " ").replace('Z', " UTC");
+        response.set("github-authentication-token-expiration", moment);
+    }
+    response
 }
 
 /// Gives a read its ETag, and turns it into a 304 when the client has it already.

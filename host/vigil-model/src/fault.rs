@@ -34,6 +34,24 @@ pub enum Fault {
     },
     /// Single GraphQL fields are null with an error of their own.
     Field(FieldFault),
+    /// Every so many look-ups of one GraphQL document one is null with an error of that type: the third, the sixth, ...
+    EveryNth {
+        /// From 1, which is all of them.
+        nth: usize,
+        /// The error's type.
+        error: ErrorType,
+    },
+    /// A GraphQL document with more look-ups than this takes too long: a page of HTML in place of the answer, whose
+    /// price is taken all the same and more with it. Smaller ones are answered.
+    TimesOut {
+        /// Look-ups that are still answered in time.
+        lookups_max: usize,
+        /// 502 or 504.
+        status: u16,
+    },
+    /// GraphQL's refusal over a secondary limit as HTTP 200 with a message alone, with `retry-after` in seconds where
+    /// given. REST is not met by it.
+    SecondaryAs200(Option<u64>),
     /// GraphQL answers so many look-ups of one document, and gives up on the rest.
     ResourceLimits {
         /// Look-ups that are still answered.
@@ -82,6 +100,8 @@ pub enum ErrorType {
     ServiceUnavailable,
     /// Something broke; such errors carry no type.
     Internal,
+    /// Another type, as it stands in the answer: `ARGUMENT_LIMIT`, `MAX_NODE_LIMIT_EXCEEDED`, one that nobody knows.
+    Other(&'static str),
 }
 
 impl ErrorType {
@@ -93,6 +113,7 @@ impl ErrorType {
             ErrorType::ResourceLimitsExceeded => Some("RESOURCE_LIMITS_EXCEEDED"),
             ErrorType::ServiceUnavailable => Some("SERVICE_UNAVAILABLE"),
             ErrorType::Internal => None,
+            ErrorType::Other(kind) => Some(kind),
         }
     }
 }
@@ -141,12 +162,16 @@ impl Faults {
                 Scope::Rest => !graphql,
                 Scope::GraphQl => graphql,
             };
-            // A fault of single fields says nothing about REST and is not used up by it.
+            // A fault of documents or single fields says nothing about REST and is not used up by it.
             let meets = meets
                 && (graphql
                     || !matches!(
                         planned.fault,
-                        Fault::Field(_) | Fault::ResourceLimits { .. }
+                        Fault::Field(_)
+                            | Fault::EveryNth { .. }
+                            | Fault::TimesOut { .. }
+                            | Fault::SecondaryAs200(_)
+                            | Fault::ResourceLimits { .. }
                     ));
             if meets && planned.left != Some(0) {
                 planned.left = planned.left.map(|left| left - 1);

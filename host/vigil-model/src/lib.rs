@@ -61,13 +61,19 @@
 //! - Transferred issues and blocked repositories.
 
 mod answer;
+mod app;
 mod commit;
 mod edit;
 mod fault;
+mod flight;
 mod graphql;
 mod item;
+mod jwt;
+mod limits;
 mod message;
 mod model;
+mod pot;
+mod respond;
 mod rest;
 mod server;
 mod tally;
@@ -79,10 +85,13 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use app::{AppEdit, InstallationEdit};
 pub use commit::{Check, Commit, Suite, Workflow};
 pub use edit::{IssueEdit, PullEdit, RepoEdit};
 pub use fault::{ErrorType, Fault, FieldFault, Forbidden, Scope};
+pub use flight::Flight;
 pub use item::{AutoMerge, Closer, Comment, Issue, Item, Kind, Pull, Queued, Review, Turn};
+pub use limits::SecondaryLimits;
 pub use message::{Delivery, Request, Response};
 pub use model::Model;
 pub use server::{Clock, Handle, Server};

@@ -1,18 +1,19 @@
-//! The model itself: the world, the tokens, the faults, and `respond`.
+//! The model itself: the world, who may ask, and what goes wrong. How it answers stands in `respond`.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde_json::json;
-
+use crate::app::{App, AppEdit, Installation};
 use crate::edit::RepoEdit;
 use crate::fault::{Fault, Faults, Scope};
+use crate::flight::{Flight, Flights};
 use crate::item::Item;
-use crate::message::{Request, Response};
-use crate::tally::{Asked, Tally};
-use crate::token::{Pots, Token, TokenEdit};
+use crate::limits::{SecondaryLimits, Told};
+use crate::message::Request;
+use crate::pot::Pots;
+use crate::tally::Tally;
+use crate::token::{Token, TokenEdit};
 use crate::world::{self, Repo, Stale, World};
-use crate::{answer, graphql, rest, time, trouble};
 
 /// A strict, mutable GitHub without sockets and without a clock of its own.
 ///
@@ -21,24 +22,40 @@ use crate::{answer, graphql, rest, time, trouble};
 pub struct Model {
     pub(crate) world: World,
     pub(crate) tokens: HashMap<String, Token>,
+    pub(crate) apps: BTreeMap<u64, App>,
+    pub(crate) installations: BTreeMap<u64, Installation>,
+    /// By login or installation.
     pub(crate) pots: BTreeMap<String, Pots>,
-    faults: Faults,
-    lag: Option<Lag>,
-    now_ms: u64,
-    pub(crate) base_url: String,
-    tally: Tally,
+    /// What clients were told about waiting, by the same keys.
+    pub(crate) told: BTreeMap<String, Told>,
+    /// `None`: there are none.
+    pub(crate) secondary: Option<SecondaryLimits>,
+    /// `None`: github.com.
+    pub(crate) enterprise: Option<Enterprise>,
+    pub(crate) flights: Flights,
+    pub(crate) faults: Faults,
+    pub(crate) lag: Option<Lag>,
+    pub(crate) latency_ms: u64,
+    pub(crate) now_ms: u64,
+    base_url: String,
+    pub(crate) tally: Tally,
     /// Documents that fit the schema, so that a client that asks the same way again is not checked again.
-    fitting: HashSet<String>,
+    pub(crate) fitting: HashSet<String>,
 }
-
-/// Documents that are remembered as fitting; then it begins anew.
-const FITTING_DOCUMENTS_MAX: usize = 256;
 
 /// A replica that has not heard of the latest changes.
 #[derive(Clone, Debug)]
-struct Lag {
-    world: World,
-    reads_left: u32,
+pub(crate) struct Lag {
+    pub(crate) world: World,
+    pub(crate) reads_left: u32,
+}
+
+/// A GitHub Enterprise Server.
+#[derive(Clone, Debug)]
+pub(crate) struct Enterprise {
+    pub(crate) version: String,
+    /// The administrator switched limits on, which are off when it is installed.
+    pub(crate) limited: bool,
 }
 
 impl Model {
@@ -47,9 +64,16 @@ impl Model {
         Model {
             world: World::default(),
             tokens: HashMap::new(),
+            apps: BTreeMap::new(),
+            installations: BTreeMap::new(),
             pots: BTreeMap::new(),
+            told: BTreeMap::new(),
+            secondary: Some(SecondaryLimits::default()),
+            enterprise: None,
+            flights: Flights::default(),
             faults: Faults::default(),
             lag: None,
+            latency_ms: 0,
             now_ms,
             base_url: "https://api.github.com".to_owned(),
             tally: Tally::default(),
@@ -80,6 +104,53 @@ impl Model {
         }
     }
 
+    /// A token is replaced: the new secret stands for all that the old one did, and the old one is refused.
+    pub fn rotate_token(&mut self, old: &str, new: &str) {
+        if let Some(token) = self.tokens.get_mut(old) {
+            let successor = token.clone();
+            token.revoked = true;
+            self.tokens.insert(new.to_owned(), successor);
+        }
+    }
+
+    /// The GitHub App of that id, to be made or changed. `public_key`: PEM of the RSA key whose private half signs its
+    /// assertions; with one that is no such key all of them are refused.
+    pub fn app(&mut self, id: u64, public_key: &str) -> AppEdit<'_> {
+        let app = self.apps.entry(id).or_insert_with(|| App {
+            id,
+            slug: format!("app-{id}"),
+            owner: "octocat".to_owned(),
+            public_key: String::new(),
+        });
+        app.public_key = public_key.to_owned();
+        AppEdit {
+            app,
+            installations: &mut self.installations,
+        }
+    }
+
+    /// It is a GitHub Enterprise Server of that version, such as `3.18.1`: REST lies below `/api/v3`, GraphQL at
+    /// `/api/graphql`, and nobody is limited.
+    pub fn enterprise(&mut self, version: &str) {
+        self.enterprise = Some(Enterprise {
+            version: version.to_owned(),
+            limited: false,
+        });
+    }
+
+    /// It is a GitHub Enterprise Server whose administrator switched limits on.
+    pub fn enterprise_limited(&mut self, version: &str) {
+        self.enterprise = Some(Enterprise {
+            version: version.to_owned(),
+            limited: true,
+        });
+    }
+
+    /// Other secondary limits than those that GitHub publishes; `None`: there are none.
+    pub fn secondary_limits(&mut self, limits: Option<SecondaryLimits>) {
+        self.secondary = limits;
+    }
+
     /// Moves the clock that edits go by; `respond` moves it, too. Milliseconds since the epoch.
     pub fn set_now(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
@@ -93,6 +164,14 @@ impl Model {
     /// Where links in answers point to, without a slash at the end. The server sets its own address.
     pub fn set_base_url(&mut self, base_url: &str) {
         self.base_url = base_url.trim_end_matches('/').to_owned();
+    }
+
+    /// Where REST lies, without a slash at the end.
+    pub(crate) fn api_url(&self) -> String {
+        match self.enterprise {
+            Some(_) => format!("{}/api/v3", self.base_url),
+            None => self.base_url.clone(),
+        }
     }
 
     /// The repository that bears the name or once did, as it is now.
@@ -130,6 +209,11 @@ impl Model {
         self.faults.clear();
         self.lag = None;
         self.world.stale.clear();
+    }
+
+    /// Every answer comes after so many milliseconds, whatever else happens, until it is said otherwise.
+    pub fn latency(&mut self, ms: u64) {
+        self.latency_ms = ms;
     }
 
     /// The next `reads` reads are answered from the world as it is now, whatever changes in the meantime.
@@ -178,264 +262,33 @@ impl Model {
         self.tally = Tally::default();
     }
 
-    /// Answers one request at `now_ms`, in milliseconds since the epoch. Total: whatever is asked has an answer.
-    pub fn respond(&mut self, request: Request, now_ms: u64) -> Response {
-        self.now_ms = now_ms;
-        let is_graphql = request.path == "/graphql";
-        self.tally.requests += 1;
-        if is_graphql {
-            self.tally.graphql += 1;
-        } else {
-            self.tally.rest += 1;
-        }
-        let faults = self.faults.strike(is_graphql);
-        if !faults.is_empty() {
-            self.tally.faulted += 1;
-        }
-        let mut note = Note::default();
-        let answer = match trouble::instead(&faults, is_graphql, now_ms) {
-            Some(response) => response,
-            None => self.right_answer(&request, is_graphql, &faults, &mut note),
-        };
-        let mut response = trouble::on_the_way(&faults, answer);
-        self.finish(&request, note, &mut response);
-        response
+    /// Counts a request as under way, until [`Model::end`]. [`Server`](crate::Server) does it; a simulation that lets
+    /// requests overlap does it around [`Model::respond`].
+    pub fn begin(&mut self, request: &Request) -> Flight {
+        let is_graphql = self.is_graphql(&request.path);
+        let (flight, under_way) = self.flights.begin(request, is_graphql);
+        let tally = &mut self.tally;
+        tally.graphql_at_once_max = tally.graphql_at_once_max.max(under_way.graphql);
+        tally.rest_at_once_max = tally.rest_at_once_max.max(under_way.rest);
+        flight
     }
 
-    /// The answer but for faults that take its place or spoil it on the way.
-    fn right_answer(
-        &mut self,
-        request: &Request,
-        is_graphql: bool,
-        faults: &[Fault],
-        note: &mut Note,
-    ) -> Response {
-        if request
-            .get_header("user-agent")
-            .is_none_or(|agent| agent.trim().is_empty())
-        {
-            return answer::no_user_agent();
-        }
-        let token = match self.token_of(request) {
-            Ok(token) => token,
-            Err(refused) => return refused,
-        };
-        let pots = self.pots.entry(token.login.clone()).or_default();
-        pots.rest.turn(self.now_ms);
-        pots.graphql.turn(self.now_ms);
-        if is_graphql {
-            self.graphql(request, &token, faults, note)
-        } else {
-            self.rest(request, &token, faults, note)
+    /// The request has its answer, or its sender went away.
+    pub fn end(&mut self, flight: &Flight) {
+        self.flights.end(flight);
+    }
+
+    pub(crate) fn is_graphql(&self, path: &str) -> bool {
+        match self.enterprise {
+            Some(_) => path == "/api/graphql",
+            None => path == "/graphql",
         }
     }
 
-    fn token_of(&self, request: &Request) -> Result<Token, Response> {
-        let Some(authorization) = request.get_header("authorization") else {
-            return Err(answer::unauthenticated("Requires authentication"));
-        };
-        let secret = authorization.split_once(' ').and_then(|(scheme, secret)| {
-            let known =
-                scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token");
-            known.then_some(secret.trim())
-        });
-        secret
-            .and_then(|secret| self.tokens.get(secret))
-            .filter(|token| !token.revoked)
-            .cloned()
-            .ok_or_else(|| answer::unauthenticated("Bad credentials"))
+    /// Whether anybody is limited at all.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.enterprise
+            .as_ref()
+            .is_none_or(|enterprise| enterprise.limited)
     }
-
-    fn graphql(
-        &mut self,
-        request: &Request,
-        token: &Token,
-        faults: &[Fault],
-        note: &mut Note,
-    ) -> Response {
-        if request.method != "POST" {
-            return Response::refusal(404, "Not Found");
-        }
-        note.secondary = 1;
-        let payload = match graphql::Payload::read(request) {
-            Ok(payload) => payload,
-            Err(message) => return Response::refusal(400, message),
-        };
-        let document = match graphql::parse(&payload.query) {
-            Ok(document) => document,
-            Err(body) => return Response::json(200, &body),
-        };
-        // With an operation's name the same text can be asked in several ways.
-        let is_plain = payload.operation_name.is_none();
-        let fits = is_plain && self.fitting.contains(&payload.query);
-        let plan = match graphql::plan(&document, &payload, fits) {
-            Ok(plan) => plan,
-            Err(body) => return Response::json(200, &body),
-        };
-        if is_plain && !fits {
-            if self.fitting.len() == FITTING_DOCUMENTS_MAX {
-                self.fitting.clear();
-            }
-            self.fitting.insert(payload.query.clone());
-        }
-        note.points = plan.price.points;
-        note.lookups = plan.price.lookups;
-        let pot = &mut self.pots.entry(token.login.clone()).or_default().graphql;
-        let taken = pot.take(plan.price.points);
-        let rate = graphql::execute::Rate {
-            cost: plan.price.points,
-            limit: pot.limit,
-            nodes: plan.price.nodes,
-            remaining: pot.remaining(),
-            used: pot.used,
-            resets_ms: pot.resets_ms.unwrap_or(self.now_ms),
-        };
-        let pot = pot.clone();
-        if !taken {
-            note.refused = true;
-            let refused = answer::graphql_rate_limited(&token.login, "RATE_LIMIT");
-            return answer::with_rate(refused, &pot, "graphql");
-        }
-        self.tally.points += plan.price.points;
-        let answered_max = faults.iter().find_map(|fault| match fault {
-            Fault::ResourceLimits { answered } => Some(*answered),
-            _ => None,
-        });
-        let failing = faults.iter().filter_map(|fault| match fault {
-            Fault::Field(fault) => Some(fault.clone()),
-            _ => None,
-        });
-        let failing = failing.collect();
-        let lag = self.lag.take();
-        let body = graphql::execute::execute(
-            &plan,
-            &graphql::execute::Asker {
-                world: seen(&lag, &self.world),
-                token,
-                rate,
-                hidden: trouble::hidden(faults),
-                failing,
-                answered_max,
-            },
-        );
-        self.lag = after_read(lag);
-        self.world.after_read();
-        answer::with_rate(Response::json(200, &body), &pot, "graphql")
-    }
-
-    fn rest(
-        &mut self,
-        request: &Request,
-        token: &Token,
-        faults: &[Fault],
-        note: &mut Note,
-    ) -> Response {
-        let is_read = request.method == "GET";
-        note.secondary = if is_read { 1 } else { 5 };
-        // Asking for the limits is free of the primary limit, as GitHub says.
-        let is_free = request.path == "/rate_limit";
-        let pots = self.pots.entry(token.login.clone()).or_default();
-        if !is_free && pots.rest.remaining() == 0 {
-            let refused = answer::rest_rate_limited(&token.login);
-            return answer::with_rate(refused, &pots.rest, "core");
-        }
-        let hidden = trouble::hidden(faults);
-        let response = if is_free {
-            rest::rate_limit(pots)
-        } else if is_read {
-            let lag = self.lag.take();
-            let asker = rest::Asker {
-                world: seen(&lag, &self.world),
-                token,
-                hidden: &hidden,
-                base_url: &self.base_url,
-            };
-            let right = asker.read(request);
-            self.lag = after_read(lag);
-            self.world.after_read();
-            answer::conditional(request, right)
-        } else {
-            rest::write(self, request, token, &hidden)
-        };
-        let pots = self.pots.entry(token.login.clone()).or_default();
-        if !is_free && response.status != 304 {
-            pots.rest.take(1);
-            self.tally.rest_charged += 1;
-        }
-        answer::with_rate(response, &pots.rest, "core")
-    }
-
-    /// Adds the headers that every answer has, counts, and keeps the log.
-    fn finish(&mut self, request: &Request, note: Note, response: &mut Response) {
-        let serial = self.tally.requests;
-        response.set("date", time::http_date(self.now_ms));
-        response.set("server", "github.com");
-        response.set(
-            "x-github-request-id",
-            format!(
-                "{:04X}:{serial:06X}:{:08X}",
-                serial % 65_536,
-                self.now_ms / 1000
-            ),
-        );
-        self.tally.secondary_points += note.secondary;
-        if response.status == 304 {
-            self.tally.not_modified += 1;
-        }
-        if note.refused || matches!(response.status, 401 | 403 | 429) {
-            self.tally.refused += 1;
-        }
-        let target = if request.query.is_empty() {
-            request.path.clone()
-        } else {
-            format!("{}?{}", request.path, request.query)
-        };
-        self.tally.note(Asked {
-            at_ms: self.now_ms,
-            method: request.method.clone(),
-            target,
-            lookups: note.lookups,
-            points: note.points,
-            status: response.status,
-        });
-    }
-}
-
-/// What is learned on the way to an answer, for the counters.
-#[derive(Debug, Default)]
-struct Note {
-    lookups: usize,
-    points: u64,
-    secondary: u64,
-    refused: bool,
-}
-
-/// The world that a read sees: the lagging replica's while there is one.
-fn seen<'s>(lag: &'s Option<Lag>, present: &'s World) -> &'s World {
-    lag.as_ref().map_or(present, |lag| &lag.world)
-}
-
-/// The replica after one more read; `None` once it has caught up.
-fn after_read(lag: Option<Lag>) -> Option<Lag> {
-    let mut lag = lag?;
-    lag.reads_left = lag.reads_left.saturating_sub(1);
-    (lag.reads_left > 0).then_some(lag)
-}
-
-/// The limits of both kinds as `/rate_limit` shows them.
-pub(crate) fn limits(pots: &Pots) -> serde_json::Value {
-    let show = |pot: &crate::token::Pot, resource: &str| {
-        json!({
-            "limit": pot.limit,
-            "used": pot.used,
-            "remaining": pot.remaining(),
-            "reset": pot.resets_s(),
-            "resource": resource,
-        })
-    };
-    let core = show(&pots.rest, "core");
-    json!({
-        "resources": { "core": core, "graphql": show(&pots.graphql, "graphql") },
-        "rate": core,
-    })
 }

@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+use crate::flight::Flight;
 use crate::message::{Delivery, Request, Response};
 use crate::model::Model;
 
@@ -105,14 +106,17 @@ impl Handle {
         self.address
     }
 
-    /// The base of REST, without a slash at the end.
+    /// The base of REST, without a slash at the end: below `/api/v3` for an Enterprise Server.
     pub fn rest_url(&self) -> String {
-        format!("http://{}", self.address)
+        lock(&self.model).api_url()
     }
 
     /// The GraphQL endpoint.
     pub fn graphql_url(&self) -> String {
-        format!("http://{}/graphql", self.address)
+        match lock(&self.model).enterprise {
+            Some(_) => format!("http://{}/api/graphql", self.address),
+            None => format!("http://{}/graphql", self.address),
+        }
     }
 
     /// Looks at the model or changes it between two requests.
@@ -174,9 +178,15 @@ async fn handle(
         headers: parts.headers.iter().map(header).collect(),
         body: body.to_vec(),
     };
-    let response = {
+    let (response, _under_way) = {
         let now_ms = (shared.clock)();
-        lock(&shared.model).respond(request, now_ms)
+        let mut model = lock(&shared.model);
+        let flight = model.begin(&request);
+        let under_way = UnderWay {
+            model: shared.model.clone(),
+            flight,
+        };
+        (model.respond(request, now_ms), under_way)
     };
     match response.delivery {
         Delivery::Whole => whole(response),
@@ -190,6 +200,18 @@ async fn handle(
             cutter.0.store(true, Ordering::Release);
             Outgoing::new(Body::empty())
         }
+    }
+}
+
+/// Ends a request's flight with its handler, be it answered or given up by its sender.
+struct UnderWay {
+    model: Arc<Mutex<Model>>,
+    flight: Flight,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        lock(&self.model).end(&self.flight);
     }
 }
 

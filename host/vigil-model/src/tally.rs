@@ -20,12 +20,28 @@ pub struct Tally {
     pub rest_charged: u64,
     /// Points that count towards the secondary limits: a read or query 1, a write over REST 5.
     pub secondary_points: u64,
+    /// REST reads that said what their sender knows already, by `if-none-match` or `if-modified-since`.
+    pub conditional: u64,
     /// Answers with 304.
     pub not_modified: u64,
+    /// REST requests that were no reads.
+    pub writes: u64,
     /// Answers that refused: a status of 401, 403 or 429, or RATE_LIMIT in GraphQL.
     pub refused: u64,
+    /// Refusals by a secondary limit among them, be it the rule or a fault.
+    pub refused_secondary: u64,
     /// Requests that a fault met.
     pub faulted: u64,
+    /// Requests that were sent although their sender had been told to wait: of a good client there is none.
+    pub while_limited: u64,
+    /// Requests that arrived within a quarter of a second after a limit was told and may have been under way then: at
+    /// most three more over REST and, where REST was refused, one over GraphQL. They are not in `while_limited`.
+    pub crossed: u64,
+    /// The most GraphQL requests of one token that were under way at once. Counted by [`Server`](crate::Server) and by
+    /// [`Model::begin`](crate::Model::begin).
+    pub graphql_at_once_max: u64,
+    /// The same for REST.
+    pub rest_at_once_max: u64,
     /// The latest requests, oldest first, at most [`LOG_ENTRIES_MAX`].
     pub log: VecDeque<Asked>,
 }

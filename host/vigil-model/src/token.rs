@@ -1,6 +1,9 @@
-//! Who asks: tokens, what they may see and do, and how much is left to them.
+//! Who asks: tokens, what they may see and do, and until when.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use crate::pot::Pots;
+use crate::world::Repo;
 
 /// What a token may do, over all repositories that it sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +24,32 @@ pub enum Permission {
     MergeQueuesRead,
 }
 
+impl Permission {
+    /// All of them; of one name reading comes first.
+    pub(crate) const ALL: [Permission; 7] = [
+        Permission::IssuesRead,
+        Permission::IssuesWrite,
+        Permission::PullsRead,
+        Permission::ChecksRead,
+        Permission::StatusesRead,
+        Permission::ActionsRead,
+        Permission::MergeQueuesRead,
+    ];
+
+    /// GitHub's name for it, and the level.
+    pub(crate) fn name(self) -> (&'static str, &'static str) {
+        match self {
+            Permission::IssuesRead => ("issues", "read"),
+            Permission::IssuesWrite => ("issues", "write"),
+            Permission::PullsRead => ("pull_requests", "read"),
+            Permission::ChecksRead => ("checks", "read"),
+            Permission::StatusesRead => ("statuses", "read"),
+            Permission::ActionsRead => ("actions", "read"),
+            Permission::MergeQueuesRead => ("merge_queues", "read"),
+        }
+    }
+}
+
 /// The kinds of token that behave differently.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TokenKind {
@@ -33,16 +62,50 @@ pub enum TokenKind {
     Installation,
 }
 
+/// The repositories of an installation.
+#[derive(Clone, Debug)]
+pub(crate) enum Reach {
+    /// All of that login.
+    Account(String),
+    /// These, each `owner/name` in lower case.
+    Repos(BTreeSet<String>),
+}
+
+impl Reach {
+    pub(crate) fn covers(&self, repo: &Repo) -> bool {
+        match self {
+            Reach::Account(login) => repo.owner.eq_ignore_ascii_case(login),
+            Reach::Repos(names) => is_named(names, repo),
+        }
+    }
+}
+
+/// A repository stays granted when it gets another name.
+fn is_named(names: &BTreeSet<String>, repo: &Repo) -> bool {
+    names.contains(&repo.name_with_owner().to_lowercase())
+        || repo
+            .former_names
+            .iter()
+            .any(|name| names.contains(&name.to_lowercase()))
+}
+
 /// A token.
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
     pub(crate) login: String,
     pub(crate) kind: TokenKind,
     pub(crate) revoked: bool,
+    /// Milliseconds since the epoch.
+    pub(crate) revoked_at_ms: Option<u64>,
+    /// Milliseconds since the epoch; `None`: never.
+    pub(crate) expires_ms: Option<u64>,
+    pub(crate) scopes: Vec<String>,
     pub(crate) lacks: BTreeSet<Permission>,
     /// Names of private repositories, lower case.
     pub(crate) sees: BTreeSet<String>,
     pub(crate) sees_all: bool,
+    /// The installation that it was made for, and what that reaches.
+    pub(crate) installation: Option<(u64, Reach)>,
 }
 
 impl Token {
@@ -51,9 +114,45 @@ impl Token {
             login: "octocat".to_owned(),
             kind: TokenKind::default(),
             revoked: false,
+            revoked_at_ms: None,
+            expires_ms: None,
+            scopes: vec!["repo".to_owned()],
             lacks: BTreeSet::new(),
             sees: BTreeSet::new(),
             sees_all: false,
+            installation: None,
+        }
+    }
+
+    pub(crate) fn of_installation(
+        id: u64,
+        slug: &str,
+        reach: Reach,
+        lacks: BTreeSet<Permission>,
+        expires_ms: u64,
+    ) -> Self {
+        Token {
+            login: format!("{slug}[bot]"),
+            kind: TokenKind::Installation,
+            expires_ms: Some(expires_ms),
+            lacks,
+            installation: Some((id, reach)),
+            ..Token::new()
+        }
+    }
+
+    /// Whether GitHub takes it at that moment.
+    pub(crate) fn is_good(&self, now_ms: u64) -> bool {
+        !self.revoked
+            && self.revoked_at_ms.is_none_or(|at_ms| now_ms < at_ms)
+            && self.expires_ms.is_none_or(|at_ms| now_ms < at_ms)
+    }
+
+    /// Whose limits it uses up: its login's, or its installation's own.
+    pub(crate) fn pot_key(&self) -> String {
+        match &self.installation {
+            Some((id, _)) => format!("installation ID {id}"),
+            None => self.login.clone(),
         }
     }
 
@@ -61,8 +160,11 @@ impl Token {
         !self.lacks.contains(&permission)
     }
 
-    pub(crate) fn may_see(&self, repo: &crate::world::Repo) -> bool {
-        !repo.private || self.sees_all || self.sees.contains(&repo.name_with_owner().to_lowercase())
+    pub(crate) fn may_see(&self, repo: &Repo) -> bool {
+        match &self.installation {
+            Some((_, reach)) => reach.covers(repo),
+            None => !repo.private || self.sees_all || is_named(&self.sees, repo),
+        }
     }
 
     /// GitHub's sentence for a missing permission.
@@ -95,9 +197,22 @@ impl TokenEdit<'_> {
         self
     }
 
+    /// The scopes of a classic token, as `x-oauth-scopes` tells them; `repo` unless said. What it sees and may do is
+    /// set apart from them.
+    pub fn scopes(self, scopes: &[&str]) -> Self {
+        self.token.scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        self
+    }
+
     /// It sees this private repository.
     pub fn sees(self, name_with_owner: &str) -> Self {
         self.token.sees.insert(name_with_owner.to_lowercase());
+        self
+    }
+
+    /// It sees this private repository no longer.
+    pub fn loses(self, name_with_owner: &str) -> Self {
+        self.token.sees.remove(&name_with_owner.to_lowercase());
         self
     }
 
@@ -125,15 +240,28 @@ impl TokenEdit<'_> {
         self
     }
 
+    /// It is refused from that moment on, in milliseconds since the epoch, as in the middle of a pass.
+    pub fn revoked_at(self, ms: u64) -> Self {
+        self.token.revoked_at_ms = Some(ms);
+        self
+    }
+
+    /// It is good until that moment, in milliseconds since the epoch, and answers say so in a header.
+    pub fn expires_at(self, ms: u64) -> Self {
+        self.token.expires_ms = Some(ms);
+        self
+    }
+
     /// It is good again.
     pub fn restored(self) -> Self {
         self.token.revoked = false;
+        self.token.revoked_at_ms = None;
         self
     }
 
     /// REST requests and GraphQL points in an hour for its login; 5,000 each unless said. Say the login first.
     pub fn limits(self, rest: u64, graphql: u64) -> Self {
-        let pots = self.pots.entry(self.token.login.clone()).or_default();
+        let pots = self.pots.entry(self.token.pot_key()).or_default();
         pots.rest.limit = rest;
         pots.graphql.limit = graphql;
         self
@@ -141,70 +269,9 @@ impl TokenEdit<'_> {
 
     /// What is used up of both limits in the hour that the next request begins or is in. Say the login first.
     pub fn used(self, rest: u64, graphql: u64) -> Self {
-        let pots = self.pots.entry(self.token.login.clone()).or_default();
+        let pots = self.pots.entry(self.token.pot_key()).or_default();
         pots.rest.used = rest;
         pots.graphql.used = graphql;
         self
-    }
-}
-
-/// The primary limits of one login.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Pots {
-    pub(crate) rest: Pot,
-    pub(crate) graphql: Pot,
-}
-
-/// One primary limit: so much in an hour that begins with the first request.
-#[derive(Clone, Debug)]
-pub(crate) struct Pot {
-    pub(crate) limit: u64,
-    pub(crate) used: u64,
-    /// Milliseconds since the epoch; `None` before the first request.
-    pub(crate) resets_ms: Option<u64>,
-}
-
-/// The window of the primary limits.
-const WINDOW_MS: u64 = 3_600_000;
-
-impl Default for Pot {
-    fn default() -> Self {
-        Pot {
-            limit: 5_000,
-            used: 0,
-            resets_ms: None,
-        }
-    }
-}
-
-impl Pot {
-    /// Begins a new hour when the old one is over.
-    pub(crate) fn turn(&mut self, now_ms: u64) {
-        match self.resets_ms {
-            Some(resets_ms) if now_ms < resets_ms => {}
-            Some(_) => {
-                self.used = 0;
-                self.resets_ms = Some(now_ms.saturating_add(WINDOW_MS));
-            }
-            None => self.resets_ms = Some(now_ms.saturating_add(WINDOW_MS)),
-        }
-    }
-
-    pub(crate) fn remaining(&self) -> u64 {
-        self.limit.saturating_sub(self.used)
-    }
-
-    /// Takes `points`, or nothing and `false` where they are not there.
-    pub(crate) fn take(&mut self, points: u64) -> bool {
-        if points > self.remaining() {
-            return false;
-        }
-        self.used += points;
-        true
-    }
-
-    /// Whole seconds since the epoch, rounded up: a client that waits until then is not early.
-    pub(crate) fn resets_s(&self) -> u64 {
-        self.resets_ms.unwrap_or(0).div_ceil(1000)
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::answer;
-use crate::fault::{Fault, Forbidden};
+use crate::fault::{ErrorType, Fault, FieldFault, Forbidden};
 use crate::message::{Delivery, Response};
 
 /// The answer that a fault puts in place of the right one. The first such fault wins.
@@ -50,6 +50,7 @@ fn one_instead(fault: &Fault, is_graphql: bool, now_ms: u64) -> Option<Response>
             ),
         },
         Fault::TooManyRequests(retry_after_s) => secondary(429, *retry_after_s),
+        Fault::SecondaryAs200(retry_after_s) if is_graphql => secondary_as_200(*retry_after_s),
         Fault::RateLimited {
             headers,
             older_name,
@@ -71,6 +72,9 @@ fn one_instead(fault: &Fault, is_graphql: bool, now_ms: u64) -> Option<Response>
         | Fault::CutJson
         | Fault::RepoHidden(_)
         | Fault::Field(_)
+        | Fault::EveryNth { .. }
+        | Fault::TimesOut { .. }
+        | Fault::SecondaryAs200(_)
         | Fault::ResourceLimits { .. } => return None,
     })
 }
@@ -107,6 +111,42 @@ pub(crate) fn hidden(faults: &[Fault]) -> Vec<String> {
         .collect()
 }
 
+/// Fields that faults spoil.
+pub(crate) fn failing(faults: &[Fault]) -> Vec<FieldFault> {
+    let field = |fault: &Fault| match fault {
+        Fault::Field(fault) => Some(fault.clone()),
+        _ => None,
+    };
+    faults.iter().filter_map(field).collect()
+}
+
+/// Every how many look-ups one fails, and how.
+pub(crate) fn nth(faults: &[Fault]) -> Option<(usize, ErrorType)> {
+    faults.iter().find_map(|fault| match fault {
+        Fault::EveryNth { nth, error } => Some(((*nth).max(1), *error)),
+        _ => None,
+    })
+}
+
+/// Look-ups that are answered before resources run out; `None`: all.
+pub(crate) fn answered_max(faults: &[Fault]) -> Option<usize> {
+    faults.iter().find_map(|fault| match fault {
+        Fault::ResourceLimits { answered } => Some(*answered),
+        _ => None,
+    })
+}
+
+/// The status of the page that takes the place of an answer to so many look-ups.
+pub(crate) fn times_out(faults: &[Fault], lookups: usize) -> Option<u16> {
+    faults.iter().find_map(|fault| match fault {
+        Fault::TimesOut {
+            lookups_max,
+            status,
+        } => (lookups > *lookups_max).then_some(*status),
+        _ => None,
+    })
+}
+
 fn undelivered(delivery: Delivery) -> Response {
     Response {
         status: 0,
@@ -116,11 +156,30 @@ fn undelivered(delivery: Delivery) -> Response {
     }
 }
 
-fn secondary(status: u16, retry_after_s: Option<u64>) -> Response {
+/// What GitHub says to somebody who asks too fast.
+const TOO_FAST: &str =
+    "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
+
+/// Whether an answer refuses by a secondary limit.
+pub(crate) fn is_secondary(response: &Response) -> bool {
+    let refuses = matches!(response.status, 403 | 429)
+        || (response.status == 200 && response.body.starts_with(b"{\"documentation_url\""));
+    refuses && response.value()["message"] == TOO_FAST
+}
+
+/// Over a secondary limit of GraphQL as HTTP 200: a message, and neither data nor errors.
+pub(crate) fn secondary_as_200(retry_after_s: Option<u64>) -> Response {
+    let mut refused = secondary(403, retry_after_s);
+    refused.status = 200;
+    refused
+}
+
+/// Over a secondary limit.
+pub(crate) fn secondary(status: u16, retry_after_s: Option<u64>) -> Response {
     let refused = Response::json(
         status,
         &json!({
-            "message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+            "message": TOO_FAST,
             "documentation_url": "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits",
             "status": status.to_string(),
         }),
@@ -131,7 +190,8 @@ fn secondary(status: u16, retry_after_s: Option<u64>) -> Response {
     }
 }
 
-fn html(status: u16) -> Response {
+/// A page as from a load balancer.
+pub(crate) fn html(status: u16) -> Response {
     Response {
         status,
         headers: vec![("content-type", "text/html; charset=utf-8".to_owned())],

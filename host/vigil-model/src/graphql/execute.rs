@@ -18,13 +18,16 @@ use crate::world::{Repo, World};
 pub(crate) struct Asker<'w> {
     pub(crate) world: &'w World,
     pub(crate) token: &'w Token,
-    pub(crate) rate: Rate,
+    /// `None`: nobody is limited.
+    pub(crate) rate: Option<Rate>,
     /// Repositories that are hidden by a fault, lower case.
     pub(crate) hidden: Vec<String>,
     /// Fields that fail.
     pub(crate) failing: Vec<FieldFault>,
     /// Look-ups that are answered before resources run out; `None`: all.
     pub(crate) answered_max: Option<usize>,
+    /// Every how many look-ups one fails, and how.
+    pub(crate) nth: Option<(usize, ErrorType)>,
 }
 
 impl<'w> Asker<'w> {
@@ -273,6 +276,11 @@ impl<'w, 'd, 'a> Run<'_, 'w, 'd, 'a> {
                 .is_some_and(|max| self.lookups > max)
             {
                 return Some(FieldError::of(ErrorType::ResourceLimitsExceeded));
+            }
+            if let Some((nth, error)) = self.asker.nth
+                && self.lookups.is_multiple_of(nth)
+            {
+                return Some(FieldError::of(error));
             }
         }
         if self.asker.failing.is_empty() {

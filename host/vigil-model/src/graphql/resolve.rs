@@ -134,7 +134,9 @@ impl FieldError {
             ErrorType::Forbidden => "Resource not accessible by personal access token",
             ErrorType::ResourceLimitsExceeded => "Resource limits for this query exceeded.",
             ErrorType::ServiceUnavailable => "This part of the service is unavailable right now.",
-            ErrorType::Internal => "Something went wrong while executing your query.",
+            ErrorType::Internal | ErrorType::Other(_) => {
+                "Something went wrong while executing your query."
+            }
         };
         FieldError {
             kind: error.as_str(),
@@ -232,6 +234,7 @@ pub(crate) fn field<'w>(
 fn query<'w>(run: &Run<'_, 'w, '_, '_>, name: &str, args: &Map<String, Value>) -> Answer<'w> {
     let asker = run.asker;
     match name {
+        "rateLimit" if asker.rate.is_none() => Ok(leaf(Value::Null)),
         "rateLimit" => Ok(Resolved::Node(Node::Rate)),
         "viewer" => Ok(Resolved::Node(Node::User(&asker.token.login))),
         "node" => by_id(run, text(args, "id")).map(Resolved::Node),
@@ -302,7 +305,9 @@ fn by_id<'w>(run: &Run<'_, 'w, '_, '_>, id: &str) -> Result<Node<'w>, FieldError
 }
 
 fn rate<'w>(run: &Run<'_, 'w, '_, '_>, name: &str) -> Resolved<'w> {
-    let rate = &run.asker.rate;
+    let Some(rate) = &run.asker.rate else {
+        return leaf(Value::Null);
+    };
     leaf(match name {
         "cost" => Value::from(rate.cost),
         "limit" => Value::from(rate.limit),

@@ -54,7 +54,9 @@ pub(super) fn issues(
         &sort,
         &direction(request, "desc", "Issue")?,
     );
-    let page = Page::of(asker, repo, "issues", request, items, |item| item.number)?;
+    let page = Page::of(place(asker, repo, "issues"), request, items, |item| {
+        item.number
+    })?;
     Ok(page.answer(|item| shape::issue(repo, item, false)))
 }
 
@@ -94,7 +96,9 @@ pub(super) fn pulls(
     };
     let items: Vec<&Item> = repo.items.values().filter(wanted).collect();
     let items = sorted(items, &sort, &direction(request, "desc", resource)?);
-    let page = Page::of(asker, repo, "pulls", request, items, |item| item.number)?;
+    let page = Page::of(place(asker, repo, "pulls"), request, items, |item| {
+        item.number
+    })?;
     Ok(page.answer(|item| match item.pull() {
         Some(pull) => shape::pull(repo, item, pull, false),
         None => Value::Null,
@@ -153,14 +157,22 @@ pub(super) fn runs(asker: &Asker<'_>, repo: &Repo, request: &Request) -> Result<
         None => repo.suites().filter(wanted).collect(),
     };
     runs.sort_by_key(|(_, suite)| std::cmp::Reverse(suite.id));
-    let page = Page::of(asker, repo, "actions/runs", request, runs, |(_, suite)| {
-        suite.id
-    })?;
+    let page = Page::of(
+        place(asker, repo, "actions/runs"),
+        request,
+        runs,
+        |(_, suite)| suite.id,
+    )?;
     let total = page.total;
     Ok(page.answer_as(
         |records| json!({ "total_count": total, "workflow_runs": records }),
         |(sha, suite)| shape::run(repo, sha, suite),
     ))
+}
+
+/// Where a list lies. GitHub names the repository by its id here.
+fn place(asker: &Asker<'_>, repo: &Repo, list: &str) -> String {
+    format!("{}/repositories/{}/{list}", asker.base_url, repo.id)
 }
 
 fn is_in(item: &Item, state: &str) -> bool {

@@ -5,17 +5,49 @@ use serde_json::{Value, json};
 
 use crate::item::Item;
 use crate::message::{Request, Response};
-use crate::model::limits;
+use crate::pot::{Pot, Pots};
 use crate::time;
-use crate::token::{Permission, Pots, Token};
+use crate::token::{Permission, Token, TokenKind};
 use crate::world::{Repo, World};
 
+mod app;
 mod list;
 mod page;
 mod shape;
 mod write;
 
+use page::Page;
+
+pub(crate) use app::{answer as app, suspended};
 pub(crate) use write::write;
+
+/// Whether only an app's assertion opens the path.
+pub(crate) fn is_of_apps(path: &str) -> bool {
+    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+    matches!(
+        segments.as_slice(),
+        ["app", ..] | ["users" | "orgs", _, "installation"] | ["repos", _, _, "installation"]
+    )
+}
+
+/// The permissions that open a path, as `x-accepted-github-permissions` has them.
+pub(crate) fn accepted_permissions(request: &Request) -> String {
+    let segments = segments(&request.path);
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let rest = match segments.as_slice() {
+        ["repos", _, _, rest @ ..] | ["repositories", _, rest @ ..] => rest,
+        _ => return "allows_permissionless_access=true".to_owned(),
+    };
+    let permission = match rest {
+        ["issues", ..] if request.method == "GET" => Permission::IssuesRead,
+        ["issues", ..] => Permission::IssuesWrite,
+        ["pulls", ..] => Permission::PullsRead,
+        ["actions", ..] => Permission::ActionsRead,
+        _ => return "metadata=read".to_owned(),
+    };
+    let (name, level) = permission.name();
+    format!("{name}={level}")
+}
 
 /// Everything that a read depends on besides the request.
 pub(crate) struct Asker<'w> {
@@ -28,7 +60,23 @@ pub(crate) struct Asker<'w> {
 
 /// The answer of `/rate_limit`.
 pub(crate) fn rate_limit(pots: &Pots) -> Response {
-    Response::json(200, &limits(pots))
+    let show = |pot: &Pot, resource: &str| {
+        json!({
+            "limit": pot.limit,
+            "used": pot.used,
+            "remaining": pot.remaining(),
+            "reset": pot.resets_s(),
+            "resource": resource,
+        })
+    };
+    let core = show(&pots.rest, "core");
+    Response::json(
+        200,
+        &json!({
+            "resources": { "core": core, "graphql": show(&pots.graphql, "graphql") },
+            "rate": core,
+        }),
+    )
 }
 
 /// A refusal on the way to the right answer.
@@ -45,7 +93,13 @@ impl<'w> Asker<'w> {
 
     fn route(&self, request: &Request, segments: &[&str]) -> Result<Response, Refused> {
         if let ["user"] = segments {
+            if self.token.kind == TokenKind::Installation {
+                return Err(Response::refusal(403, self.token.refusal()));
+            }
             return Ok(Response::json(200, &shape::user(&self.token.login)));
+        }
+        if let ["installation", "repositories"] = segments {
+            return self.installed(request);
         }
         let (repo, rest) = self.repo(request, segments)?;
         match rest {
@@ -103,6 +157,32 @@ impl<'w> Asker<'w> {
             }
             _ => Err(not_found()),
         }
+    }
+
+    /// The repositories that an installation's token reaches.
+    fn installed(&self, request: &Request) -> Result<Response, Refused> {
+        let Some((_, reach)) = &self.token.installation else {
+            return Err(Response::refusal(
+                403,
+                "You must authenticate with an installation access token in order to list repositories for an \
+                 installation.",
+            ));
+        };
+        let repos = self.world.repos.iter();
+        let repos = repos.filter(|repo| !repo.deleted && reach.covers(repo));
+        let base = format!("{}/installation/repositories", self.base_url);
+        let page = Page::of(base, request, repos.collect(), |repo| repo.id)?;
+        let (total, selection) = (page.total, app::selection(reach));
+        Ok(page.answer_as(
+            |repos| {
+                json!({
+                    "total_count": total,
+                    "repository_selection": selection,
+                    "repositories": repos,
+                })
+            },
+            |repo| shape::repo(repo),
+        ))
     }
 
     /// The repository of a path and what follows it. A former name is redirected to the id, as GitHub does.
@@ -200,15 +280,8 @@ fn permit(token: &Token, permission: Permission) -> Result<(), Refused> {
     if token.may(permission) {
         return Ok(());
     }
-    let needed = match permission {
-        Permission::IssuesRead => "issues=read",
-        Permission::IssuesWrite => "issues=write",
-        Permission::PullsRead => "pull_requests=read",
-        Permission::ChecksRead => "checks=read",
-        Permission::StatusesRead => "statuses=read",
-        Permission::ActionsRead => "actions=read",
-        Permission::MergeQueuesRead => "merge_queues=read",
-    };
+    let (name, level) = permission.name();
+    let needed = format!("{name}={level}");
     Err(Response::refusal(403, token.refusal()).with("x-accepted-github-permissions", needed))
 }
 

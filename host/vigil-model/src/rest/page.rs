@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Asker, Refused, invalid, parameter};
+use super::{Refused, invalid, parameter};
 use crate::message::{Request, Response};
-use crate::world::Repo;
 
 /// Records behind which GitHub refuses `page` and hands out cursors.
 const PAGED_RECORDS_MAX: usize = 10_000;
@@ -18,11 +17,10 @@ pub(super) struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Cuts the page that the request asks for. `number`: what a cursor knows a record by.
+    /// Cuts the page that the request asks for. `base`: where its neighbours lie, without a query. `number`: what a
+    /// cursor knows a record by.
     pub(super) fn of(
-        asker: &Asker<'_>,
-        repo: &Repo,
-        list: &str,
+        base: String,
         request: &Request,
         items: Vec<T>,
         number: impl Fn(&T) -> u64,
@@ -65,8 +63,6 @@ impl<T> Page<T> {
         let more = start + items.len() < total;
         let by_cursor = after.is_some() || total > PAGED_RECORDS_MAX;
         let mut links = Vec::new();
-        // GitHub names the repository by its id here.
-        let base = format!("{}/repositories/{}/{list}", asker.base_url, repo.id);
         let mut link = |key: &str, value: String, relation: &str| {
             let kept = request.query.split('&').filter(|pair| {
                 let key = pair.split('=').next().unwrap_or_default();

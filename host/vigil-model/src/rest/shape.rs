@@ -30,6 +30,35 @@ pub(super) fn user(login: &str) -> Value {
     })
 }
 
+/// An account with all that GitHub tells of one, for clients that want every member.
+pub(super) fn account(login: &str, is_organization: bool) -> Value {
+    let mut shape = user(login);
+    let api = format!("https://api.github.com/users/{login}");
+    for part in [
+        "followers",
+        "following",
+        "gists",
+        "starred",
+        "subscriptions",
+        "organizations",
+        "repos",
+        "events",
+        "received_events",
+    ] {
+        let (key, place) = match part {
+            "organizations" => ("organizations_url".to_owned(), "orgs"),
+            part => (format!("{part}_url"), part),
+        };
+        shape[key] = Value::from(format!("{api}/{place}"));
+    }
+    shape["avatar_url"] = Value::from(format!("https://github.com/{login}.png"));
+    shape["gravatar_id"] = Value::from("");
+    if is_organization {
+        shape["type"] = Value::from("Organization");
+    }
+    shape
+}
+
 pub(super) fn repo(repo: &Repo) -> Value {
     let full_name = repo.name_with_owner();
     json!({

@@ -30,11 +30,12 @@ fn try_write(
 ) -> Result<Response, Refused> {
     let segments = segments(&request.path);
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let base_url = model.api_url();
     let asker = Asker {
         world: &model.world,
         token,
         hidden,
-        base_url: &model.base_url,
+        base_url: &base_url,
     };
     let (repo, rest) = asker.repo(request, &segments)?;
     let ["issues", number, rest @ ..] = rest else {

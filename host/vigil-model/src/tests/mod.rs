@@ -2,11 +2,14 @@
 
 use serde_json::{Value, json};
 
+mod apps;
 mod documents;
 mod evidence;
 mod faults;
 mod graphql;
+mod identity;
 mod limits;
+mod pace;
 mod rest;
 mod schema;
 mod socket;

@@ -1,5 +1,7 @@
 //! The shell: what the pure part decides arrives over a socket, faults included.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -179,4 +181,56 @@ fn a_late_answer_is_late_and_right() {
         .build()
         .into();
     assert!(matches!(impatient.get(url).call(), Err(Error::Timeout(_))));
+}
+
+#[test]
+fn requests_that_overlap_are_seen_and_end_with_their_answer_or_their_client() {
+    let handle = serve(seed());
+    let document = "{ viewer { login } }";
+    for _ in 0..3 {
+        ask(&handle, document);
+        assert_eq!(get(&handle, "/user").unwrap().status(), 200);
+    }
+    let at_once = || {
+        handle.with(|model| {
+            let tally = model.tally();
+            (tally.graphql_at_once_max, tally.rest_at_once_max)
+        })
+    };
+    assert_eq!(at_once(), (1, 1), "one after the other is never two");
+    handle.with(|model| model.fail_next(1, Fault::Hang));
+    let mut hanging = TcpStream::connect(handle.address()).unwrap();
+    let request = format!(
+        "POST /graphql HTTP/1.1\r\nhost: localhost\r\nuser-agent: raw\r\nauthorization: Bearer {TOKEN}\r\n\
+         content-length: 0\r\n\r\n"
+    );
+    hanging.write_all(request.as_bytes()).unwrap();
+    while handle.with(|model| model.tally().requests) < 7 {
+        std::thread::yield_now();
+    }
+    ask(&handle, document);
+    assert_eq!(at_once(), (2, 1));
+    drop(hanging);
+    // The server notices that nobody waits any longer; then one request is alone again.
+    loop {
+        handle.with(Model::reset_tally);
+        ask(&handle, document);
+        if at_once() == (1, 0) {
+            break;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn an_enterprise_server_says_where_its_interfaces_are() {
+    let mut model = seed();
+    model.enterprise("3.18.1");
+    let handle = serve(model);
+    assert!(handle.rest_url().ends_with("/api/v3"));
+    assert_eq!(get(&handle, "/repos/owner/repo").unwrap().status(), 200);
+    assert_eq!(
+        ask(&handle, "{ viewer { login } }")["data"]["viewer"]["login"],
+        "octocat"
+    );
 }
