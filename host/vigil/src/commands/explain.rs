@@ -1,11 +1,13 @@
 //! `vigil explain SESSION`: why a session is in its state, and what would move it.
 
+mod facts;
+
 use serde::Serialize;
 use vigil_core::decide::{Action, decide};
 use vigil_core::forge::{Issue, PullRequest, PullRequestState};
 use vigil_core::session::Process;
 use vigil_core::verdict::{PolicyAnswer, Verdict};
-use vigil_core::{Evidence, Fact, signs};
+use vigil_core::{Evidence, Fact, Timestamp, signs};
 use vigil_policy::ChainQuestion;
 use vigil_store::JournalRow;
 
@@ -258,23 +260,26 @@ fn variations(evidence: &Evidence) -> Vec<(String, Evidence)> {
 }
 
 fn issue(evidence: &Evidence, open: bool) -> Issue {
-    let before = evidence.issue.found();
-    Issue {
+    let ended = (!open).then(|| signs::last_sign(&evidence.session).unwrap_or_default());
+    let mut issue = evidence.issue.found().cloned().unwrap_or_else(|| Issue {
         number: evidence.session.issue.unwrap_or_default(),
         open,
-        reason: (!open).then(|| "completed".to_owned()),
-        labels: before.map(|issue| issue.labels.clone()).unwrap_or_default(),
-        closed: if open {
-            None
-        } else {
-            Some(signs::last_sign(&evidence.session).unwrap_or_default())
-        },
+        reason: None,
+        labels: Vec::new(),
+        closed: None,
         assignees: Fact::NotAsked,
         closer: Fact::NotAsked,
         reopened: Fact::NotAsked,
         closed_by: Fact::NotAsked,
-        observed: before.map(|issue| issue.observed).unwrap_or_default(),
+        observed: Timestamp::default(),
+    });
+    issue.open = open;
+    issue.closed = ended;
+    issue.reason = (!open).then(|| "completed".to_owned());
+    if open && issue.closer.found().is_some() {
+        issue.closer = Fact::absent_at(issue.observed);
     }
+    issue
 }
 
 fn pull_request(evidence: &Evidence, state: PullRequestState) -> PullRequest {
@@ -311,8 +316,28 @@ fn pull_request(evidence: &Evidence, state: PullRequestState) -> PullRequest {
         pr.state = state;
         pr.merged = ended.filter(|_| state == PullRequestState::Merged);
         pr.closed = ended;
+        if ended.is_some() {
+            ends(&mut pr);
+        }
     }
     pr
+}
+
+/// What an ended pull request no longer has, where it is known to have it.
+fn ends(pr: &mut PullRequest) {
+    let at = pr.parts_observed;
+    if pr.mergeability.found().is_some() {
+        pr.mergeability = Fact::absent_at(at);
+    }
+    if pr.runs.found().is_some() {
+        pr.runs = Fact::absent_at(at);
+    }
+    if pr.queue.found().is_some() {
+        pr.queue = Fact::absent_at(at);
+    }
+    if pr.auto_merge.found().is_some() {
+        pr.auto_merge = Fact::absent_at(at);
+    }
 }
 
 fn print(explained: &Explained, batch: &Batch, ui: Ui) {
@@ -345,7 +370,7 @@ fn print(explained: &Explained, batch: &Batch, ui: Ui) {
     }
     ui.line("");
     ui.heading("Evidence");
-    ui.table(&["fact", "what is known"], facts(evidence, now));
+    ui.table(&["fact", "what is known"], facts::rows(evidence, now));
     if !session.gaps.is_empty() {
         ui.line("");
         ui.heading("What could not be learned");
@@ -426,137 +451,43 @@ fn verdict(verdict: &Verdict) -> String {
     }
 }
 
-/// Every fact in one row, the four answers told apart.
-fn facts(evidence: &Evidence, now: vigil_core::Timestamp) -> Vec<Vec<String>> {
-    let session = &evidence.session;
-    let liveness = &session.liveness;
-    let at = |moment: &vigil_core::Timestamp| format!("{} ago", ui::age(*moment, now));
-    let maybe = |moment: Option<vigil_core::Timestamp>| {
-        moment.map_or_else(|| "not recorded".to_owned(), |m| at(&m))
-    };
-    let process = |process: &Process| match process.started {
-        Some(started) => format!("alive: pid {}, started {}", process.pid, at(&started)),
-        None => format!("alive: pid {}", process.pid),
-    };
-    let yes = |flag: &bool| {
-        if *flag {
-            "yes".to_owned()
-        } else {
-            "no".to_owned()
-        }
-    };
-    let mut rows = vec![
-        (
-            "issue",
-            tell(&evidence.issue, now, |issue| describe_issue(issue, now)),
-        ),
-        (
-            "pull request",
-            tell(&evidence.pull_request, now, |pr| {
-                describe_pull_request(pr, now)
-            }),
-        ),
-        ("heartbeat", maybe(session.times.heartbeat)),
-        ("started", maybe(session.times.started)),
-        ("record updated", maybe(session.times.updated)),
-        ("agent process", tell(&liveness.agent, now, process)),
-        ("supervisor", tell(&liveness.supervisor, now, process)),
-        ("log written", tell(&liveness.log_written, now, at)),
-        (
-            "worktree written",
-            tell(&liveness.worktree_written, now, at),
-        ),
-        ("uncommitted changes", tell(&liveness.dirty, now, yes)),
-        (
-            "commits on no remote",
-            tell(&liveness.unpushed, now, ToString::to_string),
-        ),
-        (
-            "commits beyond the PR",
-            tell(&evidence.beyond_head, now, ToString::to_string),
-        ),
-    ];
-    if let Some(outcome) = &liveness.log_outcome {
-        rows.push(("log says (a hint)", outcome.clone()));
-    }
-    let mut rows: Vec<Vec<String>> = rows
-        .into_iter()
-        .map(|(name, known)| vec![name.to_owned(), known])
-        .collect();
-    for (name, value) in &session.extra {
-        rows.push(vec![name.clone(), value.clone()]);
-    }
-    for sibling in &evidence.siblings {
-        let kind = if sibling.duplicate {
-            "second record"
-        } else {
-            "sibling"
-        };
-        rows.push(vec![
-            kind.to_owned(),
-            format!("{} ({})", sibling.id, sibling.state),
-        ]);
-    }
-    rows
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn tell<T>(fact: &Fact<T>, now: vigil_core::Timestamp, found: impl Fn(&T) -> String) -> String {
-    match fact {
-        Fact::Found(value) => found(value),
-        Fact::Absent(sighting) => {
-            let detail = if sighting.detail.is_empty() {
-                String::new()
-            } else {
-                format!(" ({})", sighting.detail)
-            };
-            format!(
-                "absent{detail}, first seen so {} ago",
-                ui::age(sighting.first, now)
-            )
-        }
-        Fact::Unknown(gap) => format!("unknown ({gap})"),
-        Fact::NotAsked => "not asked".to_owned(),
+    fn every_fact() -> Evidence {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/fixtures/every-fact.json"
+        );
+        serde_json::from_slice(&std::fs::read(path).expect("the fixture")).expect("evidence")
     }
-}
 
-fn describe_issue(issue: &Issue, now: vigil_core::Timestamp) -> String {
-    let labels = if issue.labels.is_empty() {
-        String::new()
-    } else {
-        format!(", labels {}", issue.labels.join(", "))
-    };
-    let state = match (issue.open, issue.closed) {
-        (true, _) => "open".to_owned(),
-        (false, Some(closed)) => format!(
-            "closed {} ago{}",
-            ui::age(closed, now),
-            issue
-                .reason
-                .as_deref()
-                .map_or_else(String::new, |reason| format!(" as {reason}"))
-        ),
-        (false, None) => "closed".to_owned(),
-    };
-    format!(
-        "#{} {state}{labels} (learned {} ago)",
-        issue.number,
-        ui::age(issue.observed, now)
-    )
-}
+    #[test]
+    fn a_pull_request_that_ended_in_thought_waits_for_nothing_any_more() {
+        let evidence = every_fact();
+        let merged = pull_request(&evidence, PullRequestState::Merged);
+        assert!(merged.mergeability.is_absent() && merged.runs.is_absent());
+        assert!(merged.queue.is_absent() && merged.auto_merge.is_absent());
+        let before = evidence.pull_request.found().expect("a pull request");
+        assert_eq!(
+            (&merged.checks, &merged.closes),
+            (&before.checks, &before.closes)
+        );
+        assert_eq!(pull_request(&evidence, PullRequestState::Open), *before);
+    }
 
-fn describe_pull_request(pr: &PullRequest, now: vigil_core::Timestamp) -> String {
-    let ended = pr
-        .ended()
-        .map_or_else(String::new, |at| format!(" {} ago", ui::age(at, now)));
-    let state = match pr.state {
-        PullRequestState::Open if pr.draft => "open, a draft",
-        PullRequestState::Open => "open",
-        PullRequestState::Merged => "merged",
-        PullRequestState::Closed => "closed without a merge",
-    };
-    format!(
-        "#{} {state}{ended} (learned {} ago)",
-        pr.number,
-        ui::age(pr.observed, now)
-    )
+    #[test]
+    fn an_issue_that_is_thought_otherwise_keeps_what_else_is_known() {
+        let mut evidence = every_fact();
+        let closed = issue(&evidence, false);
+        let before = evidence.issue.found().expect("an issue").clone();
+        assert_eq!(
+            (&closed.assignees, &closed.labels),
+            (&before.assignees, &before.labels)
+        );
+        assert!(closed.closed.is_some() && !closed.open);
+        evidence.issue = Fact::NotAsked;
+        assert_eq!(issue(&evidence, true).assignees, Fact::NotAsked);
+    }
 }
