@@ -3,13 +3,14 @@
 use vigil_policy_default::rules::{self, IN_ORDER};
 use vigil_policy_default::{Case, DefaultPolicy};
 use vigil_sdk::evidence::{
-    EvidenceBuilder, absent, absent_for, ago, closed_ago, context, evidence, merged_ago, open,
-    process, rejected_ago, under_review, unknown,
+    EvidenceBuilder, absent, absent_for, ago, auto_merge, bot, check, closed_ago, conflicting,
+    context, evidence, held_run, mergeable, merged_ago, open, process, queued_at, reference,
+    rejected_ago, review, under_review, unknown,
 };
 use vigil_sdk::time::{hours, mins};
 use vigil_sdk::{
-    Context, CountFact, Decision, Evidence, ExtraName, IssueFact, Policy, ProcessFact,
-    PullRequestFact, PullRequestState, State, TimeFact, Verdict,
+    Context, CountFact, Decision, Evidence, ExtraName, FactName, Issue, IssueFact, Policy,
+    ProcessFact, PullRequest, PullRequestFact, PullRequestState, State, TimeFact, Verdict,
 };
 
 /// Calls `check` with every combination: about 590,000, a second or two.
@@ -224,6 +225,70 @@ fn a_second_look_at_what_was_moved_moves_nothing_more() {
             "{decision:?}\nthen {again:?}\non {evidence:?}"
         );
     });
+}
+
+/// Another policy of the chain may ask for more. What this one did not ask for, it does not go by, and no word of it
+/// gets into a reason: an open pull request is called open, and never ready.
+#[test]
+fn what_it_did_not_ask_for_decides_nothing() {
+    let issue_parts: [fn(Issue) -> Issue; 2] = [
+        |issue| {
+            issue
+                .assignees(["ann"])
+                .closer(bot("stale"))
+                .reopened(2)
+                .closed_by([reference(319, "merged")])
+        },
+        |issue| {
+            let gap = || unknown("denied", "no permission");
+            issue.assignees(gap()).closer(gap()).closed_by(absent())
+        },
+    ];
+    let pull_request_parts: [fn(PullRequest) -> PullRequest; 3] = [
+        |pr| {
+            pr.checks("passing")
+                .review("approved")
+                .review_list([review("ann", "approved")])
+                .mergeability(mergeable())
+                .queue(queued_at(1))
+                .auto_merge(auto_merge("squash"))
+        },
+        |pr| {
+            pr.checks("held")
+                .check_list([check("build", "failure")])
+                .runs([held_run("CI", "approval")])
+                .mergeability(conflicting())
+                .review("changes-requested")
+                .closes([])
+        },
+        |pr| {
+            let gap = || unknown("not-ready", "being worked out");
+            pr.checks(gap()).mergeability(gap()).runs(absent())
+        },
+    ];
+    for state in State::ALL {
+        for issue in [open(), closed_ago(mins(80))] {
+            for pr in [under_review(), merged_ago(mins(80)), rejected_ago(mins(80))] {
+                let decide = |issue: Issue, pr: PullRequest| {
+                    let built = session(state).issue(issue).pull_request(pr).build();
+                    DefaultPolicy::decide(&context(), &built)
+                };
+                let plain = decide(issue.clone(), pr.clone());
+                for more in issue_parts {
+                    assert_eq!(decide(more(issue.clone()), pr.clone()), plain, "{state:?}");
+                }
+                for more in pull_request_parts {
+                    assert_eq!(decide(issue.clone(), more(pr.clone())), plain, "{state:?}");
+                }
+            }
+        }
+        let wanted = DefaultPolicy::wants(&context(), &session(state).build().session);
+        let names: Vec<&str> = wanted.iter().map(FactName::as_str).collect();
+        assert!(
+            names.is_empty() || names == ["pull-request", "issue"],
+            "{state:?} wants {names:?}"
+        );
+    }
 }
 
 #[test]
