@@ -13,7 +13,7 @@ use crate::world::{Repo, World};
 mod app;
 mod list;
 mod page;
-mod shape;
+pub(crate) mod shape;
 mod write;
 
 use page::Page;

@@ -9,7 +9,7 @@ use crate::time::iso;
 use crate::world::Repo;
 
 /// A person, or a bot where the login ends in `[bot]`.
-pub(super) fn user(login: &str) -> Value {
+pub(crate) fn user(login: &str) -> Value {
     let bot = item::bot(login);
     let page = match bot {
         Some(name) => format!("https://github.com/apps/{name}"),
@@ -31,7 +31,7 @@ pub(super) fn user(login: &str) -> Value {
 }
 
 /// An account with all that GitHub tells of one, for clients that want every member.
-pub(super) fn account(login: &str, is_organization: bool) -> Value {
+pub(crate) fn account(login: &str, is_organization: bool) -> Value {
     let mut shape = user(login);
     let api = format!("https://api.github.com/users/{login}");
     for part in [
@@ -59,7 +59,7 @@ pub(super) fn account(login: &str, is_organization: bool) -> Value {
     shape
 }
 
-pub(super) fn repo(repo: &Repo) -> Value {
+pub(crate) fn repo(repo: &Repo) -> Value {
     let full_name = repo.name_with_owner();
     json!({
         "id": repo.id,
@@ -82,7 +82,7 @@ pub(super) fn repo(repo: &Repo) -> Value {
     })
 }
 
-pub(super) fn labels(repo: &Repo, item: &Item) -> Value {
+pub(crate) fn labels(repo: &Repo, item: &Item) -> Value {
     item.labels.iter().map(|name| label(repo, name)).collect()
 }
 
@@ -97,7 +97,7 @@ fn label(repo: &Repo, name: &str) -> Value {
     })
 }
 
-pub(super) fn comment(repo: &Repo, item: &Item, comment: &Comment) -> Value {
+pub(crate) fn comment(repo: &Repo, item: &Item, comment: &Comment) -> Value {
     json!({
         "id": comment.id,
         "node_id": format!("IC_{}_{}", repo.id, comment.id),
@@ -111,7 +111,7 @@ pub(super) fn comment(repo: &Repo, item: &Item, comment: &Comment) -> Value {
 
 /// An issue, or a pull request as an issue: then with the member `pull_request`. `single`: by its number, which alone
 /// tells who closed it.
-pub(super) fn issue(repo: &Repo, item: &Item, single: bool) -> Value {
+pub(crate) fn issue(repo: &Repo, item: &Item, single: bool) -> Value {
     let mut shape = common(repo, item);
     shape["state"] = state(item);
     shape["node_id"] = match item.kind {
@@ -141,7 +141,7 @@ pub(super) fn issue(repo: &Repo, item: &Item, single: bool) -> Value {
 }
 
 /// A pull request. `single`: by its number, which alone tells whether it could be merged.
-pub(super) fn pull(repo: &Repo, item: &Item, pull: &Pull, single: bool) -> Value {
+pub(crate) fn pull(repo: &Repo, item: &Item, pull: &Pull, single: bool) -> Value {
     let mut shape = common(repo, item);
     shape["state"] = state(item);
     shape["node_id"] = Value::from(format!("PR_{}_{}", repo.id, item.number));
@@ -192,7 +192,7 @@ pub(super) fn pull(repo: &Repo, item: &Item, pull: &Pull, single: bool) -> Value
 }
 
 /// A workflow run.
-pub(super) fn run(repo: &Repo, sha: &str, suite: &Suite) -> Value {
+pub(crate) fn run(repo: &Repo, sha: &str, suite: &Suite) -> Value {
     let workflow = suite.workflow.as_ref();
     let lower = |word: &str| word.to_lowercase();
     json!({

@@ -7,6 +7,7 @@ mod documents;
 mod evidence;
 mod faults;
 mod graphql;
+mod hooks;
 mod identity;
 mod limits;
 mod pace;
