@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::webhooks::WebhooksConfig;
 
 pub use github::{AppConfig, AppId, GitHubConfig, TokenConfig};
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub grants: GrantsConfig,
     /// How long the journal is kept.
     pub journal: JournalConfig,
+    /// How GitHub wakes vigil, for `vigil run --listen`.
+    pub webhooks: WebhooksConfig,
 }
 
 /// `[run]`

@@ -17,5 +17,6 @@ pub mod policies;
 pub mod report;
 pub mod sources;
 pub mod ui;
+pub mod webhooks;
 pub mod wiring;
 pub mod world;

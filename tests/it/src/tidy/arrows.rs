@@ -50,7 +50,7 @@ const ONE_DOOR: &[(&str, &[&str])] = &[
     ("wasmtime", &["vigil-policy"]),
     ("octocrab", &["vigil-github"]),
     ("rusqlite", &["vigil-store"]),
-    ("axum", &["vigil-model"]),
+    ("axum", &["vigil", "vigil-model"]),
     ("clap", &["vigil", "xtask"]),
 ];
 
