@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::{Action, Ruling};
 use crate::session::SessionId;
+use crate::state::State;
 use crate::time::{Timestamp, millis, minutes};
 
 /// The first delay after trouble: a minute is what a front end needs to come back.
@@ -13,6 +14,10 @@ pub const BACKOFF_FIRST: Duration = minutes(1);
 
 /// The longest delay after trouble: nobody waits longer than this for a fact once the trouble is over.
 pub const BACKOFF_MAX: Duration = minutes(15);
+
+/// How often a session is looked at in which nothing can happen on the machine that would say anything: what its
+/// record or the forge says is noticed without that.
+pub const QUIET: Duration = minutes(15);
 
 /// The shortest delay that a policy may ask for.
 pub const LOOK_AGAIN_MIN: Duration = Duration::from_secs(15);
@@ -34,12 +39,16 @@ pub struct Requeue {
 /// `troubled`: something that was asked for is unknown, or a write did not go through; such looks back off from
 /// [`BACKOFF_FIRST`] to [`BACKOFF_MAX`], doubling, with a jitter of up to a quarter that depends on the session and
 /// the attempt alone, so that a fleet does not come back at the same moment and a test can repeat it.
+///
+/// A session that is held in `state` is looked at again after `interval` while an agent may be at work on it, and
+/// after [`QUIET`], less up to a quarter, otherwise.
 pub fn requeue(
     id: &SessionId,
     ruling: &Ruling,
     troubled: bool,
     attempts_before: u32,
     interval: Duration,
+    state: State,
     now: Timestamp,
 ) -> Requeue {
     let wanted = ruling
@@ -58,7 +67,14 @@ pub fn requeue(
     let delay = match ruling.action {
         // The record was just put right: look once more soon, to see that its owner agrees.
         Action::Move(_) | Action::Repair(_) => interval,
-        Action::Hold | Action::Refuse => wanted.unwrap_or(interval),
+        Action::Hold | Action::Refuse => wanted.unwrap_or(match state {
+            // An agent that ends leaves no trace but its absence.
+            State::Running => interval,
+            _ => {
+                let quiet = QUIET.max(interval);
+                quiet - jitter(id, 0, quiet)
+            }
+        }),
     };
     Requeue {
         at: now.after(delay),
@@ -112,7 +128,15 @@ mod tests {
     fn next(troubled: bool, before: u32, look_again: Option<u64>) -> (u64, u32) {
         let id = SessionId::new("v", "o/r#1");
         let ruling = ruling(Action::Hold, look_again);
-        let next = requeue(&id, &ruling, troubled, before, minutes(1), Timestamp(0));
+        let next = requeue(
+            &id,
+            &ruling,
+            troubled,
+            before,
+            minutes(1),
+            State::Running,
+            Timestamp(0),
+        );
         (next.at.0 / 1000, next.attempts)
     }
 
@@ -135,6 +159,7 @@ mod tests {
                 true,
                 4,
                 minutes(1),
+                State::Running,
                 Timestamp(0),
             )
             .at
@@ -142,6 +167,30 @@ mod tests {
         let moments: std::collections::BTreeSet<_> = (0..100).map(at).collect();
         assert!(moments.len() > 90);
         assert_eq!(at(3), at(3));
+    }
+
+    #[test]
+    fn what_no_agent_works_on_is_looked_at_less_often() {
+        let at = |n: u32| {
+            let id = SessionId::new("v", format!("o/r#{n}"));
+            let ruling = ruling(Action::Hold, None);
+            let state = State::Maintaining;
+            requeue(&id, &ruling, false, 0, minutes(1), state, Timestamp(0)).at
+        };
+        let moments: Vec<_> = (0..100).map(at).collect();
+        let earliest = Timestamp(0).after(QUIET - QUIET / 4);
+        assert!(
+            moments
+                .iter()
+                .all(|at| (earliest..=Timestamp(0).after(QUIET)).contains(at))
+        );
+        assert!(
+            moments
+                .iter()
+                .collect::<std::collections::BTreeSet<_>>()
+                .len()
+                > 90
+        );
     }
 
     #[test]

@@ -4,8 +4,10 @@ use std::fmt;
 
 use bitflags::bitflags;
 use vigil_core::forge::{Issue, PullRequest};
-use vigil_core::session::Lookup;
+use vigil_core::session::{Lookup, PullRequestRef};
 use vigil_core::{Fact, Timestamp};
+
+use crate::plan::Repo;
 
 /// What is to be learned about one session.
 #[derive(Clone, Debug)]
@@ -18,6 +20,20 @@ pub struct Ask {
     /// When the session began. A pull request that was found by its branch and ended earlier belongs to an earlier
     /// run. `None`: the record does not say, and an ended one cannot be attributed.
     pub started: Option<Timestamp>,
+}
+
+impl Ask {
+    /// The repositories that it looks into.
+    pub fn repos(&self) -> impl Iterator<Item = Repo> {
+        let issue = self.lookup.issue.as_ref().ok().map(|issue| &issue.repo);
+        let pull = self.lookup.pull_request.as_ref().ok().map(|pr| match pr {
+            PullRequestRef::Number { repo, .. } | PullRequestRef::Branch { repo, .. } => repo,
+        });
+        [issue, pull]
+            .into_iter()
+            .flatten()
+            .filter_map(|name| Repo::parse(name).ok())
+    }
 }
 
 /// The facts that a chain wants; whatever is not wanted is answered with not-asked and costs nothing.

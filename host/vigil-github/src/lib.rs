@@ -7,8 +7,10 @@
 //! Nothing here fails: what could not be learned is a gap that says why, and nothing becomes absent unless the
 //! repository itself answered.
 
+pub mod adapt;
 pub mod app;
 pub mod ask;
+pub mod budget;
 pub mod check;
 pub mod choose;
 pub mod convert;
@@ -16,10 +18,12 @@ pub mod github;
 pub mod heads;
 pub mod learn;
 pub mod limits;
+pub mod memory;
 pub mod plan;
 pub mod probe;
 pub mod query;
 pub mod reply;
+pub mod round;
 pub mod settings;
 pub mod tokens;
 pub mod transport;
@@ -27,7 +31,6 @@ pub mod transport;
 mod envelope;
 mod errors;
 mod fragments;
-mod pass;
 mod words;
 
 pub use app::{App, AppKey, AppSettings, KeyError};
@@ -39,7 +42,7 @@ pub use limits::{LimitScope, Meter};
 pub use plan::{ChecksSoFar, Question, Repo, Target, plan};
 pub use probe::{Changed, Probe, Probed, learn_probe};
 pub use query::{Query, points, points_of};
-pub use reply::{Reply, Trouble, Usage};
+pub use reply::{Trouble, Usage};
 pub use settings::{BATCH, REQUEST_TIMEOUT, Settings, SettingsError, graphql_url};
 pub use tokens::{
     Account, Accounts, Fingerprint, Lease, NoToken, Token, TokenChain, TokenKind, TokenOrigin,

@@ -39,7 +39,8 @@ pub const CORE: &str = "core";
 pub const GRAPHQL: &str = "graphql";
 
 /// The state of one pot, as far as an answer told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Meter {
     /// Requests or points per window.
     pub limit: Option<u64>,

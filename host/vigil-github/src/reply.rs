@@ -2,29 +2,19 @@
 
 use std::fmt;
 
-use vigil_core::{Gap, Timestamp};
+use vigil_core::{Gap, GapKind, Timestamp};
 
-use crate::ask::Answer;
 use crate::limits::Meter;
-
-/// What came of one call.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Reply {
-    /// One for each ask, in order.
-    pub answers: Vec<Answer>,
-    /// What it cost.
-    pub usage: Usage,
-    /// What went wrong as a whole: something to alert a person about once, not once for each session.
-    pub trouble: Option<Trouble>,
-    /// GitHub said to be silent until then. To be kept, also over a restart, and handed to the next call.
-    pub limited_until: Option<Timestamp>,
-}
 
 /// What a call cost, and what is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Requests that were sent, repeated ones and those without an answer included.
+    /// GraphQL requests that were sent, repeated ones and those without an answer included.
     pub requests: u32,
+    /// REST requests that were sent, counted in the same way.
+    pub rest: u32,
+    /// Those of them that found nothing new, which are free.
+    pub unchanged: u32,
     /// GraphQL points: as GitHub said, and by its published formula where a query was worked on and the answer did
     /// not arrive.
     pub points: u32,
@@ -67,6 +57,20 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// What every fact is that could not be learned because of it.
+    pub fn gap(&self) -> Gap {
+        let kind = match self {
+            Trouble::NoToken { .. } | Trouble::TokenRejected { .. } => GapKind::Unauthenticated,
+            Trouble::Limited { .. } => GapKind::RateLimited,
+            Trouble::Refused { .. } => GapKind::Denied,
+            Trouble::Unanswered { gap } => return gap.clone(),
+        };
+        let hint = self
+            .hint()
+            .map_or_else(String::new, |hint| format!("; hint: {hint}"));
+        Gap::new(kind, format!("{self}{hint}"))
+    }
+
     /// A stable name, by which alerts are told apart.
     pub fn code(&self) -> &'static str {
         match self {

@@ -33,6 +33,11 @@ impl Account {
         Account("default".to_owned())
     }
 
+    /// Its tokens are renewed every hour, and are the same account's all the same.
+    pub fn is_renewed(&self) -> bool {
+        self.0.starts_with("app ")
+    }
+
     /// Its name.
     pub fn as_str(&self) -> &str {
         &self.0

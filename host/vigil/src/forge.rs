@@ -5,31 +5,40 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use vigil_core::Timestamp;
-use vigil_github::{Ask, Reply};
+use vigil_github::Account;
+use vigil_github::round::Round;
 
-/// Something that answers questions about issues and pull requests. It never fails: what could not be learned comes
-/// back as a gap.
+/// Something that sends what a round hands out. It never fails: what could not be learned is a gap in the round's
+/// memory.
 pub trait Forge: Send + Sync {
-    /// Answers `asks`, in order, within `deadline`. `not_before`: it was told to send nothing until then.
-    fn ask<'a>(
+    /// The account that asks about repositories of `owner`.
+    fn account(&self, owner: &str) -> Account;
+
+    /// Sends what `round` hands out, from `now` on, until there is nothing more or `slice` is over, and never beyond
+    /// `deadline`. Gives whether there may be more.
+    fn work<'a>(
         &'a self,
-        asks: &'a [Ask],
-        deadline: Duration,
-        not_before: Option<Timestamp>,
+        round: &'a mut Round,
         now: Timestamp,
-    ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+        slice: Duration,
+        deadline: Duration,
+    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
 }
 
 impl Forge for vigil_github::GitHub {
-    fn ask<'a>(
+    fn account(&self, owner: &str) -> Account {
+        vigil_github::GitHub::account(self, owner)
+    }
+
+    fn work<'a>(
         &'a self,
-        asks: &'a [Ask],
-        deadline: Duration,
-        not_before: Option<Timestamp>,
+        round: &'a mut Round,
         now: Timestamp,
-    ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>> {
-        Box::pin(vigil_github::GitHub::ask(
-            self, asks, now, deadline, not_before,
+        slice: Duration,
+        deadline: Duration,
+    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+        Box::pin(vigil_github::GitHub::work(
+            self, round, now, slice, deadline,
         ))
     }
 }

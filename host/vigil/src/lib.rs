@@ -2,6 +2,7 @@
 //!
 //! To learn what vigil does, read [`pass`]; a command is one file in [`commands`], named as the user types it.
 
+mod budget;
 pub mod cli;
 pub mod commands;
 pub mod config;

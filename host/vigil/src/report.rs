@@ -173,12 +173,61 @@ pub fn gaps(evidence: &Evidence) -> Vec<GapReport> {
 /// What GitHub was asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GitHubReport {
-    /// Requests that were sent.
+    /// GraphQL requests that were sent.
     pub requests: u64,
     /// Points that they cost.
     pub points: u64,
     /// Points that are left in this hour; null: nobody said.
     pub remaining: Option<u64>,
+    /// REST requests that were sent.
+    pub rest_requests: u64,
+    /// Those of them that found nothing new, which are free.
+    pub unchanged: u64,
+    /// Questions that were put off because the budget was short.
+    pub postponed: u64,
+    /// What was planned before anything was asked.
+    pub planned: PlannedReport,
+}
+
+/// What a pass was going to ask, as far as that could be known beforehand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedReport {
+    /// GraphQL requests.
+    pub requests: u64,
+    /// What they cost, by GitHub's published formula.
+    pub points: u64,
+    /// Conditional REST requests; free where nothing changed.
+    pub rest_requests: u64,
+}
+
+/// What may still be asked for with one account's token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetReport {
+    /// The account: `default`, or what the configuration calls it.
+    pub account: String,
+    /// GraphQL.
+    pub points: PotReport,
+    /// REST.
+    pub rest_requests: PotReport,
+    /// Nothing is sent before, RFC 3339; null: it may be asked.
+    pub silent_until: Option<String>,
+    /// Why; null: it may be asked.
+    pub silent_because: Option<String>,
+}
+
+/// One of an account's two pots, as GitHub last told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PotReport {
+    /// What there is in an hour; null: GitHub has not said.
+    pub limit: Option<u64>,
+    /// What is left of it; null: GitHub has not said.
+    pub remaining: Option<u64>,
+    /// What vigil itself took of it.
+    pub spent: u64,
+    /// What vigil may still take of it; null: there is no limit.
+    pub share_left: Option<u64>,
+    /// When it is filled again, RFC 3339; null: GitHub has not said.
+    pub reset: Option<String>,
 }
 
 /// What is true now.
@@ -200,6 +249,8 @@ pub struct StatusReport {
     pub sessions: Vec<StatusSession>,
     /// What GitHub was asked.
     pub github: GitHubReport,
+    /// What may still be asked, one entry for each account that was ever used.
+    pub budget: Vec<BudgetReport>,
 }
 
 /// An alert that is open.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use vigil_core::intents::Grants;
 use vigil_github::GitHub;
+use vigil_github::budget::Shares;
 use vigil_policy::{Chain, Engine, Quarantine};
 use vigil_sources::World;
 use vigil_store::Store;
@@ -15,7 +16,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::memory;
 use crate::notify::Notifier;
-use crate::pass::{ReadClocks, Reconciler};
+use crate::pass::{Asking, ReadClocks, Reconciler};
 use crate::world::{Clocks, LiveWorld};
 use crate::{policies, sources};
 
@@ -74,6 +75,14 @@ impl Setup {
         Ok((engine, chain))
     }
 
+    /// What vigil takes of GitHub's hour, and what it leaves.
+    pub fn shares(&self) -> Shares {
+        Shares {
+            reserve: self.config.github.reserve,
+            own: self.config.github.share,
+        }
+    }
+
     /// Everything that a pass works with. The engine of the chain lives in its policies.
     pub fn reconciler(&self, chain: Chain, only: Option<&str>) -> Result<Reconciler, Failure> {
         self.reconciler_over(self.store()?, chain, only)
@@ -99,6 +108,8 @@ impl Setup {
             chain: Arc::new(chain),
             forge: Arc::new(self.github()?),
             forge_host: self.place()?.host,
+            asking: Asking::new(self.shares()),
+            judged: std::collections::HashMap::new(),
             store,
             world: Arc::clone(&self.world),
             clocks: Arc::clone(&self.clocks),

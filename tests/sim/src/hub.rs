@@ -1,16 +1,14 @@
-//! The model GitHub of a simulation: what is there, what changes, what goes wrong, and the asking in process through
-//! vigil's own plan and its own reading of answers.
+//! The model GitHub of a simulation: what is there, what changes, what goes wrong, and the asking in process: vigil's
+//! own rounds, without a socket.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use vigil_core::session::PullRequestRef;
-use vigil_core::{Fact, Gap, GapKind, Timestamp};
-use vigil_github::ask::{Answer, Ask};
-use vigil_github::choose::{Candidates, More, Wanted, choose};
-use vigil_github::learn::{Finding, Learned, Received, learn};
-use vigil_github::{Query, Question, Reply, Repo, Target, Trouble, Usage, plan};
+use serde_json::{Map, Value, json};
+use vigil_core::{Gap, GapKind, Timestamp};
+use vigil_github::Fingerprint;
+use vigil_github::round::{Body, Landed, Outcome, Raw, Round};
 use vigil_model::{Delivery, ErrorType, Fault, FieldFault, Forbidden, Model, Request, Scope};
 
 use crate::cast::{Member, REPOS};
@@ -18,14 +16,8 @@ use crate::rng::Rng;
 
 const TOKEN: &str = "sim-token";
 
-/// Sessions in one query: few, so that even a small cast needs several.
-const BATCH: usize = 3;
-
 /// How long a request that hangs is waited for.
 const HANG: Duration = Duration::from_secs(10);
-
-/// Pages of one branch beyond the first, as in the product.
-const PAGES_FURTHER_MAX: usize = 5;
 
 /// GitHub.
 #[derive(Debug)]
@@ -214,89 +206,59 @@ impl Hub {
             && self.model.look_repo(repo).is_some()
     }
 
-    /// Asks all of `asks` at `now`; second: how long that took.
-    pub fn ask(
-        &mut self,
-        asks: &[Ask],
-        not_before: Option<Timestamp>,
-        now: Timestamp,
-    ) -> (Reply, Duration) {
-        let mut call = Call {
-            hub: self,
-            asks,
-            now,
-            known: HashMap::new(),
-            pages: HashMap::new(),
-            usage: Usage::default(),
-            trouble: None,
-            limited_until: None,
-            took: Duration::ZERO,
-        };
-        call.all(not_before);
-        let answers = asks.iter().map(|ask| call.answer(ask)).collect();
-        let reply = Reply {
-            answers,
-            usage: call.usage,
-            trouble: call.trouble,
-            limited_until: call.limited_until,
-        };
-        (reply, call.took)
-    }
-}
-
-/// One call of [`Hub::ask`].
-struct Call<'a> {
-    hub: &'a mut Hub,
-    asks: &'a [Ask],
-    now: Timestamp,
-    known: HashMap<Target, Finding>,
-    pages: HashMap<Target, usize>,
-    usage: Usage,
-    trouble: Option<Trouble>,
-    limited_until: Option<Timestamp>,
-    took: Duration,
-}
-
-impl Call<'_> {
-    fn all(&mut self, not_before: Option<Timestamp>) {
-        let mut waiting: VecDeque<Query> = plan(self.asks, BATCH).into();
-        if let Some(until) = not_before.filter(|until| *until > self.now) {
-            let detail = "GitHub said to be silent".to_owned();
-            self.limited_until = Some(until);
-            self.trouble = Some(Trouble::Limited {
-                until,
-                detail: detail.clone(),
-            });
-            return self.miss_all(waiting, &Gap::new(GapKind::RateLimited, detail));
-        }
-        while let Some(query) = waiting.pop_front() {
-            let stop = self.one(query, &mut waiting);
-            if let Some(gap) = stop {
-                return self.miss_all(waiting, &gap);
+    /// Sends what `round` hands out from `now` on, until there is nothing more; gives how long that took. `lies`: what
+    /// gets no proper answer is answered as if nothing were there.
+    pub fn work(&mut self, round: &mut Round, now: Timestamp, lies: bool) -> Duration {
+        let mut took = Duration::ZERO;
+        while let Some(outgoing) = round.next(now.after(took)) {
+            let mut outcome = self.one(&outgoing.body, now.after(took), &mut took);
+            let is_answered = matches!(&outcome, Outcome::Answer(raw) if raw.status.is_success());
+            if let (
+                true,
+                false,
+                Body::GraphQl {
+                    document,
+                    variables,
+                },
+            ) = (lies, is_answered, &outgoing.body)
+            {
+                outcome = answer(200, HeaderMap::new(), self.lie(document, variables));
             }
+            let landed = Landed {
+                id: outgoing.id,
+                outcome,
+                sent: 1,
+            };
+            round.take(landed, now.after(took));
         }
+        took
     }
 
-    /// Sends one query. A gap: stop, and this is why.
-    fn one(&mut self, query: Query, waiting: &mut VecDeque<Query>) -> Option<Gap> {
-        let variables = serde_json::Value::Object(query.variables.clone());
-        let request = Request::graphql(&query.document, variables, TOKEN);
-        let response = self.hub.model.respond(request, self.now.0);
-        self.usage.requests += 1;
-        let gap = match response.delivery {
-            Delivery::Whole | Delivery::After { .. } => None,
+    /// Sends one request.
+    fn one(&mut self, body: &Body, now: Timestamp, took: &mut Duration) -> Outcome {
+        let request = match body {
+            Body::GraphQl {
+                document,
+                variables,
+            } => Request::graphql(document, Value::Object(variables.clone()), TOKEN),
+            Body::Rest { path, etag } => {
+                let request = Request::get(path, TOKEN);
+                match etag {
+                    Some((etag, _)) => request.header("if-none-match", etag),
+                    None => request,
+                }
+            }
+        };
+        let response = self.model.respond(request, now.0);
+        match response.delivery {
+            Delivery::Whole | Delivery::After { .. } => {}
             Delivery::Never => {
-                self.took += HANG;
-                Some(Gap::new(GapKind::TimedOut, "no answer came"))
+                *took += HANG;
+                return Outcome::TimedOut(Gap::new(GapKind::TimedOut, "no answer came"));
             }
             Delivery::Reset | Delivery::Cut { .. } => {
-                Some(Gap::new(GapKind::Unreachable, "the connection broke"))
+                return Outcome::Broken(Gap::new(GapKind::Unreachable, "the connection broke"));
             }
-        };
-        if let Some(gap) = gap {
-            self.miss(&query.questions, &gap);
-            self.trouble = Some(Trouble::Unanswered { gap: gap.clone() });
-            return Some(gap);
         }
         let mut headers = HeaderMap::new();
         for (name, value) in &response.headers {
@@ -306,185 +268,59 @@ impl Call<'_> {
                 headers.insert(name, value);
             }
         }
-        let received = Received {
-            status: StatusCode::from_u16(response.status).unwrap_or(StatusCode::BAD_GATEWAY),
-            headers: &headers,
-            body: &response.body,
-            at: self.now,
-        };
-        match learn(&query, &received, self.now) {
-            Learned::Answered(answered) => {
-                for (question, finding) in answered.findings {
-                    self.take(question, finding, waiting);
-                }
-                waiting.extend(answered.again.into_iter().map(|one| Query::new(vec![one])));
-                None
-            }
-            Learned::Overloaded(gap) => {
-                if query.questions.len() > 1 {
-                    waiting.extend(query.questions.into_iter().map(|one| Query::new(vec![one])));
-                } else {
-                    self.miss(&query.questions, &gap);
-                }
-                None
-            }
-            Learned::Lost(gap) => {
-                self.miss(&query.questions, &gap);
-                None
-            }
-            Learned::Limited(limit) => {
-                let until = limit
-                    .until
-                    .unwrap_or(self.now.after(Duration::from_secs(60)));
-                self.limited_until = Some(until);
-                self.trouble = Some(Trouble::Limited {
-                    until,
-                    detail: limit.detail.clone(),
-                });
-                let gap = Gap::new(GapKind::RateLimited, limit.detail);
-                self.miss(&query.questions, &gap);
-                Some(gap)
-            }
-            Learned::TokenRejected => {
-                let trouble = Trouble::TokenRejected {
-                    origin: "the simulation".to_owned(),
-                };
-                let gap = Gap::new(GapKind::Unauthenticated, trouble.to_string());
-                self.trouble = Some(trouble);
-                self.miss(&query.questions, &gap);
-                Some(gap)
-            }
-            Learned::Refused(gap) => {
-                self.trouble = Some(Trouble::Refused {
-                    detail: gap.detail.clone(),
-                });
-                self.miss(&query.questions, &gap);
-                Some(gap)
-            }
-        }
+        answer(response.status, headers, response.body)
     }
 
-    fn take(&mut self, question: Question, finding: Finding, waiting: &mut VecDeque<Query>) {
-        let Finding::Branch(page) = finding else {
-            self.known.insert(question.target, finding);
-            return;
-        };
-        let target = question.target.clone();
-        let list = match self.known.remove(&target) {
-            Some(Finding::Branch(mut earlier)) => {
-                earlier.known.extend(page.known);
-                earlier.more = page.more;
-                earlier
-            }
-            _ => page,
-        };
-        let pages = self.pages.entry(target.clone()).or_default();
-        if let More::After(cursor) = &list.more
-            && *pages < PAGES_FURTHER_MAX
-        {
-            *pages += 1;
-            waiting.push_back(Query::new(vec![Question {
-                after: Some(cursor.clone()),
-                ..question
-            }]));
-        }
-        self.known.insert(target, Finding::Branch(list));
-    }
-
-    fn miss(&mut self, questions: &[Question], gap: &Gap) {
-        for question in questions {
-            let finding = match self.known.remove(&question.target) {
-                Some(Finding::Branch(list)) => Finding::Branch(Candidates {
-                    more: More::Lost(gap.clone()),
-                    ..list
-                }),
-                _ => Finding::gap(&question.target, gap.clone()),
+    /// What a client that takes every failure for an absence would have made of its answer.
+    fn lie(&self, document: &str, variables: &Map<String, Value>) -> Vec<u8> {
+        let mut data = Map::new();
+        let mut errors = Vec::new();
+        let mut repository = None;
+        for line in document.lines() {
+            let Some((alias, rest)) = line.trim().split_once(": ") else {
+                continue;
             };
-            self.known.insert(question.target.clone(), finding);
-        }
-    }
-
-    fn miss_all(&mut self, waiting: VecDeque<Query>, gap: &Gap) {
-        for query in waiting {
-            self.miss(&query.questions, gap);
-        }
-    }
-
-    fn answer(&self, ask: &Ask) -> Answer {
-        Answer {
-            issue: if ask.wants.issue {
-                self.issue(ask)
-            } else {
-                Fact::NotAsked
-            },
-            pull_request: if ask.wants.any_pull_request() {
-                self.pull_request(ask)
-            } else {
-                Fact::NotAsked
-            },
-        }
-    }
-
-    fn issue(&self, ask: &Ask) -> Fact<vigil_core::forge::Issue> {
-        let issue = match &ask.lookup.issue {
-            Ok(issue) => issue,
-            Err(gap) => return Fact::Unknown(gap.clone()),
-        };
-        let target = Repo::parse(&issue.repo).map(|repo| Target::Issue {
-            repo,
-            number: issue.number as u32,
-        });
-        match target.map(|target| self.known.get(&target).cloned()) {
-            Ok(Some(Finding::Issue(seen))) => seen.fact,
-            Ok(_) => lost(),
-            Err(gap) => Fact::Unknown(gap),
-        }
-    }
-
-    fn pull_request(&self, ask: &Ask) -> Fact<vigil_core::forge::PullRequest> {
-        let wanted = match &ask.lookup.pull_request {
-            Ok(wanted) => wanted,
-            Err(gap) => return Fact::Unknown(gap.clone()),
-        };
-        let target = match wanted {
-            PullRequestRef::Number { repo, number } => {
-                Repo::parse(repo).map(|repo| Target::PullRequest {
-                    repo,
-                    number: *number as u32,
-                })
-            }
-            PullRequestRef::Branch { repo, branch, .. } => {
-                Repo::parse(repo).map(|repo| Target::Branch {
-                    repo,
-                    branch: branch.clone(),
-                })
-            }
-        };
-        let target = match target {
-            Ok(target) => target,
-            Err(gap) => return Fact::Unknown(gap),
-        };
-        match (self.known.get(&target), wanted) {
-            (Some(Finding::PullRequest(seen)), _) => seen.fact.clone(),
-            (
-                Some(Finding::Branch(list)),
-                PullRequestRef::Branch {
-                    repo, head_owner, ..
-                },
-            ) => {
-                let wanted = Wanted {
-                    base_owner: repo.split('/').next().unwrap_or_default(),
-                    head_owner,
-                    started: ask.started,
-                    observed: self.now,
+            if let Some(number) = alias.strip_prefix("repository") {
+                let name = |part: &str| variables.get(&format!("{part}{number}"));
+                let text = |part| name(part).and_then(Value::as_str).unwrap_or_default();
+                let name = format!("{}/{}", text("owner"), text("name"));
+                let facts = json!({
+                    "id": self.model.look_repo(&name).map(|repo| format!("R_{}", repo.id)),
+                    "nameWithOwner": name,
+                    "hasIssuesEnabled": true,
+                });
+                data.insert(alias.to_owned(), facts);
+                repository = Some(alias.to_owned());
+            } else if let (true, Some(home)) = (alias.starts_with("item"), &repository) {
+                let nothing = match rest.starts_with("pullRequests") {
+                    true => json!({
+                        "pageInfo": { "hasNextPage": false, "endCursor": null },
+                        "nodes": [],
+                    }),
+                    false => {
+                        let message = "Could not resolve to an Issue.";
+                        errors.push(json!({
+                            "type": "NOT_FOUND", "path": [home, alias], "message": message,
+                        }));
+                        Value::Null
+                    }
                 };
-                choose(list, wanted).unwrap_or_else(lost)
+                data[home][alias] = nothing;
             }
-            _ => lost(),
         }
+        json!({ "data": data, "errors": errors })
+            .to_string()
+            .into_bytes()
     }
 }
 
-fn lost<T>() -> Fact<T> {
-    Fact::unknown(GapKind::Malformed, "the answer got lost")
+fn answer(status: u16, headers: HeaderMap, body: Vec<u8>) -> Outcome {
+    Outcome::Answer(Raw {
+        status: StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY),
+        headers,
+        body,
+        fingerprint: Fingerprint("simulated".to_owned()),
+        origin: "the simulation".to_owned(),
+        took: Duration::from_millis(200),
+    })
 }

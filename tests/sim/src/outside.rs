@@ -9,7 +9,8 @@ use std::time::Duration;
 use vigil::forge::Forge;
 use vigil_core::session::{Liveness, Process, Revision, Session, SessionId};
 use vigil_core::{Fact, GapKind, State as Standing, Timestamp};
-use vigil_github::{Ask, Reply};
+use vigil_github::Account;
+use vigil_github::round::Round;
 use vigil_sources::vigilante::Vigilante;
 use vigil_sources::{Change, Committed, Proposal, Refusal, Source, SourceError, World};
 
@@ -77,31 +78,26 @@ impl World for SimWorld {
 pub struct SimForge(pub Arc<Stage>);
 
 impl Forge for SimForge {
-    fn ask<'a>(
+    fn account(&self, _owner: &str) -> Account {
+        Account::usual()
+    }
+
+    fn work<'a>(
         &'a self,
-        asks: &'a [Ask],
-        _deadline: Duration,
-        not_before: Option<Timestamp>,
+        round: &'a mut Round,
         now: Timestamp,
-    ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>> {
+        _slice: Duration,
+        _deadline: Duration,
+    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
         Box::pin(async move {
             let _ = self.0.at("ask");
             let mut state = self.0.state();
-            let (mut reply, took) = state.hub.ask(asks, not_before, now);
+            let lies = state.bug == Some(Bug::UnknownIsAbsent);
+            let took = state.hub.work(round, now, lies);
             state.clock.pass(took);
-            if state.bug == Some(Bug::UnknownIsAbsent) {
-                for answer in &mut reply.answers {
-                    if answer.issue.is_unknown() {
-                        answer.issue = Fact::absent_at(now);
-                    }
-                    if answer.pull_request.is_unknown() {
-                        answer.pull_request = Fact::absent_at(now);
-                    }
-                }
-            }
             drop(state);
             let _ = self.0.at("asked");
-            reply
+            false
         })
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use tokio::runtime::Runtime;
 use vigil::config::{Mode, NotifyConfig};
 use vigil::notify::Notifier;
-use vigil::pass::{How, Reconciler};
+use vigil::pass::{Asking, How, Reconciler};
 use vigil::sources::Configured;
 use vigil_core::evidence::SourceFacts;
 use vigil_core::intents::Grants;
@@ -235,11 +235,14 @@ impl<'a> Run<'a> {
             sources: vec![Configured {
                 source: Arc::new(source),
                 facts,
+                home: std::path::PathBuf::new(),
                 mode,
             }],
             chain: Arc::clone(&self.lab.chain),
             forge: Arc::new(SimForge(Arc::clone(&self.stage))),
             forge_host: "github.com".to_owned(),
+            asking: Asking::default(),
+            judged: std::collections::HashMap::new(),
             store,
             clocks: Arc::new(move |_| clocks.state().clock.read()),
             notifier: Notifier::new(NotifyConfig::default(), Arc::clone(&world)),

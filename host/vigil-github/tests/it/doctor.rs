@@ -15,6 +15,7 @@ async fn a_good_token_shows_its_pots_and_the_clock_for_free() {
     let server = serve(seed());
     // This machine is 90 s behind.
     let check = client(&server)
+        .github
         .check(&Account::usual(), Timestamp(NOW.0 - 90_000), TIME)
         .await
         .expect("a check");
@@ -46,6 +47,7 @@ async fn every_trouble_has_its_name() {
         let server = serve(seed());
         server.with(|model| model.fail(Scope::Any, fault.clone()));
         let trouble = client(&server)
+            .github
             .check(&Account::usual(), NOW, TIME)
             .await
             .expect_err(code);
@@ -54,6 +56,7 @@ async fn every_trouble_has_its_name() {
     let server = serve(seed());
     server.with(|model| model.fail(Scope::Any, Fault::Hang));
     let trouble = client(&server)
+        .github
         .check(&Account::usual(), NOW, Duration::from_millis(20))
         .await;
     assert_eq!(trouble.expect_err("a hang").code(), "unanswered");

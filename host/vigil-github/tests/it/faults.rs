@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vigil_core::GapKind;
-use vigil_github::{Ask, GitHub, Reply, Trouble};
+use vigil_github::{Ask, Trouble};
 use vigil_model::{ErrorType, Fault, FieldFault, Forbidden, Handle, Scope};
 
 use crate::support::*;
@@ -242,9 +242,7 @@ async fn a_hang_ends_with_the_time_that_was_given() {
     let (server, asks) = three_batches();
     server.with(|model| model.fail(Scope::Any, Fault::Hang));
     let github = client(&server);
-    let reply = github
-        .ask(&asks, NOW, Duration::from_millis(50), None)
-        .await;
+    let reply = github.ask(&asks, NOW, Duration::from_millis(50)).await;
     assert_eq!(kinds(&reply), ["timed-out"]);
     assert_eq!(*unanswered(&reply), GapKind::TimedOut);
     assert_eq!(reply.usage.requests, 1);
@@ -255,7 +253,7 @@ async fn a_hang_ends_with_the_time_that_was_given() {
 #[tokio::test]
 async fn no_time_at_all_sends_nothing() {
     let (server, asks) = three_batches();
-    let reply = client(&server).ask(&asks, NOW, Duration::ZERO, None).await;
+    let reply = client(&server).ask(&asks, NOW, Duration::ZERO).await;
     assert_eq!(kinds(&reply), ["timed-out"]);
     assert_eq!(reply.usage.requests, 0);
     assert_eq!(server.with(|model| model.tally().requests), 0);
@@ -268,7 +266,7 @@ async fn a_query_that_hangs_is_tried_with_fewer() {
     let mut short = settings(&server.rest_url(), tokens(TOKEN));
     // Long enough for an answer on a busy machine; only the hanging one takes all of it.
     short.request_timeout = Duration::from_secs(2);
-    let github = GitHub::new(short).expect("settings");
+    let github = Client::new(short);
     let reply = ask(&github, &asks).await;
     assert_eq!(kinds(&reply), ["found"]);
     assert!(reply.usage.requests >= 6, "{}", reply.usage.requests);
@@ -281,7 +279,7 @@ async fn a_github_that_is_not_there_is_unreachable() {
     // Still bound to the port when TLS is tried on it.
     let tls = url.replace("http://", "https://");
     let cases = [tls, "http://github.vigil.invalid".to_owned(), url];
-    let github = |url: &str| GitHub::new(settings(url, tokens(TOKEN))).expect("settings");
+    let github = |url: &str| Client::new(settings(url, tokens(TOKEN)));
     for (at, url) in cases.iter().enumerate() {
         let running = (at == 0).then_some(&server);
         if running.is_none() {
@@ -306,7 +304,7 @@ async fn a_wrong_address_is_said_to_be_one() {
     let (server, asks) = three_batches();
     let mut wrong = settings(&server.rest_url(), tokens(TOKEN));
     wrong.graphql_url = format!("{}/nowhere", server.rest_url());
-    let reply = ask(&GitHub::new(wrong).expect("settings"), &asks).await;
+    let reply = ask(&Client::new(wrong), &asks).await;
     assert_eq!(kinds(&reply), ["unreachable"]);
     assert!(
         matches!(reply.trouble, Some(Trouble::Refused { .. })),

@@ -1,19 +1,28 @@
-//! What each kind of answer teaches, on literal bodies: `values` what is there, `gaps` what is not.
+//! What each kind of answer teaches, on literal bodies: `values` what is there, `parts` and `checks` what can be asked
+//! of it beyond that, `gaps` what is not there, `properties` what no answer whatever may teach.
 
+mod checks;
 mod gaps;
+mod parts;
+mod properties;
 mod values;
 
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use vigil_core::Fact;
 use vigil_github::learn::{Answered, Finding, Learned, Received, learn};
-use vigil_github::{Ask, Query, plan};
+use vigil_github::{Ask, Query, Wants, plan};
 
 use crate::support::*;
 
 /// Issue 299 and pull request 319 by number: items 0 and 1.
 fn one_session() -> Query {
     query(&[by_number("acme/app", 299, 319, ALL)])
+}
+
+/// The same with all parts.
+fn everything() -> Query {
+    query(&[by_number("acme/app", 299, 319, EVERYTHING)])
 }
 
 fn query(asks: &[Ask]) -> Query {

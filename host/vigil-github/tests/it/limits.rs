@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, StatusCode};
 use vigil_core::Timestamp;
-use vigil_github::Meter;
-use vigil_github::limits::{GRAPHQL, SILENCE_MAX, limit, server_time, until};
+use vigil_github::limits::{CORE, GRAPHQL, SILENCE_MAX, limit, scope, server_time, until};
+use vigil_github::{LimitScope, Meter};
 
 use crate::support::{NOW, headers};
 
@@ -139,6 +139,14 @@ fn the_headers_of_another_pot_are_not_this_ones() {
         Meter::from_headers(&headers(&core), GRAPHQL, NOW),
         Meter::default()
     );
+    assert_eq!(
+        Meter::from_headers(&headers(&graphql), CORE, NOW),
+        Meter::default()
+    );
+    assert_eq!(
+        Meter::from_headers(&headers(&core), CORE, NOW).remaining,
+        Some(0)
+    );
     let meter = Meter::from_headers(&headers(&graphql), GRAPHQL, NOW);
     assert_eq!(
         (meter.limit, meter.remaining, meter.reset),
@@ -154,4 +162,53 @@ fn the_headers_of_another_pot_are_not_this_ones() {
         .empty_until(NOW),
         None
     );
+}
+
+#[test]
+fn a_limit_says_whether_a_pot_or_an_account_is_silenced() {
+    let on = |pairs: &[(&str, &str)], message: &str| scope(&headers(pairs), message);
+    let empty = [("x-ratelimit-remaining", "0")];
+    let full = [("x-ratelimit-remaining", "4000")];
+    for (pairs, message, expected) in [
+        (&empty[..], "", LimitScope::Pot),
+        (
+            &empty[..],
+            "API rate limit exceeded for user ID 1.",
+            LimitScope::Pot,
+        ),
+        // GitHub has been seen to say so while the headers count on.
+        (
+            &full[..],
+            "API rate limit exceeded for user ID 1.",
+            LimitScope::Pot,
+        ),
+        (
+            &[][..],
+            "API rate limit already exceeded for installation ID 1.",
+            LimitScope::Pot,
+        ),
+        (
+            &[][..],
+            "You have exceeded a secondary rate limit.",
+            LimitScope::Account,
+        ),
+        (
+            &empty[..],
+            "You have exceeded a secondary rate limit.",
+            LimitScope::Account,
+        ),
+        (
+            &full[..],
+            "You have triggered an abuse detection mechanism.",
+            LimitScope::Account,
+        ),
+        // Nobody says which: everything.
+        (&[][..], "", LimitScope::Account),
+        (&[("retry-after", "5")][..], "", LimitScope::Account),
+    ] {
+        assert_eq!(on(pairs, message), expected, "{pairs:?} {message}");
+    }
+    let tired = headers(&[("retry-after", "5"), ("x-ratelimit-remaining", "0")]);
+    let limit = limit(StatusCode::SERVICE_UNAVAILABLE, &tired, "", NOW).expect("a limit");
+    assert_eq!(limit.scope, LimitScope::Account);
 }

@@ -8,10 +8,13 @@
 mod choose;
 mod doctor;
 mod faults;
+mod heads;
 mod learn;
 mod limits;
 mod network;
 mod plan;
+mod price;
+mod probe;
 mod schema;
 mod secrets;
 mod silence;

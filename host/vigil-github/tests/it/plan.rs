@@ -126,13 +126,84 @@ fn wants_come_from_the_registered_names() {
         Wants {
             issue: true,
             pull_request: true,
-            parts: Parts::CHECKS,
+            parts: Parts::CHECKS | Parts::RUNS,
         }
     );
-    assert!(wants.any_pull_request());
     assert!(!Wants::from_names(["issue"]).any_pull_request());
     assert_eq!(
         Wants::from_names(["issue", "pull-request", "mergeability", "reviews", "checks"]),
         ALL
+    );
+    assert_eq!(Wants::from_names([]), Wants::NOTHING);
+}
+
+#[test]
+fn a_part_brings_along_what_it_is_a_part_of() {
+    let on = |names: &[&str]| {
+        let wants = Wants::from_names(names.iter().copied());
+        (wants.issue, wants.pull_request)
+    };
+    for name in ["assignees", "issue-history"] {
+        assert_eq!(on(&[name]), (true, false), "{name}");
+    }
+    for name in [
+        "mergeability",
+        "reviews",
+        "review-list",
+        "checks",
+        "check-list",
+        "runs",
+        "merge-queue",
+        "auto-merge",
+    ] {
+        assert_eq!(on(&[name]), (false, true), "{name}");
+    }
+    // Both have references: alone they bring both, else they are those of what is wanted anyway.
+    assert_eq!(on(&["closing-references"]), (true, true));
+    assert_eq!(on(&["closing-references", "issue"]), (true, false));
+    assert_eq!(on(&["closing-references", "checks"]), (false, true));
+    // However they were put together.
+    let made = Wants {
+        parts: Parts::RUNS,
+        ..Wants::NOTHING
+    };
+    assert!(made.any_pull_request() && !made.any_issue());
+}
+
+#[test]
+fn every_part_has_its_registered_name_and_its_thing() {
+    let names: Vec<String> = Parts::all().iter().map(|part| part.to_string()).collect();
+    assert_eq!(names.len(), 11);
+    for name in &names {
+        let parts = Wants::from_names([name.as_str()]).parts;
+        assert_eq!(&parts.to_string(), name);
+    }
+    assert_eq!((Parts::CHECKS | Parts::RUNS).to_string(), "checks, runs");
+    assert_eq!(Parts::empty().to_string(), "");
+    assert_eq!(Parts::OF_ISSUE | Parts::OF_PULL_REQUEST, Parts::all());
+    assert_eq!(Parts::OF_ISSUE & Parts::OF_PULL_REQUEST, Parts::REFERENCES);
+    assert!(Parts::OF_PULL_REQUEST.contains(Parts::VOLATILE));
+    assert!(Parts::VOLATILE.contains(Parts::SECOND));
+    // A part that is the other's is passed over.
+    let wants = Wants {
+        issue: true,
+        pull_request: true,
+        parts: Parts::all(),
+    };
+    let query = &plan(&[by_number("acme/app", 1, 2, wants)], 25)[0];
+    assert_eq!(query.questions[0].parts, Parts::OF_ISSUE);
+    assert_eq!(query.questions[1].parts, Parts::OF_PULL_REQUEST);
+}
+
+/// What is remembered between runs has to be read again.
+#[test]
+fn parts_are_kept_by_their_names() {
+    for parts in [Parts::empty(), Parts::all(), Parts::CHECKS | Parts::HISTORY] {
+        let text = serde_json::to_string(&parts).expect("JSON");
+        assert_eq!(serde_json::from_str::<Parts>(&text).expect(&text), parts);
+    }
+    assert_eq!(
+        serde_json::to_string(&(Parts::CHECKS | Parts::RUNS)).expect("JSON"),
+        "\"CHECKS | RUNS\""
     );
 }

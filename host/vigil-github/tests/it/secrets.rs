@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode, header};
 use tracing_subscriber::fmt::MakeWriter;
-use vigil_github::{GitHub, TokenOrigin};
+use vigil_github::TokenOrigin;
 
 use crate::support::*;
 
@@ -76,12 +76,13 @@ async fn the_token_is_in_no_gap_no_trouble_and_no_log() {
     for status in [200, 400, 401, 403, 404, 429, 500, 502] {
         let status = StatusCode::from_u16(status).expect("a status");
         let (url, _) = echo(status).await;
-        let github = GitHub::new(settings(&url, tokens(TOKEN))).expect("settings");
+        let github = Client::new(settings(&url, tokens(TOKEN)));
         let reply = ask(&github, &[by_number("acme/app", 1, 2, ALL)]).await;
         assert!(!kinds(&reply).contains(&"found"));
         said.push_str(&format!("{reply:?}"));
         let account = vigil_github::Account::usual();
         let check = github
+            .github
             .check(&account, NOW, std::time::Duration::from_secs(60))
             .await;
         said.push_str(&format!("{check:?}"));
@@ -102,7 +103,7 @@ async fn the_token_is_in_no_gap_no_trouble_and_no_log() {
 #[tokio::test]
 async fn a_request_says_who_asks_once() {
     let (url, seen) = echo(StatusCode::UNAUTHORIZED).await;
-    let github = GitHub::new(settings(&url, tokens(TOKEN))).expect("settings");
+    let github = Client::new(settings(&url, tokens(TOKEN)));
     ask(&github, &[by_number("acme/app", 1, 2, ALL)]).await;
     let seen = seen.lock().expect("the lock");
     let all = |name| seen[0].get_all(name).iter().collect::<Vec<_>>();
@@ -119,7 +120,7 @@ async fn an_endless_body_is_not_read_to_its_end() {
         .expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("its address"));
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let github = GitHub::new(settings(&url, tokens(TOKEN))).expect("settings");
+    let github = Client::new(settings(&url, tokens(TOKEN)));
     let reply = ask(&github, &[by_number("acme/app", 1, 2, ALL)]).await;
     assert_eq!(kinds(&reply), ["too-large"]);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use vigil_core::Timestamp;
-use vigil_github::{GitHub, Trouble};
+use vigil_github::Trouble;
 use vigil_model::{Fault, Forbidden, Scope};
 
 use crate::support::*;
@@ -64,16 +64,17 @@ async fn every_form_of_a_limit_silences_this_call_and_the_next() {
 
         // The same client remembers; another one is told.
         let before = Timestamp(until.0 - 1_000);
-        let reply = github.ask(&asks, before, TIME, None).await;
+        let reply = github.ask(&asks, before, TIME).await;
         assert_eq!(kinds(&reply), ["rate-limited"], "{fault:?}");
         assert_eq!(reply.limited_until, Some(until));
-        let reply = client(&server).ask(&asks, before, TIME, Some(until)).await;
+        let told = client(&server).told_by(&github);
+        let reply = told.ask(&asks, before, TIME).await;
         assert_eq!(kinds(&reply), ["rate-limited"], "{fault:?}");
         assert_eq!(reply.usage.requests, 0);
         assert_eq!(server.with(|model| model.tally().requests), 1, "{fault:?}");
 
         // And then it goes on.
-        let reply = github.ask(&asks, until, TIME, Some(until)).await;
+        let reply = github.ask(&asks, until, TIME).await;
         assert_eq!(kinds(&reply), ["found"], "{fault:?}");
         assert_eq!(reply.limited_until, None);
     }
@@ -108,7 +109,7 @@ async fn silence_without_a_named_time_grows_while_it_is_needed() {
     server.with(|model| model.fail(Scope::Any, Fault::TooManyRequests(None)));
     let mut now = NOW;
     for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
-        let reply = github.ask(&asks, now, TIME, None).await;
+        let reply = github.ask(&asks, now, TIME).await;
         assert_eq!(reply.usage.requests, 1);
         let until = reply.limited_until.expect("a moment");
         let span = until.age(now).max(Duration::from_millis(until.0 - now.0));
@@ -116,9 +117,9 @@ async fn silence_without_a_named_time_grows_while_it_is_needed() {
         now = until;
     }
     server.with(|model| model.heal());
-    assert_eq!(kinds(&github.ask(&asks, now, TIME, None).await), ["found"]);
+    assert_eq!(kinds(&github.ask(&asks, now, TIME).await), ["found"]);
     server.with(|model| model.fail(Scope::Any, Fault::TooManyRequests(None)));
-    let reply = github.ask(&asks, now, TIME, None).await;
+    let reply = github.ask(&asks, now, TIME).await;
     let until = reply.limited_until.expect("a moment");
     assert_eq!((until.0 - now.0) / 60_000, 1);
 }
@@ -146,7 +147,7 @@ async fn never_more_than_one_query_is_out() {
         .expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("its address"));
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let github = Arc::new(GitHub::new(settings(&url, tokens(TOKEN))).expect("settings"));
+    let github = Arc::new(Client::new(settings(&url, tokens(TOKEN))));
     let asks = [by_number("acme/app", 1, 2, LEAN)];
     let tasks: Vec<_> = (0..16)
         .map(|_| {

@@ -1,6 +1,6 @@
 //! What the tests share: asks, answers as GitHub writes them, and a server that says what it is told to.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -8,8 +8,12 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use vigil_core::session::{IssueRef, Lookup, PullRequestRef};
 use vigil_core::{Fact, Timestamp};
+use vigil_github::budget::{Pool, Shares};
+use vigil_github::memory::{Change, Doubt, Memory};
+use vigil_github::round::{How, Round};
 use vigil_github::{
-    Ask, GitHub, Parts, Reply, Settings, TokenChain, TokenOrigin, Tokens, Wants, graphql_url,
+    Answer, Ask, GitHub, Parts, Settings, TokenChain, TokenOrigin, Tokens, Trouble, Usage, Wants,
+    graphql_url,
 };
 use vigil_model::{Handle, Model, Server};
 
@@ -23,6 +27,13 @@ pub(crate) const ALL: Wants = Wants {
     parts: Parts::MERGEABILITY
         .union(Parts::REVIEWS)
         .union(Parts::CHECKS),
+};
+
+/// All that there is.
+pub(crate) const EVERYTHING: Wants = Wants {
+    issue: true,
+    pull_request: true,
+    parts: Parts::all(),
 };
 
 /// The issue and the bare pull request.
@@ -70,10 +81,25 @@ pub(crate) fn by_branch(repo: &str, issue: u64, branch: &str, wants: Wants) -> A
     }
 }
 
-/// An issue as GitHub answers it.
+/// The newest commit of every pull request here.
+pub(crate) const HEAD: &str = "8c3a5b0f3f5d1f6e2b7c9d0e1f2a3b4c5d6e7f80";
+
+/// An issue as GitHub answers it, with all parts.
 pub(crate) fn issue(repo: &str, number: u64, open: bool) -> Value {
+    let closing =
+        json!({ "__typename": "ClosedEvent", "actor": { "__typename": "Bot", "login": "robot" } });
     json!({
         "__typename": "Issue",
+        "id": format!("I_{number}"),
+        "updatedAt": "2026-11-20T05:50:00Z",
+        "assignees": { "pageInfo": { "hasNextPage": false }, "nodes": [{ "login": "ada" }] },
+        "timelineItems": {
+            "pageInfo": { "hasPreviousPage": false },
+            "nodes": if open { json!([]) } else { json!([closing.clone(), { "__typename": "ReopenedEvent" }, closing]) },
+        },
+        "closedByPullRequestsReferences": { "pageInfo": { "hasNextPage": false }, "nodes": [
+            { "number": 319, "prState": "MERGED", "repository": { "nameWithOwner": repo } },
+        ] },
         "number": number,
         "repository": { "nameWithOwner": repo },
         "issueState": if open { "OPEN" } else { "CLOSED" },
@@ -89,7 +115,10 @@ pub(crate) fn pull_request(number: u64, state: &str, owner: Option<&str>) -> Val
         true => Value::from("2026-11-20T05:40:00Z"),
         false => Value::Null,
     };
+    let who = json!({ "__typename": "User", "login": "ada" });
     json!({
+        "id": format!("PR_{number}"),
+        "updatedAt": "2026-11-20T05:50:00Z",
         "number": number,
         "prState": state,
         "isDraft": false,
@@ -99,18 +128,37 @@ pub(crate) fn pull_request(number: u64, state: &str, owner: Option<&str>) -> Val
         "url": format!("https://github.com/acme/app/pull/{number}"),
         "headRefName": "vigilante/issue-299",
         "baseRefName": "main",
-        "headRefOid": "8c3a5b0f3f5d1f6e2b7c9d0e1f2a3b4c5d6e7f80",
+        "headRefOid": HEAD,
         "headRepositoryOwner": owner.map(|login| json!({ "login": login })),
         "mergeable": "MERGEABLE",
         "mergeStateStatus": "CLEAN",
         "reviewDecision": "APPROVED",
-        "statusCheckRollup": { "state": "SUCCESS" },
+        "statusCheckRollup": { "state": "SUCCESS", "commit": { "oid": HEAD } },
+        "latestOpinionatedReviews": { "pageInfo": { "hasNextPage": false }, "nodes": [
+            { "state": "APPROVED", "submittedAt": "2026-11-20T05:30:00Z", "author": who, "commit": { "oid": HEAD } },
+        ] },
+        "mergeQueueEntry": { "position": 2, "state": "AWAITING_CHECKS" },
+        "autoMergeRequest": { "mergeMethod": "SQUASH", "enabledBy": who },
+        "closingIssuesReferences": { "pageInfo": { "hasNextPage": false }, "nodes": [
+            { "number": 299, "issueState": "OPEN", "repository": { "nameWithOwner": "acme/app" } },
+        ] },
+        "commits": { "nodes": [{ "commit": {
+            "oid": HEAD,
+            "statusCheckRollup": { "contexts": { "pageInfo": { "hasNextPage": false, "endCursor": "Y" }, "nodes": [
+                { "__typename": "CheckRun", "name": "build", "status": "COMPLETED", "conclusion": "SUCCESS" },
+                { "__typename": "StatusContext", "context": "ci/old", "contextState": "SUCCESS" },
+            ] } },
+            "checkSuites": { "pageInfo": { "hasNextPage": false }, "nodes": [
+                { "status": "COMPLETED", "conclusion": "SUCCESS", "workflowRun": { "event": "pull_request", "workflow": { "name": "CI" } } },
+                { "status": "QUEUED", "conclusion": null, "workflowRun": null },
+            ] },
+        } }] },
     })
 }
 
 /// A repository with what was asked of it.
 pub(crate) fn repository(name: &str, items: Value) -> Value {
-    let mut repository = json!({ "nameWithOwner": name, "hasIssuesEnabled": true });
+    let mut repository = json!({ "id": "R_1", "nameWithOwner": name, "hasIssuesEnabled": true });
     if let (Some(into), Value::Object(items)) = (repository.as_object_mut(), items) {
         into.extend(items);
     }
@@ -192,13 +240,86 @@ pub(crate) fn settings(rest_url: &str, tokens: Arc<dyn Tokens>) -> Settings {
 }
 
 /// A client of `server` with the valid token.
-pub(crate) fn client(server: &Handle) -> GitHub {
-    GitHub::new(settings(&server.rest_url(), tokens(TOKEN))).expect("settings")
+pub(crate) fn client(server: &Handle) -> Client {
+    Client::new(settings(&server.rest_url(), tokens(TOKEN)))
+}
+
+/// GitHub, and what is remembered of its accounts. Facts are forgotten from one call to the next, so that each asks.
+pub(crate) struct Client {
+    pub(crate) github: GitHub,
+    accounts: Mutex<Vec<Change>>,
+}
+
+/// What came of one call.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) answers: Vec<Answer>,
+    pub(crate) usage: Usage,
+    pub(crate) trouble: Option<Trouble>,
+    /// Until when the usual account is silent.
+    pub(crate) limited_until: Option<Timestamp>,
+}
+
+impl Client {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Client {
+            github: GitHub::new(settings).expect("settings"),
+            accounts: Mutex::default(),
+        }
+    }
+
+    /// Another process that knows what this one stored.
+    pub(crate) fn told_by(self, other: &Client) -> Self {
+        *self.accounts.lock().expect("lock") = other.accounts.lock().expect("lock").clone();
+        self
+    }
+
+    pub(crate) async fn ask(&self, asks: &[Ask], now: Timestamp, deadline: Duration) -> Reply {
+        let rows = self.accounts.lock().expect("lock").clone();
+        let rows = rows.iter().map(|row| {
+            (
+                "",
+                row.name.as_str(),
+                row.value.as_deref().unwrap_or_default(),
+            )
+        });
+        let (memory, unreadable) = Memory::read(rows);
+        assert_eq!(unreadable, 0);
+        let how = How {
+            now,
+            interval: Duration::from_secs(60),
+            shares: Shares {
+                reserve: 0,
+                own: 100,
+            },
+            resync: None,
+        };
+        let account = |owner: &str| self.github.account(owner);
+        let mut round = Round::ask(memory, asks.to_vec(), Doubt::Little, account, how);
+        self.github.work(&mut round, now, deadline, deadline).await;
+        let mut ended = round.end();
+        let silent = ended.memory.accounts().find_map(|(_, known)| {
+            let silence = known.silent(Pool::GraphQl, now);
+            silence.map(|silence| silence.until)
+        });
+        *self.accounts.lock().expect("lock") = ended
+            .memory
+            .take_changes()
+            .into_iter()
+            .filter(|change| change.repo.is_empty())
+            .collect();
+        Reply {
+            answers: ended.answers,
+            usage: ended.usage,
+            trouble: ended.trouble,
+            limited_until: silent,
+        }
+    }
 }
 
 /// Asks with all the time in the world, and checks what holds for every reply.
-pub(crate) async fn ask(github: &GitHub, asks: &[Ask]) -> Reply {
-    let reply = github.ask(asks, NOW, Duration::from_secs(120), None).await;
+pub(crate) async fn ask(github: &Client, asks: &[Ask]) -> Reply {
+    let reply = github.ask(asks, NOW, Duration::from_secs(120)).await;
     assert_eq!(reply.answers.len(), asks.len());
     reply
 }

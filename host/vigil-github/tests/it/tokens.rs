@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
-use vigil_github::{
-    Account, Fingerprint, GitHub, NoToken, TokenChain, TokenOrigin, Tokens, Trouble,
-};
+use vigil_github::{Account, Fingerprint, NoToken, TokenChain, TokenOrigin, Tokens, Trouble};
 use vigil_model::{Fault, Scope};
 
 use crate::support::*;
@@ -125,7 +123,7 @@ async fn without_a_token_nothing_is_sent() {
         env("GH_TOKEN", None),
         env("GITHUB_TOKEN", None),
     ]));
-    let github = GitHub::new(settings(&server.rest_url(), none)).expect("settings");
+    let github = Client::new(settings(&server.rest_url(), none));
     let reply = ask(&github, &[by_number("acme/app", 299, 319, LEAN)]).await;
     assert_eq!(kinds(&reply), ["unauthenticated"]);
     let trouble = reply.trouble.expect("a trouble");
@@ -170,7 +168,7 @@ async fn a_token_that_was_renewed_is_read_again() {
     model.token("the-old-one");
     let server = serve(model);
     let chain = Arc::new(TokenChain::new(vec![file(&path)]));
-    let github = GitHub::new(settings(&server.rest_url(), chain)).expect("settings");
+    let github = Client::new(settings(&server.rest_url(), chain));
     assert_eq!(kinds(&ask(&github, &asks).await), ["found"]);
 
     server.with(|model| {

@@ -3,7 +3,7 @@
 use vigil_core::forge::PullRequestState;
 use vigil_core::session::PullRequestRef;
 use vigil_core::{Fact, Timestamp};
-use vigil_github::{Ask, Wants, plan, points};
+use vigil_github::{Ask, Parts, Wants, plan, points};
 use vigil_model::{Permission, TokenKind};
 
 use crate::support::*;

@@ -1,5 +1,6 @@
 //! `vigil run`: one pass, or a pass every interval until it is told to stop.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use vigil_core::Timestamp;
@@ -10,7 +11,7 @@ use crate::config::Config;
 use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
 use crate::memory;
 use crate::pass::{How, Passed, Reconciler};
-use crate::report::{Outcome as Result_, RunReport, SessionReport};
+use crate::report::{GitHubReport, Outcome as Result_, PlannedReport, RunReport, SessionReport};
 use crate::ui::{self, Ui};
 use crate::wiring::Setup;
 
@@ -48,9 +49,14 @@ async fn once(args: &RunArgs, reconciler: &mut Reconciler, setup: &Setup, ui: Ui
         keep_facts: !args.dry_run,
         ..How::once()
     };
-    let spinner = spinner(ui);
+    let bar = progress_bar(ui);
+    let shown = bar.clone();
+    reconciler.asking.progress = Some(Arc::new(move |done, total| {
+        shown.set_length(total);
+        shown.set_position(done);
+    }));
     let passed = reconciler.pass(&how).await;
-    spinner.finish_and_clear();
+    bar.finish_and_clear();
     let passed = passed?;
     if !args.dry_run {
         prune(reconciler, &setup.config)?;
@@ -174,14 +180,18 @@ fn prune(reconciler: &mut Reconciler, config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-fn spinner(ui: Ui) -> indicatif::ProgressBar {
+fn progress_bar(ui: Ui) -> indicatif::ProgressBar {
     if ui.json {
         return indicatif::ProgressBar::hidden();
     }
     // indicatif draws on standard error, and only on a terminal.
-    let spinner = indicatif::ProgressBar::new_spinner().with_message("reconciling");
-    spinner.enable_steady_tick(Duration::from_millis(120));
-    spinner
+    let bar = indicatif::ProgressBar::new(0).with_message("asking GitHub");
+    let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
 }
 
 fn log(passed: &Passed, ended: Timestamp) {
@@ -197,6 +207,9 @@ fn log(passed: &Passed, ended: Timestamp) {
         failed = with(Result_::Failed),
         requests = passed.github.requests,
         points = passed.github.points,
+        rest_requests = passed.github.rest_requests,
+        unchanged = passed.github.unchanged,
+        postponed = passed.github.postponed,
         pass_duration_ms = ended.0.saturating_sub(passed.moment.now.0),
         "pass"
     );
@@ -237,6 +250,12 @@ pub(super) fn print(report: &RunReport, passed: &Passed, ui: Ui) {
         .iter()
         .filter(|session| !session.gaps.is_empty())
         .count();
+    if report.dry_run {
+        ui.line(format!(
+            "Planned for GitHub: {}.",
+            planned(&report.github.planned)
+        ));
+    }
     let mut summary = format!(
         "{} looked at, {held} held",
         ui::count(report.sessions.len(), "session")
@@ -245,21 +264,51 @@ pub(super) fn print(report: &RunReport, passed: &Passed, ui: Ui) {
         summary.push_str(&format!(" ({unknown} with something unknown)"));
     }
     summary.push_str(&format!(
-        "; GitHub: {} for {}; {} ms",
-        ui::count(
-            usize::try_from(report.github.requests).unwrap_or_default(),
-            "request"
-        ),
-        ui::count(
-            usize::try_from(report.github.points).unwrap_or_default(),
-            "point"
-        ),
+        "; GitHub: {}; {} ms",
+        asked(&report.github),
         report.took_ms
     ));
     ui.line(summary);
     if report.dry_run {
         ui.line("Dry run: nothing was changed.");
     }
+}
+
+/// What a pass cost at GitHub, for people.
+fn asked(github: &GitHubReport) -> String {
+    let mut text = format!(
+        "{} for {}",
+        counted(github.requests, "request"),
+        counted(github.points, "point")
+    );
+    if github.rest_requests > 0 {
+        text.push_str(&format!(
+            " and {} of which {} found nothing new",
+            counted(github.rest_requests, "probe"),
+            github.unchanged
+        ));
+    }
+    if github.postponed > 0 {
+        text.push_str(&format!(
+            ", {} put off",
+            counted(github.postponed, "question")
+        ));
+    }
+    text
+}
+
+/// What a pass was going to ask, for people.
+fn planned(planned: &PlannedReport) -> String {
+    format!(
+        "{} for {} and {}",
+        counted(planned.requests, "request"),
+        counted(planned.points, "point"),
+        counted(planned.rest_requests, "probe")
+    )
+}
+
+fn counted(number: u64, what: &str) -> String {
+    ui::count(usize::try_from(number).unwrap_or(usize::MAX), what)
 }
 
 /// A session of a pass as a row: name, change, outcome, rule, reason with its guards.

@@ -10,7 +10,10 @@ use crate::cli::StatusArgs;
 use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
 use crate::memory;
 use crate::pass::{Entry, How, Passed};
-use crate::report::{self, AlertReport, GitHubReport, SourceReport, StatusReport, StatusSession};
+use crate::report::{
+    self, AlertReport, BudgetReport, GitHubReport, PotReport, SourceReport, StatusReport,
+    StatusSession,
+};
 use crate::sources::{self, Configured};
 use crate::ui::{self, Ui};
 use crate::wiring::Setup;
@@ -215,6 +218,16 @@ fn report(
         alerts,
         sessions,
         github: passed.map_or_else(GitHubReport::default, |passed| passed.github.clone()),
+        budget: match store {
+            Some(store) => crate::budget::report(
+                store,
+                &setup.place()?.host,
+                setup.shares(),
+                setup.config.run.interval.0,
+                now,
+            )?,
+            None => Vec::new(),
+        },
     })
 }
 
@@ -415,6 +428,41 @@ pub(super) fn print(report: &StatusReport, all: bool, ui: Ui) {
         summary.push_str(&format!("; {hidden} settled (--all shows them)"));
     }
     ui.line(summary);
+    for account in &report.budget {
+        ui.line(budget(account));
+    }
+}
+
+/// What may still be asked of GitHub, in one line.
+fn budget(account: &BudgetReport) -> String {
+    let pot = |pot: &PotReport, what: &str| {
+        let number = |number: Option<u64>| {
+            number.map_or_else(|| "unknown".to_owned(), |number| number.to_string())
+        };
+        let reset = pot
+            .reset
+            .as_ref()
+            .map_or_else(String::new, |reset| format!(", filled again at {reset}"));
+        match pot.limit {
+            None => format!("{what}: no limit told, {} taken", pot.spent),
+            Some(limit) => format!(
+                "{what}: {} of {limit} left, vigil took {} and may take {}{reset}",
+                number(pot.remaining),
+                pot.spent,
+                number(pot.share_left)
+            ),
+        }
+    };
+    let mut text = format!(
+        "GitHub ({}): {}; {}",
+        account.account,
+        pot(&account.points, "points"),
+        pot(&account.rest_requests, "REST requests")
+    );
+    if let (Some(until), Some(why)) = (&account.silent_until, &account.silent_because) {
+        text.push_str(&format!("; silent until {until}: {why}"));
+    }
+    text
 }
 
 fn row(session: &StatusSession) -> Vec<String> {

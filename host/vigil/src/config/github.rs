@@ -29,6 +29,10 @@ pub struct GitHubConfig {
     pub graphql_url: Option<String>,
     /// How long one request may take. GitHub itself gives up after 10 s.
     pub request_timeout: Span,
+    /// What is left to others of each hour's points and requests, in percent.
+    pub reserve: u8,
+    /// What vigil takes of them at most, in percent.
+    pub share: u8,
     /// Tokens for some owners. All others are asked about with the usual one, or by the App.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub token: Vec<TokenConfig>,
@@ -45,6 +49,8 @@ impl Default for GitHubConfig {
             api_url: None,
             graphql_url: None,
             request_timeout: Span(Duration::from_secs(15)),
+            reserve: 20,
+            share: 25,
             token: Vec::new(),
             app: None,
         }

@@ -10,8 +10,8 @@ use vigil_core::requeue::backoff;
 
 use vigil_store::Alert;
 
+use super::asking::Asked;
 use super::load::blocking;
-use super::observe::Asked;
 use super::{Batch, Entry, Moment, Reconciler};
 use crate::failure::Failure;
 use crate::memory;
@@ -67,12 +67,14 @@ impl Reconciler {
             now: moment.now,
         };
         // One question that nobody answered says something about the question; only several speak of the forge.
+        let sent = asked.github.requests + asked.github.rest_requests;
         let lonely = !asked.whole
-            && asked.asks == 1
+            && sent == 1
             && trouble
                 .as_ref()
                 .is_some_and(|(code, _)| *code == "unanswered");
-        if asked.asks > 0 && !lonely {
+        // Where nothing had to be asked, nobody knows whether it would have been answered.
+        if (sent > 0 || trouble.is_some()) && !lonely {
             for code in FORGE {
                 let text = trouble
                     .as_ref()

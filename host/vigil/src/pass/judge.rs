@@ -98,6 +98,9 @@ impl Reconciler {
 
     fn recall_memos(&self, batch: &mut Batch) -> Result<(), Failure> {
         let source = batch.configured.source.name();
+        for entry in &mut batch.entries {
+            entry.memos.clear();
+        }
         for link in self.chain.links() {
             let memos = self
                 .store

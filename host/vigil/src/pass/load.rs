@@ -6,6 +6,7 @@ use std::time::Duration;
 use vigil_core::evidence::{Context, Evidence};
 use vigil_core::guard::{Code, Objection};
 use vigil_core::queue::Queue;
+use vigil_core::session::Lookup;
 use vigil_core::survey::{self, Survey};
 use vigil_core::{Fact, Session, SessionId};
 
@@ -19,10 +20,42 @@ use crate::sources::Configured;
 /// A lease lasts longer than any pass; one that a crash left behind is over before anybody waits for it.
 const LEASE: Duration = Duration::from_secs(600);
 
+/// The records of every source, read.
+pub(super) struct Loaded {
+    sources: Vec<LoadedSource>,
+}
+
+struct LoadedSource {
+    configured: Configured,
+    context: Context,
+    error: Option<String>,
+    sessions: Vec<Session>,
+}
+
+impl Loaded {
+    /// Where the sessions that a pass may look at are looked up.
+    pub(super) fn lookups(&self, how: &How) -> Vec<&Lookup> {
+        self.sources
+            .iter()
+            .flat_map(|source| &source.sessions)
+            .filter(|session| how.may_look_at(session))
+            .map(|session| &session.lookup)
+            .collect()
+    }
+}
+
+impl How {
+    /// Whether a pass of this kind looks at `session` at all.
+    fn may_look_at(&self, session: &Session) -> bool {
+        let is_meant = |only: &std::collections::BTreeSet<SessionId>| only.contains(&session.id);
+        !session.state.is_settled() && self.only.as_ref().is_none_or(is_meant)
+    }
+}
+
 impl Reconciler {
     /// Reads every source. One that cannot be read is an error of its own; the others go on.
-    pub(super) async fn load(&mut self, how: &How, moment: &Moment) -> Result<Vec<Batch>, Failure> {
-        let mut batches = Vec::with_capacity(self.sources.len());
+    pub(super) async fn load(&mut self, moment: &Moment) -> Result<Loaded, Failure> {
+        let mut sources = Vec::with_capacity(self.sources.len());
         for configured in self.sources.clone() {
             let source = Arc::clone(&configured.source);
             let world = Arc::clone(&self.world);
@@ -44,6 +77,31 @@ impl Reconciler {
                     "source could not be read"
                 );
             }
+            sources.push(LoadedSource {
+                configured,
+                context,
+                error,
+                sessions,
+            });
+        }
+        Ok(Loaded { sources })
+    }
+
+    /// Picks the sessions that are looked at.
+    pub(super) fn pick(
+        &mut self,
+        loaded: Loaded,
+        how: &How,
+        moment: &Moment,
+    ) -> Result<Vec<Batch>, Failure> {
+        let mut batches = Vec::with_capacity(loaded.sources.len());
+        for source in loaded.sources {
+            let LoadedSource {
+                configured,
+                context,
+                error,
+                sessions,
+            } = source;
             let known = sessions
                 .iter()
                 .filter(|session| !session.state.is_settled())
@@ -110,16 +168,21 @@ impl Reconciler {
                 queue.wake(look.session, look.at);
             }
         }
+        let forge = self.asking.memory.as_ref();
+        let is_told = |session: &Session| {
+            forge.is_some_and(|known| known.is_touched(&session.lookup, moment.now))
+        };
+        let has_moved = |session: &Session| {
+            let judged = self.judged.get(&session.id);
+            judged.is_some_and(|revision| *revision != session.revision)
+        };
         let picked: Vec<_> = sessions
             .into_iter()
             .zip(siblings)
-            .filter(|(session, _)| !session.state.is_settled())
+            .filter(|(session, _)| how.may_look_at(session))
             .filter(|(session, _)| {
-                how.only
-                    .as_ref()
-                    .is_none_or(|only| only.contains(&session.id))
+                queue.is_due(&session.id, moment.now) || has_moved(session) || is_told(session)
             })
-            .filter(|(session, _)| queue.is_due(&session.id, moment.now))
             .collect();
         let ids: Vec<SessionId> = picked
             .iter()

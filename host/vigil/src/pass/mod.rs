@@ -1,15 +1,16 @@
 //! One pass: from the records to persisted transitions. Read [`Reconciler::pass`] first.
 //!
 //! ```text
-//! load ─► want ─► observe ─► judge ─► rule ─► commit ─► settle ─► deliver
-//! native  which   machine    wasm,    pure:   journal   journal,  notices,
-//! records facts   and forge, pure     survey, first,    schedule, each once
-//!                 gaps are            guards  then one  memory
-//!                 data                        write
+//! load ─► scan ──► pick ─► want ─► observe ─► judge ─► rule ─► confirm ─► commit ─► settle ─► deliver
+//! native  what     what is which   machine    wasm,    pure:   a move     journal   journal,  notices,
+//! records changed  due,    facts   and forge, pure     survey, rests on   first,    schedule, each once
+//!         on the   or has          gaps are            guards  facts of   then one  memory
+//!         forge    changed         data                        this pass  write
 //! ```
 //!
 //! `observe` and `judge` cannot fail: what could not be learned is a gap, and a policy that failed is a hold.
 
+mod asking;
 mod commit;
 mod deliver;
 mod intents;
@@ -20,7 +21,7 @@ mod observe;
 mod recover;
 mod settle;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,13 +29,15 @@ use vigil_core::decide::{Action, Ruling};
 use vigil_core::evidence::Context;
 use vigil_core::guard::Objection;
 use vigil_core::intents::{Granted, Grants};
+use vigil_core::session::Revision;
 use vigil_core::survey::Survey;
 use vigil_core::verdict::{PolicyAnswer, PolicyFailure, Verdict};
-use vigil_core::{Evidence, State, Timestamp};
+use vigil_core::{Evidence, SessionId, State, Timestamp};
 use vigil_policy::{Chain, Quarantine};
 use vigil_sources::{Proposal, World};
 use vigil_store::{Store, TransitionId};
 
+pub use asking::{Asking, Progress};
 pub use commit::{proposal_of, was_written};
 pub use moment::Moment;
 
@@ -56,8 +59,13 @@ pub struct Reconciler {
     pub chain: Arc<Chain>,
     /// Where issues and pull requests are asked about.
     pub forge: Arc<dyn Forge>,
-    /// The host name of that place, for keys of cached facts.
+    /// How it is asked, and what is remembered of it.
+    pub asking: Asking,
+    /// The host name of that place, under which that is stored.
     pub forge_host: String,
+    /// The records as they were when their sessions were last judged by this process: one that is another now is looked
+    /// at whether or not it is due.
+    pub judged: HashMap<SessionId, Revision>,
     /// vigil's memory.
     pub store: Store,
     /// Time and waiting.
@@ -85,12 +93,13 @@ pub struct How {
     pub dry_run: bool,
     /// Look only at what is due; otherwise at everything that isn't settled.
     pub due_only: bool,
-    /// Facts about the forge that are younger than this are taken from the cache.
+    /// A repository that was looked at within this time is not looked at again. Where only what is due is looked at,
+    /// the repositories have times of their own.
     pub facts_max_age: Duration,
     /// How long the forge may take, all requests together.
     pub deadline: Duration,
     /// Which sessions; `None`: all.
-    pub only: Option<std::collections::BTreeSet<vigil_core::SessionId>>,
+    pub only: Option<std::collections::BTreeSet<SessionId>>,
     /// How much later than planned this pass comes.
     pub overslept: Duration,
     /// Remember what the forge said although nothing else is changed: the next look then costs nothing.
@@ -138,7 +147,7 @@ pub struct Batch {
     /// The sessions that are looked at.
     pub entries: Vec<Entry>,
     /// Every session of the source that isn't settled, looked at or not: what is remembered about others is forgotten.
-    pub known: Vec<vigil_core::SessionId>,
+    pub known: Vec<SessionId>,
     /// What the batch shows as a whole.
     pub survey: Survey,
 }
@@ -250,27 +259,33 @@ impl Reconciler {
         if !how.dry_run {
             self.recover(&moment)?;
         }
-        let mut batches = self.load(how, &moment).await?;
+        let loaded = self.load(&moment).await?;
+        let mut asked = self.scan(&loaded.lookups(how), how, &moment).await?;
+        let mut batches = self.pick(loaded, how, &moment)?;
         self.want(&mut batches).await?;
-        let asked = self.observe(&mut batches, how, &moment).await?;
+        self.observe(&mut batches, how, &moment, &mut asked).await?;
         self.judge(&mut batches).await?;
         self.rule(&mut batches, &moment)?;
+        if self.confirm(&mut batches, how, &moment, &mut asked).await? {
+            self.judge(&mut batches).await?;
+            self.rule(&mut batches, &moment)?;
+        }
         if !how.dry_run {
             self.grant(&mut batches, &moment)?;
             self.commit(&mut batches, &moment).await?;
-            self.settle(&batches, &asked, &moment)?;
+            self.settle(&batches, &moment)?;
             self.deliver(&batches, &asked, &moment).await?;
         } else {
             self.propose(&mut batches).await?;
             if how.keep_facts {
-                self.store
-                    .put_facts(&asked.learned)
-                    .map_err(crate::memory::failed)?;
                 // A break in watching is dated once, by whoever sees it first.
                 self.store
                     .put_mark(&moment.mark())
                     .map_err(crate::memory::failed)?;
             }
+        }
+        if let Some(known) = &mut self.asking.memory {
+            known.judged();
         }
         Ok(Passed {
             moment,

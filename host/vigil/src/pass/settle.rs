@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use vigil_core::{SessionId, Timestamp, requeue};
 use vigil_store::{Entry as JournalEntry, Look, Memo};
 
-use super::observe::Asked;
 use super::{Batch, Entry, Moment, Reconciler};
 use crate::failure::Failure;
 use crate::memory;
@@ -13,19 +12,12 @@ use crate::report::Outcome;
 
 impl Reconciler {
     /// Writes down what the pass came to.
-    pub(super) fn settle(
-        &mut self,
-        batches: &[Batch],
-        asked: &Asked,
-        moment: &Moment,
-    ) -> Result<(), Failure> {
-        self.store
-            .put_facts(&asked.learned)
-            .map_err(memory::failed)?;
+    pub(super) fn settle(&mut self, batches: &[Batch], moment: &Moment) -> Result<(), Failure> {
         for batch in batches.iter().filter(|batch| batch.error.is_none()) {
             self.journal(batch, moment)?;
             self.remember(batch, moment)?;
             self.schedule_next(batch, moment)?;
+            self.note_judged(batch);
         }
         self.store
             .put_mark(&moment.mark())
@@ -115,6 +107,19 @@ impl Reconciler {
             .map_err(memory::failed)
     }
 
+    /// Notes which records were judged. One that was written is another now, and its owner may have its own mind.
+    fn note_judged(&mut self, batch: &Batch) {
+        let known: BTreeSet<&SessionId> = batch.known.iter().collect();
+        let source = batch.configured.source.name();
+        self.judged
+            .retain(|id, _| id.source != source || known.contains(id));
+        for entry in &batch.entries {
+            let session = &entry.evidence.session;
+            self.judged
+                .insert(session.id.clone(), session.revision.clone());
+        }
+    }
+
     fn schedule_next(&mut self, batch: &Batch, moment: &Moment) -> Result<(), Failure> {
         let name = batch.configured.source.name();
         let before: BTreeMap<SessionId, u32> = self
@@ -143,6 +148,7 @@ impl Reconciler {
                 troubled,
                 attempts,
                 self.interval,
+                session.state,
                 moment.now,
             );
             looks.push(Look {

@@ -379,7 +379,7 @@ fn no_damage_to_a_good_answer_teaches_an_absence() {
     }
 }
 
-fn walk(value: &Value, path: String, paths: &mut Vec<String>) {
+pub(super) fn walk(value: &Value, path: String, paths: &mut Vec<String>) {
     paths.push(path.clone());
     match value {
         Value::Object(fields) => {

@@ -100,6 +100,8 @@ fn the_parts_of_a_pull_request_have_words_of_their_own() {
 #[test]
 fn a_field_that_is_missing_is_malformed_and_not_null() {
     for field in [
+        "id",
+        "updatedAt",
         "number",
         "repository",
         "issueState",
@@ -117,6 +119,8 @@ fn a_field_that_is_missing_is_malformed_and_not_null() {
         assert_eq!(kind(issue_of(&learned)), "malformed", "{field}");
     }
     for field in [
+        "id",
+        "updatedAt",
         "number",
         "prState",
         "isDraft",

@@ -1,0 +1,305 @@
+//! What is known of GitHub, from one pass to the next and over restarts.
+//!
+//! Facts are kept once for each issue and pull request, however many sessions share them, and each repository remembers
+//! what it has seen last. From that follows what has to be asked: see [`Memory::questions`]. Everything here is pure; the
+//! rows that changed are handed out by [`Memory::take_changes`], to be stored all at once. So a list's ETag is never
+//! stored without the announcements that it stands for.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+use vigil_core::forge::{Issue, PullRequest};
+use vigil_core::{Fact, Timestamp};
+
+use crate::budget::AccountMemory;
+use crate::plan::Repo;
+use crate::tokens::Account;
+
+mod answer;
+mod known;
+mod news;
+mod take;
+mod watch;
+
+pub use answer::{Doubt, Needed};
+pub use known::{
+    Known, POLL_MAX, POLL_MIN, SECOND_LOOK, SWEEP_ENDED, SWEEP_OPEN, TRIES_MAX, Why,
+    moves_by_itself,
+};
+pub use news::About;
+pub(crate) use news::News;
+pub use watch::{BUSY_FOR, Etag, IDLE_MAX, OVERLAP, Watch, whole_seconds};
+
+/// What is known of GitHub.
+#[derive(Debug, Default)]
+pub struct Memory {
+    repos: HashMap<String, RepoMemory>,
+    accounts: BTreeMap<Account, AccountMemory>,
+    /// What is not stored yet.
+    changes: BTreeSet<Entry>,
+    /// What was read in this pass and is other than before, by repository and number.
+    told: BTreeSet<(String, u32)>,
+}
+
+/// What is known of a repository.
+#[derive(Debug, Default)]
+pub(crate) struct RepoMemory {
+    pub(crate) watch: Watch,
+    pub(crate) issues: HashMap<u32, Known<Issue>>,
+    pub(crate) pulls: HashMap<u32, Known<PullRequest>>,
+    /// By [`branch_key`].
+    pub(crate) branches: HashMap<String, Known<Branch>>,
+}
+
+/// The pull requests of a branch that may be somebody's, by number, the newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Branch {
+    /// Their numbers; what is known of each stands with the pull requests.
+    pub numbers: Vec<u32>,
+    /// There are more, which nobody had to look at.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+}
+
+/// The name of a row.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Entry {
+    Account(Account),
+    Watch(String),
+    Issue(String, u32),
+    Pull(String, u32),
+    Branch(String, String),
+}
+
+/// A row that changed, for the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Lower case `owner/name`; empty for what is about no repository.
+    pub repo: String,
+    /// Unique within the repository.
+    pub name: String,
+    /// JSON; `None`: the row goes.
+    pub value: Option<String>,
+}
+
+/// A repository's name as a key: GitHub does not tell upper from lower case.
+pub(crate) fn repo_key(repo: &Repo) -> String {
+    repo.to_string().to_ascii_lowercase()
+}
+
+/// A branch's key: git tells upper from lower case, and GitHub's accounts do not.
+pub(crate) fn branch_key(head_owner: &str, branch: &str) -> String {
+    format!("{}:{branch}", head_owner.to_ascii_lowercase())
+}
+
+impl Memory {
+    /// What was stored: rows of repository, name and JSON. A row that cannot be read is as good as none, since
+    /// everything can be asked again; their number comes along.
+    pub fn read<'a>(
+        rows: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>,
+    ) -> (Memory, usize) {
+        let mut memory = Memory::default();
+        let mut unreadable = 0;
+        for (repo, name, value) in rows {
+            if memory.read_row(repo, name, value).is_none() {
+                unreadable += 1;
+            }
+        }
+        // A repository without its own row: its facts cannot be told apart from another's of the same name.
+        memory.repos.retain(|_, repo| !repo.watch.name.is_empty());
+        (memory, unreadable)
+    }
+
+    fn read_row(&mut self, repo: &str, name: &str, value: &str) -> Option<()> {
+        if repo.is_empty() {
+            let account = Account(name.strip_prefix("account ")?.to_owned());
+            self.accounts
+                .insert(account, serde_json::from_str(value).ok()?);
+            return Some(());
+        }
+        let known = self.repos.entry(repo.to_owned()).or_default();
+        if name == "watch" {
+            known.watch = serde_json::from_str(value).ok()?;
+        } else if let Some(number) = name.strip_prefix("issue ") {
+            let number = number.parse().ok()?;
+            known
+                .issues
+                .insert(number, serde_json::from_str(value).ok()?);
+        } else if let Some(number) = name.strip_prefix("pull ") {
+            let number = number.parse().ok()?;
+            known
+                .pulls
+                .insert(number, serde_json::from_str(value).ok()?);
+        } else {
+            let branch = name.strip_prefix("branch ")?.to_owned();
+            known
+                .branches
+                .insert(branch, serde_json::from_str(value).ok()?);
+        }
+        Some(())
+    }
+
+    /// The rows that changed since the last call, each once.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+            .into_iter()
+            .map(|entry| self.change(entry))
+            .collect()
+    }
+
+    fn change(&self, entry: Entry) -> Change {
+        let row = |repo: &str, name: String, value: Option<String>| Change {
+            repo: repo.to_owned(),
+            name,
+            value,
+        };
+        let of = |key: &str| self.repos.get(key);
+        match entry {
+            Entry::Account(account) => {
+                let value = json(self.accounts.get(&account));
+                row("", format!("account {account}"), value)
+            }
+            Entry::Watch(key) => row(
+                &key,
+                "watch".to_owned(),
+                json(of(&key).map(|repo| &repo.watch)),
+            ),
+            Entry::Issue(key, number) => {
+                let value = json(of(&key).and_then(|repo| repo.issues.get(&number)));
+                row(&key, format!("issue {number}"), value)
+            }
+            Entry::Pull(key, number) => {
+                let value = json(of(&key).and_then(|repo| repo.pulls.get(&number)));
+                row(&key, format!("pull {number}"), value)
+            }
+            Entry::Branch(key, branch) => {
+                let value = json(of(&key).and_then(|repo| repo.branches.get(&branch)));
+                row(&key, format!("branch {branch}"), value)
+            }
+        }
+    }
+
+    /// What is remembered of each account.
+    pub fn accounts(&self) -> impl Iterator<Item = (&Account, &AccountMemory)> {
+        self.accounts.iter()
+    }
+
+    /// What is remembered of `account`, to be changed.
+    pub(crate) fn account_mut(&mut self, account: &Account) -> &mut AccountMemory {
+        self.changes.insert(Entry::Account(account.clone()));
+        self.accounts.entry(account.clone()).or_default()
+    }
+
+    /// What is remembered of `account`; as of one that nobody has used when there is nothing.
+    pub(crate) fn account(&self, account: &Account) -> AccountMemory {
+        self.accounts.get(account).cloned().unwrap_or_default()
+    }
+
+    /// How `repo` is watched; `None`: nothing of it is known.
+    pub fn watch(&self, repo: &Repo) -> Option<&Watch> {
+        self.repos.get(&repo_key(repo)).map(|known| &known.watch)
+    }
+
+    pub(crate) fn watch_mut(&mut self, repo: &Repo) -> &mut Watch {
+        let key = repo_key(repo);
+        self.changes.insert(Entry::Watch(key.clone()));
+        &mut self.repo_mut(repo).watch
+    }
+
+    pub(crate) fn repo(&self, repo: &Repo) -> Option<&RepoMemory> {
+        self.repos.get(&repo_key(repo))
+    }
+
+    /// What is known of `repo`. Whoever changes something in it marks the entry as changed.
+    fn repo_mut(&mut self, repo: &Repo) -> &mut RepoMemory {
+        let key = repo_key(repo);
+        let known = self.repos.entry(key.clone()).or_default();
+        if known.watch.name.is_empty() {
+            known.watch.name = repo.to_string();
+            self.changes.insert(Entry::Watch(key));
+        }
+        known
+    }
+
+    /// Pull requests that move without being announced.
+    pub(crate) fn polled(&self) -> usize {
+        self.repos
+            .values()
+            .flat_map(|repo| repo.pulls.values())
+            .filter(|pull| pull.fact.found().is_some_and(moves_by_itself))
+            .count()
+    }
+
+    /// Forgets everything about the issues, pull requests and branches of `repo`: it is another one now.
+    fn forget(&mut self, repo: &Repo) {
+        let key = repo_key(repo);
+        let Some(known) = self.repos.get_mut(&key) else {
+            return;
+        };
+        for number in std::mem::take(&mut known.issues).into_keys() {
+            self.changes.insert(Entry::Issue(key.clone(), number));
+        }
+        for number in std::mem::take(&mut known.pulls).into_keys() {
+            self.changes.insert(Entry::Pull(key.clone(), number));
+        }
+        for branch in std::mem::take(&mut known.branches).into_keys() {
+            self.changes.insert(Entry::Branch(key.clone(), branch));
+        }
+    }
+
+    /// Drops repositories that no session names any more, with all that is known of them.
+    pub fn retain(&mut self, repos: &BTreeSet<String>) {
+        let gone: Vec<String> = self
+            .repos
+            .keys()
+            .filter(|key| !repos.contains(*key))
+            .cloned()
+            .collect();
+        for key in gone {
+            if let Ok(repo) = Repo::parse(&key) {
+                self.forget(&repo);
+            }
+            self.repos.remove(&key);
+            self.changes.insert(Entry::Watch(key));
+        }
+    }
+
+    /// When the facts about something in `watch` that was learned at `learned` were true last: a look at the
+    /// repository that announced nothing confirms them.
+    fn as_of(watch: &Watch, learned: Timestamp) -> Timestamp {
+        watch
+            .verified
+            .map_or(learned, |verified| verified.max(learned))
+    }
+}
+
+/// JSON, which these types always have; one that had none would count as forgotten and be asked again.
+fn json<T: Serialize>(value: Option<&T>) -> Option<String> {
+    value.and_then(|value| serde_json::to_string(value).ok())
+}
+
+impl RepoMemory {
+    /// Whether anything was ever asked that may find pull requests by their branch.
+    pub(crate) fn looks_by_branch(&self) -> bool {
+        !self.branches.is_empty()
+    }
+
+    /// The branch entries of that name, whoever owns the head.
+    fn branches_of<'a>(
+        &'a mut self,
+        branch: &'a str,
+        head_owner: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a String, &'a mut Known<Branch>)> {
+        self.branches.iter_mut().filter(move |(key, _)| {
+            key.split_once(':').is_some_and(|(owner, name)| {
+                name == branch && head_owner.is_none_or(|head| head.eq_ignore_ascii_case(owner))
+            })
+        })
+    }
+}
+
+/// A fact that says something: found or absent.
+fn says_something<T>(fact: &Fact<T>) -> bool {
+    matches!(fact, Fact::Found(_) | Fact::Absent(_))
+}

@@ -1,0 +1,247 @@
+//! What GitHub announces: lists of changes, and webhooks. None of it is a fact; it says what is to be read again.
+
+use vigil_core::session::{Lookup, PullRequestRef};
+use vigil_core::{Fact, Timestamp};
+
+use super::{Entry, Memory, branch_key, repo_key};
+use crate::ask::Parts;
+use crate::heads::Head;
+use crate::learn::Seen;
+use crate::memory::known::issue_due;
+use crate::plan::Repo;
+use crate::probe::Changed;
+
+/// What something that happened in a repository was about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// An issue or a pull request.
+    Number(u64),
+    /// A branch at the head of pull requests.
+    Branch(String),
+    /// A commit, where GitHub does not say whose.
+    Commit(String),
+    /// A branch that pull requests go into: whether they can be merged may be another matter now.
+    Base(String),
+    /// All of it.
+    Repository,
+}
+
+/// What an entry of a list of changes comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// It is known, or nobody's business.
+    Nothing,
+    /// Something that is known changed.
+    OfKnown,
+    /// A pull request that nobody has seen, in a repository where some are looked for by their branch.
+    OfStranger,
+}
+
+impl Memory {
+    /// Whether a session that looks where `lookup` says has to be looked at, because GitHub announced something about
+    /// it, or it is due to be read again. What nobody ever asked about is not due.
+    pub fn is_touched(&self, lookup: &Lookup, now: Timestamp) -> bool {
+        let issue = lookup.issue.as_ref().ok().is_some_and(|issue| {
+            let known = self.repos.get(&issue.repo.to_ascii_lowercase());
+            let known = known.and_then(|repo| repo.issues.get(&u32::try_from(issue.number).ok()?));
+            known.is_some_and(|known| known.why(known.parts, now).is_some())
+                || self.is_told(&issue.repo, issue.number)
+        });
+        issue
+            || lookup
+                .pull_request
+                .as_ref()
+                .ok()
+                .is_some_and(|pr| match pr {
+                    PullRequestRef::Number { repo, number } => {
+                        let number = u32::try_from(*number).unwrap_or_default();
+                        self.pull_is_due(&repo.to_ascii_lowercase(), number, now)
+                    }
+                    PullRequestRef::Branch {
+                        repo,
+                        branch,
+                        head_owner,
+                    } => self.branch_is_due(
+                        &repo.to_ascii_lowercase(),
+                        &branch_key(head_owner, branch),
+                        now,
+                    ),
+                })
+    }
+
+    /// Something new was read about it in this pass.
+    fn is_told(&self, repo: &str, number: u64) -> bool {
+        !self.told.is_empty()
+            && u32::try_from(number)
+                .is_ok_and(|number| self.told.contains(&(repo.to_ascii_lowercase(), number)))
+    }
+
+    /// The pass is over: whatever was new in it has been judged.
+    pub fn judged(&mut self) {
+        self.told.clear();
+    }
+
+    fn pull_is_due(&self, repo: &str, number: u32, now: Timestamp) -> bool {
+        if self.told.contains(&(repo.to_owned(), number)) {
+            return true;
+        }
+        let known = self
+            .repos
+            .get(repo)
+            .and_then(|repo| repo.pulls.get(&number));
+        known.is_some_and(|known| known.why(known.parts, now).is_some())
+    }
+
+    fn branch_is_due(&self, repo: &str, branch: &str, now: Timestamp) -> bool {
+        let known = self
+            .repos
+            .get(repo)
+            .and_then(|repo| repo.branches.get(branch));
+        known.is_some_and(|known| {
+            known.why(Parts::empty(), now).is_some()
+                || known.fact.found().is_some_and(|list| {
+                    let mut numbers = list.numbers.iter();
+                    numbers.any(|number| self.pull_is_due(repo, *number, now))
+                })
+        })
+    }
+
+    /// Takes in an entry of a list of changes. The facts of an issue come with the entry, so that it need not be asked
+    /// for again; a pull request's do not.
+    pub(crate) fn announce(&mut self, repo: &Repo, changed: &Changed, now: Timestamp) -> News {
+        let key = repo_key(repo);
+        let Changed {
+            number, updated, ..
+        } = *changed;
+        let known = self.repo_mut(repo);
+        if let Some(issue) = known.issues.get_mut(&number) {
+            if !issue.announce(updated) {
+                return News::Nothing;
+            }
+            // What a list does not tell has to be asked for all the same.
+            if let Some(found) = &changed.issue
+                && Parts::ASSIGNEES.contains(issue.parts)
+            {
+                let seen = Seen {
+                    fact: Fact::Found(found.clone()),
+                    id: Some(changed.id.clone()),
+                    updated: Some(updated),
+                };
+                issue.take(seen, Parts::ASSIGNEES, now);
+                issue.due = issue_due(issue, number, now);
+            }
+            self.told.insert((key.clone(), number));
+            self.changes.insert(Entry::Issue(key, number));
+            return News::OfKnown;
+        }
+        if changed.issue.is_some() {
+            return News::Nothing;
+        }
+        if let Some(pull) = known.pulls.get_mut(&number) {
+            if !pull.announce(updated) {
+                return News::Nothing;
+            }
+            self.changes.insert(Entry::Pull(key, number));
+            return News::OfKnown;
+        }
+        if known.looks_by_branch() && !known.watch.strangers.contains(&number) {
+            return News::OfStranger;
+        }
+        News::Nothing
+    }
+
+    /// Takes in the newest entries of a busy repository: `pulls` with their branches. Gives whether there was news.
+    pub(crate) fn announce_heads(&mut self, repo: &Repo, issues: &[Head], pulls: &[Head]) -> bool {
+        let key = repo_key(repo);
+        let known = self.repos.entry(key.clone()).or_default();
+        let mut news = false;
+        for head in issues {
+            if let Some(issue) = known.issues.get_mut(&head.number)
+                && issue.announce(head.updated)
+            {
+                news = true;
+                self.changes.insert(Entry::Issue(key.clone(), head.number));
+            }
+        }
+        for head in pulls {
+            if let Some(pull) = known.pulls.get_mut(&head.number) {
+                if pull.announce(head.updated) {
+                    news = true;
+                    self.changes.insert(Entry::Pull(key.clone(), head.number));
+                }
+            } else if let Some(branch) = &head.branch {
+                for (name, list) in known.branches_of(branch, head.owner.as_deref()) {
+                    list.doubt();
+                    news = true;
+                    self.changes
+                        .insert(Entry::Branch(key.clone(), name.clone()));
+                }
+            }
+        }
+        news
+    }
+
+    /// Something happened, as a webhook says. Gives whether anything that is known is to be read again.
+    pub fn wake(&mut self, repo: &Repo, about: &About) -> bool {
+        let key = repo_key(repo);
+        let Some(known) = self.repos.get_mut(&key) else {
+            return false;
+        };
+        let mut woken = Vec::new();
+        let number = match about {
+            About::Number(number) => u32::try_from(*number).ok(),
+            _ => None,
+        };
+        for (at, issue) in &mut known.issues {
+            if number == Some(*at) || *about == About::Repository {
+                issue.doubt();
+                woken.push(Entry::Issue(key.clone(), *at));
+            }
+        }
+        let mut a_stranger = number.is_some();
+        for (at, pull) in &mut known.pulls {
+            let of_it = match (about, pull.fact.found()) {
+                (About::Number(_), _) => number == Some(*at),
+                (About::Repository, _) => true,
+                (About::Branch(branch), Some(pr)) => pr.head_ref == *branch,
+                (About::Commit(sha), Some(pr)) => pr.head_sha == *sha,
+                (About::Base(base), Some(pr)) => pr.ended().is_none() && pr.base_ref == *base,
+                (_, None) => false,
+            };
+            if of_it {
+                a_stranger &= number != Some(*at);
+                pull.doubt();
+                woken.push(Entry::Pull(key.clone(), *at));
+            }
+        }
+        for (name, list) in &mut known.branches {
+            let of_it = match about {
+                About::Branch(branch) => {
+                    name.split_once(':').is_some_and(|(_, name)| name == branch)
+                }
+                About::Repository => true,
+                _ => false,
+            };
+            if of_it {
+                list.doubt();
+                woken.push(Entry::Branch(key.clone(), name.clone()));
+            }
+        }
+        let is_woken = !woken.is_empty();
+        // A number that nobody knows may be a new pull request of a branch that is waited for; so may a commit.
+        let may_be_new = a_stranger && !is_woken
+            || matches!(about, About::Commit(_) | About::Branch(_)) && !is_woken;
+        let look = may_be_new && known.looks_by_branch() || *about == About::Repository;
+        if look {
+            known.watch.next = Timestamp::default();
+            woken.push(Entry::Watch(key));
+        }
+        self.changes.extend(woken);
+        is_woken || look
+    }
+
+    /// A list lost an entry that it held, or is too long to be read: everything in the repository is read again.
+    pub(crate) fn doubt_all(&mut self, repo: &Repo) {
+        self.wake(repo, &About::Repository);
+    }
+}

@@ -1,0 +1,258 @@
+//! What answers teach.
+
+use vigil_core::fact::Sighting;
+use vigil_core::forge::PullRequest;
+use vigil_core::{Fact, Gap, Timestamp};
+
+use super::known::{is_being_worked_out, issue_due, keep_mergeability, pull_request_due};
+use super::{Branch, Entry, Memory, branch_key, repo_key};
+use crate::ask::Parts;
+use crate::choose::{Candidates, More};
+use crate::convert::Candidate;
+use crate::learn::{Finding, Seen};
+use crate::memory::known::SWEEP_OPEN;
+use crate::plan::{Question, Repo, Target};
+
+impl Memory {
+    /// GitHub answered for `repo` and says that its node id is `id`. Where another one was known, everything that was
+    /// known of that one is forgotten, and sessions that are older than this moment get no facts of the new one.
+    pub(crate) fn take_identity(&mut self, repo: &Repo, id: &str, now: Timestamp) {
+        let known = &self.repo_mut(repo).watch;
+        if known.id.as_deref() == Some(id) {
+            return;
+        }
+        let is_another = known.id.is_some();
+        if is_another {
+            self.forget(repo);
+        }
+        let watch = self.watch_mut(repo);
+        watch.id = Some(id.to_owned());
+        if is_another {
+            watch.other_since = Some(now);
+            watch.since = None;
+            watch.etag = None;
+            watch.anchor = None;
+            watch.verified = None;
+            watch.strangers.clear();
+        }
+    }
+
+    /// Takes in what was found out about `question`. `owners`: who may hold the branch that it asks about; pull
+    /// requests of everybody else are of no interest.
+    pub(crate) fn take(
+        &mut self,
+        question: &Question,
+        finding: Finding,
+        owners: &[String],
+        polled: usize,
+        now: Timestamp,
+    ) {
+        match (&question.target, finding) {
+            (Target::Issue { repo, number }, Finding::Issue(seen)) => {
+                let key = repo_key(repo);
+                let known = self.repo_mut(repo).issues.entry(*number).or_default();
+                let changed = known.take(seen, question.parts, now);
+                if known.learned == now {
+                    known.due = issue_due(known, *number, now);
+                }
+                if changed {
+                    self.told.insert((key.clone(), *number));
+                }
+                self.changes.insert(Entry::Issue(key, *number));
+            }
+            (Target::PullRequest { repo, number }, Finding::PullRequest(seen)) => {
+                self.take_pull(repo, *number, *seen, question.parts, polled, now);
+            }
+            (Target::Branch { repo, branch }, Finding::Branch(list)) => {
+                for owner in owners {
+                    self.take_branch(repo, branch, owner, &list, question.parts, polled, now);
+                }
+            }
+            (target, finding) => {
+                // Learning gives each question its own kind of finding.
+                tracing::error!(%target, ?finding, "an answer of another kind than its question");
+            }
+        }
+    }
+
+    fn take_pull(
+        &mut self,
+        repo: &Repo,
+        number: u32,
+        mut seen: Seen<PullRequest>,
+        parts: Parts,
+        polled: usize,
+        now: Timestamp,
+    ) {
+        let key = repo_key(repo);
+        let known = self.repo_mut(repo).pulls.entry(number).or_default();
+        let tries = known.tries;
+        if let Fact::Found(new) = &mut seen.fact {
+            keep_mergeability(new, known.fact.found());
+        }
+        let changed = known.take(seen, parts, now);
+        if known.learned == now {
+            if known.fact.found().is_some_and(is_being_worked_out) {
+                known.tries = tries.saturating_add(1);
+            }
+            known.due = pull_request_due(known, number, polled, now);
+        }
+        if changed {
+            self.told.insert((key.clone(), number));
+        }
+        self.changes.insert(Entry::Pull(key, number));
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one list of one owner, and what it was asked with"
+    )]
+    fn take_branch(
+        &mut self,
+        repo: &Repo,
+        branch: &str,
+        owner: &str,
+        list: &Candidates,
+        parts: Parts,
+        polled: usize,
+        now: Timestamp,
+    ) {
+        let ours: Vec<&Candidate> = list
+            .known
+            .iter()
+            .filter(|candidate| may_be_of(&candidate.pull_request, owner))
+            .collect();
+        let numbers: Vec<u32> = ours
+            .iter()
+            .filter_map(|candidate| u32::try_from(candidate.pull_request.number).ok())
+            .collect();
+        for candidate in ours {
+            let Ok(number) = u32::try_from(candidate.pull_request.number) else {
+                continue;
+            };
+            let seen = Seen {
+                fact: Fact::Found(candidate.pull_request.clone()),
+                id: Some(candidate.id.clone()),
+                updated: Some(candidate.updated),
+            };
+            self.take_pull(repo, number, seen, parts, polled, now);
+        }
+        let fact = match &list.more {
+            More::Lost(gap) => Fact::Unknown(gap.clone()),
+            _ if numbers.is_empty() && list.more == More::Complete => Fact::absent_at(now),
+            more => Fact::Found(Branch {
+                numbers,
+                partial: *more != More::Complete,
+            }),
+        };
+        let key = repo_key(repo);
+        let name = branch_key(owner, branch);
+        let known = self
+            .repo_mut(repo)
+            .branches
+            .entry(name.clone())
+            .or_default();
+        let seen = Seen {
+            fact,
+            id: None,
+            updated: None,
+        };
+        known.take(seen, Parts::empty(), now);
+        known.due = now.after(SWEEP_OPEN);
+        self.changes.insert(Entry::Branch(key, name));
+    }
+
+    /// A pull request that nobody knew was read: it joins the branch that it belongs to, or is remembered as nobody's.
+    pub(crate) fn take_stranger(
+        &mut self,
+        repo: &Repo,
+        number: u32,
+        seen: Seen<PullRequest>,
+        parts: Parts,
+        polled: usize,
+        now: Timestamp,
+    ) {
+        let Fact::Found(pr) = &seen.fact else {
+            return;
+        };
+        let (branch, head) = (pr.head_ref.clone(), pr.head_owner.clone());
+        let key = repo_key(repo);
+        let known = self.repo_mut(repo);
+        let mut joined = Vec::new();
+        for (name, list) in known.branches_of(&branch, head.as_deref()) {
+            let mut numbers = list.fact.found().cloned().unwrap_or_default();
+            if !numbers.numbers.contains(&number) {
+                numbers.numbers.insert(0, number);
+            }
+            list.fact = Fact::Found(numbers);
+            joined.push(Entry::Branch(key.clone(), name.clone()));
+        }
+        if joined.is_empty() {
+            known.watch.strangers.insert(number);
+            self.changes.insert(Entry::Watch(key));
+            return;
+        }
+        self.changes.extend(joined);
+        self.take_pull(repo, number, seen, parts, polled, now);
+    }
+
+    /// Nothing was found out about `question`, for the reason that `gap` gives.
+    pub(crate) fn miss(
+        &mut self,
+        question: &Question,
+        owners: &[String],
+        gap: &Gap,
+        now: Timestamp,
+    ) {
+        let key = repo_key(question.target.repo());
+        let known = self.repos.entry(key.clone()).or_default();
+        if known.watch.name.is_empty() {
+            known.watch.name = question.target.repo().to_string();
+            self.changes.insert(Entry::Watch(key.clone()));
+        }
+        match &question.target {
+            Target::Issue { number, .. } => {
+                known
+                    .issues
+                    .entry(*number)
+                    .or_default()
+                    .miss(gap.clone(), now);
+                self.changes.insert(Entry::Issue(key, *number));
+            }
+            Target::PullRequest { number, .. } => {
+                known
+                    .pulls
+                    .entry(*number)
+                    .or_default()
+                    .miss(gap.clone(), now);
+                self.changes.insert(Entry::Pull(key, *number));
+            }
+            Target::Branch { branch, .. } => {
+                for owner in owners {
+                    let name = branch_key(owner, branch);
+                    known
+                        .branches
+                        .entry(name.clone())
+                        .or_default()
+                        .miss(gap.clone(), now);
+                    self.changes.insert(Entry::Branch(key.clone(), name));
+                }
+            }
+        }
+    }
+}
+
+/// Whether a pull request's head may belong to `owner`: it does, or the fork that held it is gone.
+fn may_be_of(pr: &PullRequest, owner: &str) -> bool {
+    pr.head_owner
+        .as_ref()
+        .is_none_or(|head| head.eq_ignore_ascii_case(owner))
+}
+
+/// A row of absences as it stands at `as_of`: a look at the repository that announced no pull request is one more.
+pub(super) fn confirmed(sighting: &Sighting, as_of: Timestamp) -> Sighting {
+    Sighting {
+        last: sighting.last.max(as_of),
+        ..sighting.clone()
+    }
+}

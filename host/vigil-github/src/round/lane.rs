@@ -1,0 +1,370 @@
+//! What waits to be sent for one account, and what may be.
+
+use std::collections::VecDeque;
+
+use vigil_core::{Gap, GapKind, Timestamp};
+
+use super::{Body, Outgoing, REST_IN_FLIGHT, Round, Sent};
+use crate::ask::Parts;
+use crate::budget::{Allowance, Pool, Silence};
+use crate::heads::Heads;
+use crate::memory::Needed;
+use crate::plan::Repo;
+use crate::probe::Probe;
+use crate::query::{Query, points, points_of};
+use crate::reply::{Trouble, moment};
+use crate::tokens::Account;
+
+/// A question about single checks or held runs weighs as much as so many others: its lists are long.
+const HEAVY: usize = 4;
+
+/// What waits to be sent for one account.
+#[derive(Default)]
+pub(super) struct Lane {
+    /// Questions, the most urgent first.
+    pub(super) waiting: VecDeque<Needed>,
+    /// Before them: halves of what was too much, pages, lists of what changed.
+    pub(super) jobs: VecDeque<Job>,
+    /// Probes.
+    pub(super) probes: VecDeque<Job>,
+    graphql_flying: bool,
+    rest_flying: usize,
+    graphql: Option<Allowance>,
+    rest: Option<Allowance>,
+    /// Queries in a row without an answer.
+    pub(super) unanswered: u32,
+    /// Queries beyond what was planned that may still be sent.
+    pub(super) spare: Option<usize>,
+    graphql_stopped: bool,
+    rest_stopped: bool,
+}
+
+/// Something to be sent.
+pub(super) enum Job {
+    /// These questions in one query.
+    Ask(Vec<Needed>),
+    /// What changed last in these repositories.
+    Heads(Vec<Repo>),
+    /// A list of changes, from its beginning or from a page on.
+    Probe {
+        probe: Probe,
+        path: Option<String>,
+        page: u32,
+        seen: super::scan::Seen,
+    },
+}
+
+impl Lane {
+    pub(super) fn landed(&mut self, pool: Pool) {
+        match pool {
+            Pool::GraphQl => self.graphql_flying = false,
+            Pool::Rest => self.rest_flying = self.rest_flying.saturating_sub(1),
+        }
+    }
+
+    pub(super) fn has_work(&self, pool: Pool) -> bool {
+        match pool {
+            Pool::GraphQl => !self.waiting.is_empty() || !self.jobs.is_empty(),
+            Pool::Rest => !self.probes.is_empty(),
+        }
+    }
+
+    pub(super) fn is_stopped(&self, pool: Pool) -> bool {
+        match pool {
+            Pool::GraphQl => self.graphql_stopped,
+            Pool::Rest => self.rest_stopped,
+        }
+    }
+
+    fn allowance(&mut self, pool: Pool, now: impl FnOnce() -> Allowance) -> &mut Allowance {
+        let place = match pool {
+            Pool::GraphQl => &mut self.graphql,
+            Pool::Rest => &mut self.rest,
+        };
+        place.get_or_insert_with(now)
+    }
+}
+
+/// How much of a query a question takes.
+pub(super) fn weight(needed: &Needed) -> usize {
+    match needed.question.parts.intersects(Parts::SECOND) {
+        true => HEAVY,
+        false => 1,
+    }
+}
+
+/// The first of `waiting` that fit into one query of `size`.
+pub(super) fn batch(waiting: &mut VecDeque<Needed>, size: usize) -> Vec<Needed> {
+    let mut taken = Vec::new();
+    let mut full = 0;
+    while let Some(next) = waiting.front() {
+        full += weight(next);
+        if full > size && !taken.is_empty() {
+            break;
+        }
+        taken.extend(waiting.pop_front());
+    }
+    taken
+}
+
+impl Round {
+    /// Lines questions up, each with the account that asks it: what cannot wait first, then what nobody has looked at
+    /// for longest. Repositories stay together where that decides nothing.
+    pub(super) fn enqueue(&mut self, needed: Vec<Needed>) {
+        let mut needed = needed;
+        needed.sort_by_cached_key(|one| {
+            let repo = one.question.target.repo().to_string().to_ascii_lowercase();
+            (!one.why.is_urgent(), one.learned, repo)
+        });
+        self.total += needed.len() as u64;
+        for one in needed {
+            self.asked
+                .insert((one.question.target.clone(), one.question.parts));
+            let account = self.account_of(one.question.target.repo());
+            self.lane(&account).waiting.push_back(one);
+        }
+    }
+
+    /// Works out what is going to be sent as things stand.
+    pub(super) fn estimate(&mut self) {
+        let accounts: Vec<Account> = self.lanes.keys().cloned().collect();
+        for account in accounts {
+            let memory = self.memory.account(&account);
+            let size = memory.batch.size();
+            let now = self.how.now;
+            let mut allowance =
+                memory
+                    .pot(Pool::GraphQl)
+                    .allowance(self.how.shares, self.how.interval, now);
+            let is_silent = memory.silent(Pool::GraphQl, now).is_some();
+            let lane = &self.lanes[&account];
+            self.estimate.probes += u32::try_from(lane.probes.len()).unwrap_or(u32::MAX);
+            let mut waiting = lane.waiting.clone();
+            let mut costs = Vec::new();
+            for job in &lane.jobs {
+                if let Job::Heads(repos) = job {
+                    costs.push((0, points_of(Heads::new(repos.clone()).connections), true));
+                }
+            }
+            while !waiting.is_empty() {
+                let taken = batch(&mut waiting, size);
+                let urgent = taken.iter().any(|one| one.why.is_urgent());
+                let count = u32::try_from(taken.len()).unwrap_or(u32::MAX);
+                let questions = taken.into_iter().map(|one| one.question).collect();
+                costs.push((count, points(&Query::new(questions)), urgent));
+            }
+            for (questions, cost, urgent) in costs {
+                if is_silent || !allowance.covers(u64::from(cost), urgent) {
+                    self.estimate.postponed += questions;
+                    continue;
+                }
+                allowance.take(u64::from(cost));
+                self.estimate.questions += questions;
+                self.estimate.queries += 1;
+                self.estimate.points += cost;
+            }
+        }
+    }
+
+    /// The next request of `account`, if one may be sent.
+    pub(super) fn next_of(&mut self, account: &Account, now: Timestamp) -> Option<Outgoing> {
+        for pool in [Pool::Rest, Pool::GraphQl] {
+            let lane = self.lane(account);
+            let free = match pool {
+                Pool::GraphQl => !lane.graphql_flying,
+                Pool::Rest => lane.rest_flying < REST_IN_FLIGHT,
+            };
+            if !lane.has_work(pool) || !free {
+                continue;
+            }
+            if let Some(silence) = self.memory.account(account).silent(pool, now) {
+                self.silenced(account, pool, &silence);
+                continue;
+            }
+            let outgoing = match pool {
+                Pool::Rest => self.next_probe(account),
+                Pool::GraphQl => self.next_query(account),
+            };
+            if outgoing.is_some() {
+                return outgoing;
+            }
+        }
+        None
+    }
+
+    fn next_query(&mut self, account: &Account) -> Option<Outgoing> {
+        loop {
+            let size = self.memory.account(account).batch.size();
+            let lane = self.lane(account);
+            let job = match lane.jobs.pop_front() {
+                Some(job) => job,
+                None if lane.waiting.is_empty() => return None,
+                None => Job::Ask(batch(&mut lane.waiting, size)),
+            };
+            match job {
+                Job::Heads(repos) => {
+                    let heads = Heads::new(repos);
+                    if !self.affords(account, Pool::GraphQl, points_of(heads.connections), true) {
+                        self.postpone_heads(heads.repositories);
+                        continue;
+                    }
+                    let body = Body::GraphQl {
+                        document: heads.document.clone(),
+                        variables: heads.variables.clone(),
+                    };
+                    self.lane(account).graphql_flying = true;
+                    return Some(self.fly(account, body, Sent::Heads(Box::new(heads))));
+                }
+                Job::Ask(needed) => {
+                    let urgent = needed.iter().any(|one| one.why.is_urgent());
+                    let questions = needed.iter().map(|one| one.question.clone()).collect();
+                    let query = Query::new(questions);
+                    if !self.affords(account, Pool::GraphQl, points(&query), urgent) {
+                        self.postpone(account, needed);
+                        continue;
+                    }
+                    let full = needed.iter().map(weight).sum::<usize>() * 2 > size;
+                    let body = Body::GraphQl {
+                        document: query.document.clone(),
+                        variables: query.variables.clone(),
+                    };
+                    self.lane(account).graphql_flying = true;
+                    let sent = Sent::Hydrate {
+                        query: Box::new(query),
+                        needed,
+                        full,
+                    };
+                    return Some(self.fly(account, body, sent));
+                }
+                // Probes have a queue of their own.
+                probe @ Job::Probe { .. } => self.lane(account).probes.push_back(probe),
+            }
+        }
+    }
+
+    fn next_probe(&mut self, account: &Account) -> Option<Outgoing> {
+        while let Some(job) = self.lane(account).probes.pop_front() {
+            let Job::Probe {
+                probe,
+                path,
+                page,
+                seen,
+            } = job
+            else {
+                continue;
+            };
+            // A probe that finds nothing new is free, and most do.
+            if !self.affords(account, Pool::Rest, 1, true) {
+                self.probe_elsewhere(account, probe.repo);
+                continue;
+            }
+            let etag = match &path {
+                Some(_) => None,
+                None => self.memory.watch(&probe.repo).and_then(|watch| {
+                    let etag = watch.etag()?;
+                    Some((etag.value.clone(), etag.fingerprint.clone()))
+                }),
+            };
+            let body = Body::Rest {
+                path: path.unwrap_or_else(|| probe.path()),
+                etag,
+            };
+            self.lane(account).rest_flying += 1;
+            return Some(self.fly(account, body, Sent::Probe { probe, page, seen }));
+        }
+        None
+    }
+
+    /// Whether `cost` may be taken from the account's share; takes it if so.
+    fn affords(&mut self, account: &Account, pool: Pool, cost: u32, urgent: bool) -> bool {
+        let (how, memory) = (self.how.clone(), self.memory.account(account));
+        let allowance = self.lane(account).allowance(pool, || {
+            memory
+                .pot(pool)
+                .allowance(how.shares, how.interval, how.now)
+        });
+        let covered = allowance.covers(u64::from(cost), urgent);
+        if covered && pool == Pool::GraphQl {
+            allowance.take(u64::from(cost));
+        }
+        covered
+    }
+
+    /// A REST request was paid for.
+    pub(super) fn paid(&mut self, account: &Account, cost: u64) {
+        if let Some(allowance) = &mut self.lane(account).rest {
+            allowance.take(cost);
+        }
+    }
+
+    /// These questions wait for a later pass. What they could only confirm stands; the others are unknown until then.
+    pub(super) fn postpone(&mut self, account: &Account, needed: Vec<Needed>) {
+        let ends = self.memory.account(account).graphql.ends;
+        let until = ends.map_or_else(String::new, |ends| format!(" until {}", moment(ends)));
+        let gap = Gap::new(
+            GapKind::RateLimited,
+            format!("vigil's share of GitHub's points is used up{until}"),
+        );
+        self.postponed += u32::try_from(needed.len()).unwrap_or(u32::MAX);
+        self.done += needed.len() as u64;
+        for one in needed.iter().filter(|one| one.why.is_urgent()) {
+            self.memory
+                .miss(&one.question, &one.owners, &gap, self.how.now);
+        }
+    }
+
+    /// GitHub said to be silent: nothing of this pool is sent any more.
+    pub(super) fn silenced(&mut self, account: &Account, pool: Pool, silence: &Silence) {
+        let trouble = Trouble::Limited {
+            until: silence.until,
+            detail: silence.why.clone(),
+        };
+        let gap = Gap::new(GapKind::RateLimited, trouble.to_string());
+        self.stop(account, pool, &gap, trouble);
+    }
+
+    /// Nothing of this pool is sent any more in this round: what waits is unknown, for the reason that `gap` gives.
+    pub(super) fn stop(&mut self, account: &Account, pool: Pool, gap: &Gap, trouble: Trouble) {
+        let lane = self.lane(account);
+        match pool {
+            Pool::Rest => {
+                lane.rest_stopped = true;
+                let probes: Vec<Job> = lane.probes.drain(..).collect();
+                // What REST does not tell, GraphQL may.
+                for job in probes {
+                    if let Job::Probe { probe, .. } = job {
+                        self.lost_probe(account, probe.repo, gap);
+                    }
+                }
+            }
+            Pool::GraphQl => {
+                lane.graphql_stopped = true;
+                let jobs: Vec<Job> = lane.jobs.drain(..).collect();
+                let waiting: Vec<Needed> = lane.waiting.drain(..).collect();
+                for job in jobs {
+                    match job {
+                        Job::Ask(needed) => self.missed(&needed, gap),
+                        Job::Heads(repos) => self.missed_heads(&repos, gap),
+                        Job::Probe { .. } => {}
+                    }
+                }
+                // What would only confirm what is known says nothing new by not being asked.
+                let urgent: Vec<Needed> = waiting
+                    .into_iter()
+                    .filter(|one| one.why.is_urgent())
+                    .collect();
+                self.missed(&urgent, gap);
+            }
+        }
+        self.trouble(trouble);
+    }
+
+    /// Nothing was found out about these questions.
+    pub(super) fn missed(&mut self, needed: &[Needed], gap: &Gap) {
+        self.done += needed.len() as u64;
+        for one in needed {
+            self.memory
+                .miss(&one.question, &one.owners, gap, self.how.now);
+        }
+    }
+}

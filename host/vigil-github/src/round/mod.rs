@@ -1,0 +1,494 @@
+//! One round of asking GitHub, without a socket and without a clock.
+//!
+//! A round knows what has to be asked and what may be sent: [`Round::next`] hands out requests, [`Round::take`] takes
+//! their outcomes, in any order. Whoever drives it brings the time and the connection: [`GitHub`](crate::GitHub) over
+//! HTTP, the simulation in process. Never more than one GraphQL request of an account is out, and never more than
+//! [`REST_IN_FLIGHT`] of REST.
+//!
+//! There are two kinds: a *scan* finds out what changed in repositories, an *asking* reads what has to be known.
+
+mod hydrate;
+mod lane;
+mod scan;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value};
+use vigil_core::{Gap, GapKind, Timestamp};
+
+use crate::ask::{Answer, Ask, Parts};
+use crate::budget::{Pool, Shares};
+use crate::heads::Heads;
+use crate::learn::Received;
+use crate::memory::{Doubt, Memory, Needed};
+use crate::plan::{Repo, Target};
+use crate::probe::Probe;
+use crate::query::Query;
+use crate::reply::{Trouble, Usage};
+use crate::tokens::{Account, Fingerprint};
+
+use lane::Lane;
+
+/// REST requests of one account that may be out at a time. GitHub asks for few; 304s come in milliseconds.
+pub const REST_IN_FLIGHT: usize = 4;
+
+/// Asking, learning what matters further, asking again: rounds within a round, at most.
+const PHASES_MAX: u32 = 4;
+
+/// How a round is made.
+#[derive(Clone, Debug)]
+pub struct How {
+    /// The moment of the pass, which the facts bear.
+    pub now: Timestamp,
+    /// From one pass to the next.
+    pub interval: Duration,
+    /// What is left to others, and what vigil takes at most.
+    pub shares: Shares,
+    /// Webhooks tell what happens: this is how often a repository is looked at at most. `None`: there are none.
+    pub resync: Option<Duration>,
+}
+
+/// Which repositories are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scan {
+    /// Those whose time has come.
+    Due,
+    /// Those that were not looked at for so long.
+    OlderThan(Duration),
+}
+
+/// A request to be sent.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Comes back with the outcome.
+    pub id: u64,
+    /// Whose token goes with it.
+    pub account: Account,
+    /// What is sent.
+    pub body: Body,
+}
+
+/// What is sent.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// A POST to the GraphQL API.
+    GraphQl {
+        /// The document.
+        document: String,
+        /// Its variables.
+        variables: Map<String, Value>,
+    },
+    /// A GET below the root of the REST API.
+    Rest {
+        /// Path and query.
+        path: String,
+        /// An ETag, to be sent if the token is the one that it belongs to.
+        etag: Option<(String, Fingerprint)>,
+    },
+}
+
+/// A request that came back.
+#[derive(Debug)]
+pub struct Landed {
+    /// The request's.
+    pub id: u64,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// How often it was really sent: not at all, once, or again after a rejected token or a broken connection.
+    pub sent: u32,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// An answer, whatever its status; a 401 only where there is no other token.
+    Answer(Raw),
+    /// There was no answer in the time that one request has.
+    TimedOut(Gap),
+    /// The answer is larger than is read.
+    TooLarge(Gap),
+    /// The connection ended before the answer did.
+    Broken(Gap),
+    /// No connection was to be had: nothing was sent.
+    NoConnection(Gap),
+    /// There is no token: nothing was sent.
+    NoToken(Trouble),
+    /// The time of the whole round is up: nothing was sent, or nobody waits for the answer any more.
+    OutOfTime,
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub struct Raw {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// The token that it was asked with.
+    pub fingerprint: Fingerprint,
+    /// Where that token came from, for people.
+    pub origin: String,
+    /// How long it took to come.
+    pub took: Duration,
+}
+
+impl Raw {
+    fn received(&self, at: Timestamp) -> Received<'_> {
+        Received {
+            status: self.status,
+            headers: &self.headers,
+            body: &self.body,
+            at,
+        }
+    }
+}
+
+/// What a round is going to cost if nothing unforeseen comes up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Conditional REST requests: free where nothing changed.
+    pub probes: u32,
+    /// GraphQL requests.
+    pub queries: u32,
+    /// What the GraphQL requests cost, by GitHub's published formula.
+    pub points: u32,
+    /// Questions behind them.
+    pub questions: u32,
+    /// Questions that wait for a later pass, because the budget is short.
+    pub postponed: u32,
+}
+
+impl Estimate {
+    /// Both together.
+    pub fn plus(self, other: Estimate) -> Estimate {
+        Estimate {
+            probes: self.probes + other.probes,
+            queries: self.queries + other.queries,
+            points: self.points + other.points,
+            questions: self.questions + other.questions,
+            postponed: self.postponed + other.postponed,
+        }
+    }
+}
+
+/// One round of asking GitHub.
+pub struct Round {
+    memory: Memory,
+    how: How,
+    lanes: BTreeMap<Account, Lane>,
+    flying: HashMap<u64, Flight>,
+    next_id: u64,
+    /// What is asked about, where it is an asking.
+    asks: Vec<Ask>,
+    doubt: Doubt,
+    phase: u32,
+    /// What was asked in this round already, with these parts.
+    asked: HashSet<(Target, Parts)>,
+    /// Lists that go on.
+    pages: hydrate::Pages,
+    /// Whose account asks about a repository, by lower-case owner.
+    owners: HashMap<String, Account>,
+    /// Pull requests that move without being announced.
+    polled: usize,
+    estimate: Estimate,
+    usage: Usage,
+    trouble: Option<Trouble>,
+    done: u64,
+    total: u64,
+    postponed: u32,
+}
+
+/// A request that is out.
+struct Flight {
+    account: Account,
+    job: Sent,
+}
+
+/// What a request was sent for.
+enum Sent {
+    Hydrate {
+        query: Box<Query>,
+        needed: Vec<Needed>,
+        full: bool,
+    },
+    Heads(Box<Heads>),
+    Probe {
+        probe: Probe,
+        page: u32,
+        seen: scan::Seen,
+    },
+}
+
+/// What a round came to.
+#[derive(Debug, Default)]
+pub struct Ended {
+    /// What is known now.
+    pub memory: Memory,
+    /// One for each ask, in order; empty after a scan.
+    pub answers: Vec<Answer>,
+    /// What it cost.
+    pub usage: Usage,
+    /// What went wrong as a whole.
+    pub trouble: Option<Trouble>,
+    /// Questions that were put off because the budget was short.
+    pub postponed: u32,
+}
+
+impl Round {
+    fn new(memory: Memory, how: How) -> Self {
+        let polled = memory.polled();
+        Round {
+            memory,
+            how,
+            lanes: BTreeMap::new(),
+            flying: HashMap::new(),
+            next_id: 0,
+            asks: Vec::new(),
+            doubt: Doubt::Little,
+            phase: 0,
+            asked: HashSet::new(),
+            pages: hydrate::Pages::default(),
+            owners: HashMap::new(),
+            polled,
+            estimate: Estimate::default(),
+            usage: Usage::default(),
+            trouble: None,
+            done: 0,
+            total: 0,
+            postponed: 0,
+        }
+    }
+
+    /// A round that finds out what changed in `repos`. Repositories of which nothing is known have nothing that could
+    /// change.
+    pub fn scan(
+        memory: Memory,
+        repos: &[Repo],
+        which: Scan,
+        account: impl Fn(&str) -> Account,
+        how: How,
+    ) -> Self {
+        let mut round = Round::new(memory, how);
+        round.plan_scan(repos, which, account);
+        round
+    }
+
+    /// A round that reads what `asks` need and is not known.
+    pub fn ask(
+        memory: Memory,
+        asks: Vec<Ask>,
+        doubt: Doubt,
+        account: impl Fn(&str) -> Account,
+        how: How,
+    ) -> Self {
+        let mut round = Round::new(memory, how);
+        round.asks = asks;
+        round.doubt = doubt;
+        let needed = round.memory.questions(&round.asks, doubt, round.how.now);
+        for one in &needed {
+            round.know_account(one.question.target.repo(), &account);
+        }
+        for ask in &round.asks {
+            for repo in ask.repos() {
+                let owner = repo.owner().to_ascii_lowercase();
+                round
+                    .owners
+                    .entry(owner)
+                    .or_insert_with(|| account(repo.owner()));
+            }
+        }
+        round.enqueue(needed);
+        round.phase = 1;
+        round.estimate();
+        round
+    }
+
+    /// What it is going to cost, as planned at its beginning.
+    pub fn cost(&self) -> Estimate {
+        self.estimate
+    }
+
+    /// Questions that are dealt with, and all of them as far as is known.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.done, self.total)
+    }
+
+    /// The rows of memory that changed so far, to be stored: a long round that is cut off need not begin anew.
+    pub fn take_changes(&mut self) -> Vec<crate::memory::Change> {
+        self.memory.take_changes()
+    }
+
+    /// The next request that may be sent at `now`; `None`: none before an outcome of those that are out, or none at
+    /// all when none is.
+    pub fn next(&mut self, now: Timestamp) -> Option<Outgoing> {
+        loop {
+            let accounts: Vec<Account> = self.lanes.keys().cloned().collect();
+            for account in accounts {
+                if let Some(outgoing) = self.next_of(&account, now) {
+                    return Some(outgoing);
+                }
+            }
+            if !self.flying.is_empty() || !self.go_on() {
+                return None;
+            }
+        }
+    }
+
+    /// What was learned may show that more has to be asked. Gives whether there is more.
+    fn go_on(&mut self) -> bool {
+        if self.asks.is_empty() || self.phase == 0 || self.phase >= PHASES_MAX {
+            return false;
+        }
+        self.phase += 1;
+        let needed = self.memory.questions(&self.asks, self.doubt, self.how.now);
+        let fresh: Vec<Needed> = needed
+            .into_iter()
+            .filter(|one| one.why.is_urgent())
+            .filter(|one| {
+                let question = &one.question;
+                !self
+                    .asked
+                    .contains(&(question.target.clone(), question.parts))
+            })
+            .collect();
+        let any = !fresh.is_empty();
+        self.enqueue(fresh);
+        any
+    }
+
+    /// Takes in what became of a request.
+    pub fn take(&mut self, landed: Landed, now: Timestamp) {
+        let Landed { id, outcome, sent } = landed;
+        let Some(Flight { account, job }) = self.flying.remove(&id) else {
+            return;
+        };
+        let pool = match &job {
+            Sent::Probe { .. } => Pool::Rest,
+            Sent::Hydrate { .. } | Sent::Heads(_) => Pool::GraphQl,
+        };
+        self.lane(&account).landed(pool);
+        self.count(&job, &outcome, sent);
+        if let Outcome::Answer(raw) = &outcome {
+            let renewed = account.is_renewed();
+            self.memory
+                .account_mut(&account)
+                .has_token(&raw.fingerprint, renewed);
+        }
+        match job {
+            Sent::Hydrate {
+                query,
+                needed,
+                full,
+            } => {
+                self.take_hydrate(&account, &query, needed, full, outcome, now);
+            }
+            Sent::Heads(heads) => self.take_heads(&account, &heads, outcome, now),
+            Sent::Probe { probe, page, seen } => {
+                self.take_probe(&account, probe, page, seen, outcome, now);
+            }
+        }
+    }
+
+    /// The round is over, whether or not everything was asked: what was not becomes unknown, for want of time.
+    pub fn end(mut self) -> Ended {
+        let flying: Vec<u64> = self.flying.keys().copied().collect();
+        let now = self.how.now;
+        for id in flying {
+            let outcome = Outcome::OutOfTime;
+            self.take(
+                Landed {
+                    id,
+                    outcome,
+                    sent: 1,
+                },
+                now,
+            );
+        }
+        let accounts: Vec<Account> = self.lanes.keys().cloned().collect();
+        let gap = Gap::new(GapKind::TimedOut, "the time for asking GitHub was up");
+        for account in accounts {
+            for pool in [Pool::GraphQl, Pool::Rest] {
+                if self.lane(&account).has_work(pool) {
+                    let trouble = Trouble::Unanswered { gap: gap.clone() };
+                    self.stop(&account, pool, &gap, trouble);
+                }
+            }
+        }
+        let answers = self
+            .asks
+            .iter()
+            .map(|ask| self.memory.answer(ask, now))
+            .collect();
+        Ended {
+            answers,
+            usage: self.usage,
+            trouble: self.trouble,
+            postponed: self.postponed,
+            memory: self.memory,
+        }
+    }
+
+    fn lane(&mut self, account: &Account) -> &mut Lane {
+        self.lanes.entry(account.clone()).or_default()
+    }
+
+    fn know_account(&mut self, repo: &Repo, account: &impl Fn(&str) -> Account) -> Account {
+        let owner = repo.owner().to_ascii_lowercase();
+        self.owners
+            .entry(owner)
+            .or_insert_with(|| account(repo.owner()))
+            .clone()
+    }
+
+    fn account_of(&self, repo: &Repo) -> Account {
+        self.owners
+            .get(&repo.owner().to_ascii_lowercase())
+            .cloned()
+            .unwrap_or_else(Account::usual)
+    }
+
+    fn fly(&mut self, account: &Account, body: Body, job: Sent) -> Outgoing {
+        let id = self.next_id;
+        self.next_id += 1;
+        let flight = Flight {
+            account: account.clone(),
+            job,
+        };
+        self.flying.insert(id, flight);
+        Outgoing {
+            id,
+            account: account.clone(),
+            body,
+        }
+    }
+
+    /// Counts what a request cost that is not known to have been answered; what an answer cost is counted by whoever
+    /// reads it.
+    fn count(&mut self, job: &Sent, outcome: &Outcome, sent: u32) {
+        if sent == 0 {
+            return;
+        }
+        match job {
+            Sent::Probe { .. } => self.usage.rest += sent,
+            Sent::Hydrate { .. } | Sent::Heads(_) => self.usage.requests += sent,
+        }
+        let guess = match job {
+            Sent::Hydrate { query, .. } => crate::query::points(query),
+            Sent::Heads(heads) => crate::query::points_of(heads.connections),
+            Sent::Probe { .. } => 0,
+        };
+        // GitHub may have worked on it, and charges for that.
+        if !matches!(outcome, Outcome::Answer(_)) {
+            self.usage.points += guess;
+        }
+    }
+
+    /// The first trouble is the one that is told.
+    fn trouble(&mut self, trouble: Trouble) {
+        self.trouble.get_or_insert(trouble);
+    }
+}

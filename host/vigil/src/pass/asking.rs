@@ -1,0 +1,267 @@
+//! Asking the forge: what changed, then what has to be known. What is remembered of it is stored as it comes in, so
+//! that a pass that is cut off has not asked for nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vigil_core::Timestamp;
+use vigil_core::session::{Lookup, PullRequestRef};
+use vigil_github::budget::Shares;
+use vigil_github::memory::{Change, Doubt, Memory};
+use vigil_github::round::{Ended, Estimate, How as RoundHow, Round, Scan};
+use vigil_github::{Ask, Repo, Trouble};
+use vigil_store::ForgeChange;
+
+use super::{How, Moment, Reconciler};
+use crate::failure::Failure;
+use crate::memory;
+use crate::report::GitHubReport;
+
+/// How long is asked before what was learned is stored, and progress shown.
+const SLICE: Duration = Duration::from_secs(1);
+
+/// The row by which one process notices that another has written.
+const WRITER: &str = "writer";
+
+/// Shows how many questions are dealt with, of how many.
+pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+/// How the forge is asked, and what is remembered of it.
+#[derive(Default)]
+pub struct Asking {
+    /// What is left to others, and what vigil takes at most.
+    pub shares: Shares,
+    /// Webhooks tell what happens: this is how often a repository is looked at at most. `None`: there are none.
+    pub resync: Option<Duration>,
+    /// Where progress is shown. `None`: nowhere.
+    pub progress: Option<Progress>,
+    /// `None`: not read yet.
+    pub(super) memory: Option<Memory>,
+    /// Who wrote last to what is stored of it.
+    writer: Option<String>,
+}
+
+impl Asking {
+    /// With nothing remembered yet.
+    pub fn new(shares: Shares) -> Self {
+        Asking {
+            shares,
+            ..Asking::default()
+        }
+    }
+}
+
+/// What asking the forge came to in a pass.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked {
+    /// For the report.
+    pub github: GitHubReport,
+    /// Something that concerns all sessions.
+    pub trouble: Option<Trouble>,
+    /// Everything was looked at, and not only what was due.
+    pub whole: bool,
+}
+
+impl Asked {
+    fn add(&mut self, planned: Estimate, ended: &Ended) {
+        let github = &mut self.github;
+        github.requests += u64::from(ended.usage.requests);
+        github.rest_requests += u64::from(ended.usage.rest);
+        github.unchanged += u64::from(ended.usage.unchanged);
+        github.points += u64::from(ended.usage.points);
+        github.remaining = ended.usage.meter.remaining.or(github.remaining);
+        github.postponed += u64::from(ended.postponed);
+        github.planned.requests += u64::from(planned.queries);
+        github.planned.rest_requests += u64::from(planned.probes);
+        github.planned.points += u64::from(planned.points);
+        if self.trouble.is_none() {
+            self.trouble.clone_from(&ended.trouble);
+        }
+    }
+}
+
+impl Reconciler {
+    /// Reads what is remembered of the forge, once, and again when another process wrote to it.
+    pub(super) fn recall_forge(&mut self) -> Result<(), Failure> {
+        let host = &self.forge_host;
+        let written_by = |rows: Vec<vigil_store::ForgeRow>| {
+            let row = rows.into_iter().find(|row| row.name == WRITER);
+            row.map(|row| row.value)
+        };
+        let general = self
+            .store
+            .forge_rows(host, Some(&[""]))
+            .map_err(memory::failed)?;
+        let writer = written_by(general);
+        if self.asking.memory.is_some() && writer == self.asking.writer {
+            return Ok(());
+        }
+        let rows = self.store.forge_rows(host, None).map_err(memory::failed)?;
+        let known = rows
+            .iter()
+            .filter(|row| row.name != WRITER)
+            .map(|row| (row.repo.as_str(), row.name.as_str(), row.value.as_str()));
+        let (known, unreadable) = Memory::read(known);
+        if unreadable > 0 {
+            tracing::warn!(
+                unreadable,
+                "remembered facts cannot be read; they are asked for again"
+            );
+        }
+        self.asking.memory = Some(known);
+        self.asking.writer = writer;
+        Ok(())
+    }
+
+    /// Finds out what changed in the repositories of `lookups`.
+    pub(super) async fn scan(
+        &mut self,
+        lookups: &[&Lookup],
+        how: &How,
+        moment: &Moment,
+    ) -> Result<Asked, Failure> {
+        self.recall_forge()?;
+        let repos = repos(lookups);
+        let which = if how.due_only {
+            Scan::Due
+        } else {
+            Scan::OlderThan(how.facts_max_age)
+        };
+        let known = self.asking.memory.take().unwrap_or_default();
+        let forge = Arc::clone(&self.forge);
+        let round = Round::scan(
+            known,
+            &repos,
+            which,
+            |owner| forge.account(owner),
+            self.round(moment.now),
+        );
+        let mut asked = Asked {
+            whole: !how.due_only,
+            ..Asked::default()
+        };
+        self.carry_through(round, how, &mut asked).await?;
+        Ok(asked)
+    }
+
+    /// Asks about `asks`, and gives the answers in order.
+    pub(super) async fn ask(
+        &mut self,
+        asks: Vec<Ask>,
+        doubt: Doubt,
+        how: &How,
+        moment: &Moment,
+        asked: &mut Asked,
+    ) -> Result<Vec<vigil_github::Answer>, Failure> {
+        let known = self.asking.memory.take().unwrap_or_default();
+        let forge = Arc::clone(&self.forge);
+        let round = Round::ask(
+            known,
+            asks,
+            doubt,
+            |owner| forge.account(owner),
+            self.round(moment.now),
+        );
+        self.carry_through(round, how, asked).await
+    }
+
+    fn round(&self, now: Timestamp) -> RoundHow {
+        RoundHow {
+            now,
+            interval: self.interval,
+            shares: self.asking.shares,
+            resync: self.asking.resync,
+        }
+    }
+
+    /// Works through a round, slice by slice.
+    async fn carry_through(
+        &mut self,
+        mut round: Round,
+        how: &How,
+        asked: &mut Asked,
+    ) -> Result<Vec<vigil_github::Answer>, Failure> {
+        let planned = round.cost();
+        let began = self.world.now();
+        let forge = Arc::clone(&self.forge);
+        loop {
+            let now = self.world.now();
+            let left = how.deadline.saturating_sub(began.age(now));
+            let more = forge.work(&mut round, now, SLICE, left).await;
+            if how.keep_facts {
+                let changes = round.take_changes();
+                self.store_changes(&changes, now)?;
+            }
+            if let Some(progress) = &self.asking.progress {
+                let (done, total) = round.progress();
+                progress(done, total);
+            }
+            if !more || began.age(self.world.now()) >= how.deadline {
+                break;
+            }
+        }
+        let mut ended = round.end();
+        asked.add(planned, &ended);
+        let mut known = std::mem::take(&mut ended.memory);
+        if how.keep_facts {
+            let changes = known.take_changes();
+            self.store_changes(&changes, self.world.now())?;
+        }
+        self.asking.memory = Some(known);
+        Ok(ended.answers)
+    }
+
+    fn store_changes(&mut self, changes: &[Change], now: Timestamp) -> Result<(), Failure> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let mut rows: Vec<ForgeChange<'_>> = changes
+            .iter()
+            .map(|change| ForgeChange {
+                repo: &change.repo,
+                name: &change.name,
+                value: change.value.as_deref(),
+                at: now,
+            })
+            .collect();
+        let ours = self.asking.writer.as_deref() == Some(self.holder.as_str());
+        if !ours {
+            rows.push(ForgeChange {
+                repo: "",
+                name: WRITER,
+                value: Some(&self.holder),
+                at: now,
+            });
+        }
+        self.store
+            .put_forge_rows(&self.forge_host, &rows)
+            .map_err(memory::failed)?;
+        if !ours {
+            self.asking.writer = Some(self.holder.clone());
+        }
+        Ok(())
+    }
+}
+
+/// The repositories that `lookups` lead to, each once.
+fn repos(lookups: &[&Lookup]) -> Vec<Repo> {
+    let mut seen = BTreeSet::new();
+    let mut repos = Vec::new();
+    let names = lookups.iter().flat_map(|lookup| {
+        let issue = lookup.issue.as_ref().ok().map(|issue| &issue.repo);
+        let pull = lookup.pull_request.as_ref().ok().map(|pr| match pr {
+            PullRequestRef::Number { repo, .. } | PullRequestRef::Branch { repo, .. } => repo,
+        });
+        [issue, pull].into_iter().flatten()
+    });
+    for name in names {
+        if !seen.contains(name)
+            && seen.insert(name.clone())
+            && let Ok(repo) = Repo::parse(name)
+        {
+            repos.push(repo);
+        }
+    }
+    repos
+}
