@@ -1,16 +1,18 @@
 //! The one place where questions leave for GitHub: drives a [`Round`] over HTTP.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use http::{StatusCode, Uri};
 use serde_json::json;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use vigil_core::{Gap, GapKind, Timestamp};
 
-use crate::round::{Body, Landed, Outcome, Outgoing, Raw, Round};
+use crate::round::{Body, Landed, Outcome, Outgoing, REST_IN_FLIGHT, Raw, Round};
 use crate::settings::{Settings, SettingsError};
 use crate::tokens::{Account, Token, Tokens};
 use crate::transport::{Answer, BODY_BYTES_MAX, Failure, Transport, Wire};
@@ -22,6 +24,22 @@ pub struct GitHub {
     request_timeout: Duration,
     pub(crate) tokens: Arc<dyn Tokens>,
     pub(crate) transport: Transport,
+    lines: Mutex<HashMap<Account, Arc<Line>>>,
+}
+
+/// How much of one account may be out at a time, however many rounds there are: GitHub takes more for abuse.
+struct Line {
+    graphql: Semaphore,
+    rest: Semaphore,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Line {
+            graphql: Semaphore::new(1),
+            rest: Semaphore::new(REST_IN_FLIGHT),
+        }
+    }
 }
 
 impl GitHub {
@@ -39,7 +57,13 @@ impl GitHub {
             rest: settings.rest_url.trim_end_matches('/').to_owned(),
             request_timeout: settings.request_timeout,
             tokens: settings.tokens,
+            lines: Mutex::default(),
         })
+    }
+
+    fn line(&self, account: &Account) -> Arc<Line> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(lines.entry(account.clone()).or_default())
     }
 
     /// The account that asks about repositories of `owner`.
@@ -75,7 +99,19 @@ impl GitHub {
     /// Sends one request, with another token where the first one is rejected.
     async fn send(&self, outgoing: Outgoing, clock: Clock) -> Landed {
         let Outgoing { id, account, body } = outgoing;
-        let landed = |outcome, sent| Landed { id, outcome, sent };
+        let landed = |outcome: Outcome, sent| {
+            tracing::debug!(%account, what = body.name(), outcome = outcome.name(), sent, "GitHub asked");
+            Landed { id, outcome, sent }
+        };
+        let line = self.line(&account);
+        let place = match &body {
+            Body::GraphQl { .. } => line.graphql.acquire(),
+            Body::Rest { .. } => line.rest.acquire(),
+        };
+        // Nobody closes a line: only the time can be up.
+        let Ok(_place) = tokio::time::timeout_at(clock.deadline, place).await else {
+            return landed(Outcome::OutOfTime, 0);
+        };
         let token = match tokio::time::timeout_at(clock.deadline, self.tokens.token(&account)).await
         {
             Err(_) => return landed(Outcome::OutOfTime, 0),

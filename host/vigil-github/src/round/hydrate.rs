@@ -18,11 +18,15 @@ use crate::query::{Query, points};
 use crate::reply::Trouble;
 use crate::tokens::Account;
 
-/// Queries without an answer in a row, after which the round stops asking.
-const UNANSWERED_MAX: u32 = 3;
+/// Queries without an answer in a row, after which the round stops asking. Taking a hundred questions apart down to the
+/// one that GitHub cannot answer takes up to seven, and its neighbours may be as bad; beyond that it is no single
+/// question's fault.
+const UNANSWERED_MAX: u32 = 10;
 
-/// Queries beyond what was planned that a round may send whatever it is about, and for each planned one.
-const SPARE: usize = 8;
+/// How many queries beyond the planned ones a round may send to take apart what was too much: so many for each planned
+/// one, and some. A GitHub that can answer next to nothing at once is asked again in the next pass, not in this one.
+const SPARE_PER_QUERY: usize = 8;
+const SPARE: usize = 16;
 
 /// Pages of one branch beyond the first that are looked through.
 const PAGES_FURTHER_MAX: usize = 5;
@@ -225,6 +229,7 @@ impl Round {
         if again.len() <= settled {
             self.again(account, again, &gap);
         } else {
+            self.memory.account_mut(account).batch.too_much();
             self.halve(account, again, &gap);
         }
     }
@@ -353,8 +358,8 @@ impl Round {
         }
         let size = self.memory.account(account).batch.size();
         let lane = self.lane(account);
-        let planned = lane.waiting.len().div_ceil(size);
-        let spare = lane.spare.get_or_insert(SPARE + planned);
+        let planned = lane.waiting.len().div_ceil(size) + 1;
+        let spare = lane.spare.get_or_insert(SPARE + SPARE_PER_QUERY * planned);
         if *spare == 0 {
             return self.missed(&needed, gap);
         }

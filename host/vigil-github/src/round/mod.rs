@@ -89,6 +89,31 @@ pub enum Body {
     },
 }
 
+impl Body {
+    /// For the log.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Body::GraphQl { .. } => "graphql",
+            Body::Rest { .. } => "rest",
+        }
+    }
+}
+
+impl Outcome {
+    /// For the log.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Outcome::Answer(_) => "answered",
+            Outcome::TimedOut(_) => "timed-out",
+            Outcome::TooLarge(_) => "too-large",
+            Outcome::Broken(_) => "broken",
+            Outcome::NoConnection(_) => "no-connection",
+            Outcome::NoToken(_) => "no-token",
+            Outcome::OutOfTime => "out-of-time",
+        }
+    }
+}
+
 /// A request that came back.
 #[derive(Debug)]
 pub struct Landed {

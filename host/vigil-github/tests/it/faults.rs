@@ -9,14 +9,14 @@ use vigil_model::{ErrorType, Fault, FieldFault, Forbidden, Handle, Scope};
 use crate::support::*;
 
 /// 60 sessions in three queries.
-fn three_batches() -> (Handle, Vec<Ask>) {
+fn two_batches() -> (Handle, Vec<Ask>) {
     let (model, asks) = fleet(60, 3);
     (serve(model), asks)
 }
 
 /// Asks while `fault` lasts, then again after it.
 async fn during_and_after(fault: Fault) -> Reply {
-    let (server, asks) = three_batches();
+    let (server, asks) = two_batches();
     server.with(|model| model.fail(Scope::Any, fault.clone()));
     let github = client(&server);
     let during = ask(&github, &asks).await;
@@ -66,11 +66,11 @@ async fn a_broken_connection_is_tried_once_more() {
         assert_eq!(*unanswered(&reply), GapKind::Unreachable);
         assert_eq!(reply.usage.requests, 2, "{fault:?}");
 
-        let (server, asks) = three_batches();
+        let (server, asks) = two_batches();
         server.with(|model| model.fail_next(1, fault.clone()));
         let reply = ask(&client(&server), &asks).await;
         assert_eq!(kinds(&reply), ["found"], "{fault:?}");
-        assert_eq!(reply.usage.requests, 4, "{fault:?}");
+        assert_eq!(reply.usage.requests, 3, "{fault:?}");
     }
 }
 
@@ -84,7 +84,7 @@ async fn a_cut_off_answer_is_malformed() {
 
 #[tokio::test]
 async fn one_bad_answer_costs_only_its_own_sessions() {
-    let (server, asks) = three_batches();
+    let (server, asks) = two_batches();
     server.with(|model| model.fail_next(1, Fault::CutJson));
     let reply = ask(&client(&server), &asks).await;
     assert_eq!(kinds(&reply), ["found", "malformed"]);
@@ -116,7 +116,7 @@ async fn a_refusal_stops_the_call() {
 #[tokio::test]
 async fn what_is_too_much_is_taken_apart_until_it_fits() {
     for fits in [6, 10, 20] {
-        let (server, asks) = three_batches();
+        let (server, asks) = two_batches();
         server.with(|model| {
             model.fail(Scope::GraphQl, Fault::ResourceLimits { answered: fits });
         });
@@ -128,16 +128,16 @@ async fn what_is_too_much_is_taken_apart_until_it_fits() {
 #[tokio::test]
 async fn taking_apart_has_an_end() {
     for fits in [0, 1, 2] {
-        let (server, asks) = three_batches();
+        let (server, asks) = two_batches();
         server.with(|model| {
             model.fail(Scope::GraphQl, Fault::ResourceLimits { answered: fits });
         });
         let reply = ask(&client(&server), &asks).await;
         assert!(kinds(&reply).contains(&"too-large"), "{fits}");
         assert!(!kinds(&reply).contains(&"absent"), "{fits}");
-        // 16, 8 for each of the three that were planned, and the sessions themselves, ten at a time.
+        // 16, 8 for each of the three that were planned, and the questions themselves, ten at a time.
         assert!(
-            reply.usage.requests <= 16 + 24 + 6,
+            reply.usage.requests <= 16 + 24 + 12,
             "{fits}: {}",
             reply.usage.requests
         );
@@ -146,7 +146,7 @@ async fn taking_apart_has_an_end() {
 
 #[tokio::test]
 async fn a_gateway_that_gives_up_once_costs_one_halving() {
-    let (server, asks) = three_batches();
+    let (server, asks) = two_batches();
     server.with(|model| model.fail_next(1, Fault::Html(502)));
     let reply = ask(&client(&server), &asks).await;
     assert_eq!(kinds(&reply), ["found"]);
@@ -156,7 +156,7 @@ async fn a_gateway_that_gives_up_once_costs_one_halving() {
 
 #[tokio::test]
 async fn the_one_that_github_cannot_answer_is_the_only_gap() {
-    let (server, asks) = three_batches();
+    let (server, asks) = two_batches();
     let field = FieldFault {
         field: "issueOrPullRequest".to_owned(),
         repo: None,
@@ -181,7 +181,7 @@ async fn a_field_that_fails_is_a_gap_of_its_kind() {
         (ErrorType::Internal, "unreachable"),
         (ErrorType::NotFound, "not-found"),
     ] {
-        let (server, asks) = three_batches();
+        let (server, asks) = two_batches();
         let field = FieldFault {
             field: "repository".to_owned(),
             repo: Some("acme/app-1".to_owned()),
@@ -239,7 +239,7 @@ async fn an_alias_that_fails_leaves_the_others_alone() {
 
 #[tokio::test]
 async fn a_hang_ends_with_the_time_that_was_given() {
-    let (server, asks) = three_batches();
+    let (server, asks) = two_batches();
     server.with(|model| model.fail(Scope::Any, Fault::Hang));
     let github = client(&server);
     let reply = github.ask(&asks, NOW, Duration::from_millis(50)).await;
@@ -252,7 +252,7 @@ async fn a_hang_ends_with_the_time_that_was_given() {
 
 #[tokio::test]
 async fn no_time_at_all_sends_nothing() {
-    let (server, asks) = three_batches();
+    let (server, asks) = two_batches();
     let reply = client(&server).ask(&asks, NOW, Duration::ZERO).await;
     assert_eq!(kinds(&reply), ["timed-out"]);
     assert_eq!(reply.usage.requests, 0);
@@ -261,7 +261,7 @@ async fn no_time_at_all_sends_nothing() {
 
 #[tokio::test]
 async fn a_query_that_hangs_is_tried_with_fewer() {
-    let (server, asks) = three_batches();
+    let (server, asks) = two_batches();
     server.with(|model| model.fail_next(1, Fault::Hang));
     let mut short = settings(&server.rest_url(), tokens(TOKEN));
     // Long enough for an answer on a busy machine; only the hanging one takes all of it.
@@ -274,7 +274,7 @@ async fn a_query_that_hangs_is_tried_with_fewer() {
 
 #[tokio::test]
 async fn a_github_that_is_not_there_is_unreachable() {
-    let (server, asks) = three_batches();
+    let (server, asks) = two_batches();
     let url = server.rest_url();
     // Still bound to the port when TLS is tried on it.
     let tls = url.replace("http://", "https://");
@@ -301,7 +301,7 @@ async fn a_github_that_is_not_there_is_unreachable() {
 
 #[tokio::test]
 async fn a_wrong_address_is_said_to_be_one() {
-    let (server, asks) = three_batches();
+    let (server, asks) = two_batches();
     let mut wrong = settings(&server.rest_url(), tokens(TOKEN));
     wrong.graphql_url = format!("{}/nowhere", server.rest_url());
     let reply = ask(&Client::new(wrong), &asks).await;

@@ -82,7 +82,7 @@ async fn every_form_of_a_limit_silences_this_call_and_the_next() {
 
 #[tokio::test]
 async fn what_was_learned_before_the_limit_stays_learned() {
-    let (mut model, asks) = fleet(60, 3);
+    let (mut model, asks) = fleet(110, 3);
     // Two points: for two of the three queries.
     model.token(TOKEN).limits(5000, 2);
     let server = serve(model);
@@ -93,7 +93,8 @@ async fn what_was_learned_before_the_limit_stays_learned() {
         .iter()
         .filter(|answer| kind(&answer.issue) == "found")
         .count();
-    assert_eq!(learned, 50);
+    // Fifty questions, then a hundred.
+    assert_eq!(learned, 75);
     // The pot said that it was empty; the third query was never sent, and nothing was refused.
     assert_eq!(reply.usage.requests, 2);
     server.with(|model| assert_eq!((model.tally().requests, model.tally().refused), (2, 0)));

@@ -302,12 +302,12 @@ impl Client {
             let silence = known.silent(Pool::GraphQl, now);
             silence.map(|silence| silence.until)
         });
-        *self.accounts.lock().expect("lock") = ended
-            .memory
-            .take_changes()
-            .into_iter()
-            .filter(|change| change.repo.is_empty())
-            .collect();
+        let changes = ended.memory.take_changes().into_iter();
+        let mut accounts = self.accounts.lock().expect("lock");
+        for change in changes.filter(|change| change.repo.is_empty()) {
+            accounts.retain(|known| known.name != change.name);
+            accounts.push(change);
+        }
         Reply {
             answers: ended.answers,
             usage: ended.usage,

@@ -178,11 +178,11 @@ async fn a_token_that_was_renewed_is_read_again() {
     fs::write(&path, "the-new-one").expect("a file");
     let reply = ask(&github, &asks).await;
     assert_eq!(kinds(&reply), ["found"]);
-    assert_eq!(reply.usage.requests, 4);
+    assert_eq!(reply.usage.requests, 3);
     assert!(reply.trouble.is_none());
 
     // The new one is kept.
-    assert_eq!(ask(&github, &asks).await.usage.requests, 3);
+    assert_eq!(ask(&github, &asks).await.usage.requests, 2);
 
     // Renewed once more, and still no good: that is the end of it.
     server.with(|model| {

@@ -49,9 +49,10 @@ async fn a_fleet_costs_what_the_plan_said() {
     }
     let expected: u32 = planned.iter().map(points).sum();
     assert_eq!((planned.len(), expected), (5, 5));
-    assert_eq!((reply.usage.requests, reply.usage.points), (5, 5));
+    // The first query is as large as planned; quick answers make the others larger.
+    assert_eq!((reply.usage.requests, reply.usage.points), (3, 3));
     server.with(|model| {
-        assert_eq!((model.tally().requests, model.tally().points), (5, 5));
+        assert_eq!((model.tally().requests, model.tally().points), (3, 3));
     });
 }
 
