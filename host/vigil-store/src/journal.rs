@@ -23,6 +23,9 @@ use crate::transitions::TransitionId;
 /// tell nobody anything.
 pub const KEEP_LATEST_AFTER: Duration = minutes(15);
 
+/// Decisions that one transaction records. New ones take about 30 us each, so that others wait for a tenth of a second.
+const ENTRIES_PER_STEP: usize = 4_000;
+
 /// One session's decision in one pass, as it goes into the journal.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
@@ -167,39 +170,49 @@ impl Entry<'_> {
 }
 
 impl Store {
-    /// Writes `entries` in one transaction. A decision that equals an earlier one of its session counts that row up;
-    /// a new one gets a row with its evidence.
+    /// Writes the `entries` of one pass. A decision that equals an earlier one of its session counts that row up; a new
+    /// one gets a row with its evidence.
     ///
-    /// Guarantees: all of them or none. A row whose decision comes back after another one is counted up again, so
-    /// that a session that flaps between two decisions has two rows.
+    /// Guarantees: each of them whole or not at all, in order; a fleet's are written in several transactions, since
+    /// others wait meanwhile. A row whose decision comes back after another one is counted up again, so that a session
+    /// that flaps between two decisions has two rows.
     ///
     /// # Errors
-    /// Those of writing.
+    /// Those of writing; then the last of the entries are missing, and a later pass writes them as if they were new.
     pub fn record(&mut self, entries: &[Entry<'_>]) -> Result<()> {
         if entries.is_empty() {
             return Ok(());
         }
         let mut packer = Packer::new(self)?;
-        // Hashed before the lock is taken, so that it is held for the writing alone.
-        let keyed: Vec<_> = entries
-            .iter()
-            .map(|entry| {
-                let evidence = evidence_digest(entry.evidence).0;
-                (entry, entry.key(&evidence), evidence)
-            })
-            .collect();
-        self.write("record decisions", |db| {
-            let turn = db
-                .prepare_cached("SELECT coalesce(max(turn), 0) + 1 FROM journal_seen")?
-                .query_row([], |row| row.get(0))?;
-            for (entry, key, evidence) in &keyed {
-                if !count_up(db, entry, key, turn, &mut packer)? {
-                    let packed = packer.pack(entry.evidence)?;
-                    insert(db, entry, key, turn, evidence, &packed)?;
+        let mut turn = None;
+        for some in entries.chunks(ENTRIES_PER_STEP) {
+            // Hashed before the lock is taken, so that it is held for the writing alone.
+            let keyed: Vec<_> = some
+                .iter()
+                .map(|entry| {
+                    let evidence = evidence_digest(entry.evidence).0;
+                    (entry, entry.key(&evidence), evidence)
+                })
+                .collect();
+            let this = self.write("record decisions", |db| {
+                let turn = match turn {
+                    Some(turn) => turn,
+                    None => db
+                        .prepare_cached("SELECT coalesce(max(turn), 0) + 1 FROM journal_seen")?
+                        .query_row([], |row| row.get(0))?,
+                };
+                for (entry, key, evidence) in &keyed {
+                    if !count_up(db, entry, key, turn, &mut packer)? {
+                        let packed = packer.pack(entry.evidence)?;
+                        insert(db, entry, key, turn, evidence, &packed)?;
+                    }
                 }
-            }
-            Ok(())
-        })
+                Ok(turn)
+            })?;
+            // All of them are one pass's.
+            turn = Some(this);
+        }
+        Ok(())
     }
 
     /// Rows of the journal, of one session or of all, the one of the latest pass first, also when the clock was set

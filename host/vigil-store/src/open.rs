@@ -235,6 +235,8 @@ impl Store {
         self.read("open", |db| {
             db.busy_timeout(BUSY_TIMEOUT)?;
             db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+            // Else SQLite may plan a kept statement anew for each value that is bound to it.
+            db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
             if is_new {
                 // Only counts before the first table is made, and costs a write: lets retention give pages back
                 // without writing the whole file anew.

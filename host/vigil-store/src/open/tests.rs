@@ -4,6 +4,8 @@ use std::io;
 
 use vigil_core::Timestamp;
 
+use rusqlite::OptionalExtension as _;
+
 use super::*;
 
 const T0: Timestamp = Timestamp(1_790_000_000_000);
@@ -197,4 +199,19 @@ fn evidence_that_was_tampered_with_is_not_believed() {
         );
         assert!(chain.contains(says), "{chain}");
     }
+}
+
+#[test]
+fn a_statement_that_is_kept_is_planned_once() {
+    let store = Store::in_memory(T0).unwrap();
+    let sql =
+        "SELECT j.id FROM journal j JOIN journal_seen s ON s.journal_id = j.id WHERE j.key = ?1";
+    for key in 0..10u8 {
+        let mut statement = store.db.prepare_cached(sql).unwrap();
+        let found = statement.query_row([[key; 32]], |row| row.get::<_, i64>(0));
+        assert_eq!(found.optional().unwrap(), None);
+    }
+    let statement = store.db.prepare_cached(sql).unwrap();
+    let planned_anew = statement.get_status(rusqlite::StatementStatus::RePrepare);
+    assert_eq!(planned_anew, 0);
 }

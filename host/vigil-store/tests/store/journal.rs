@@ -33,6 +33,30 @@ fn a_quiet_day_adds_no_row() {
 }
 
 #[test]
+fn a_pass_of_many_steps_is_one_pass() {
+    let mut store = store();
+    let answers = answers(Verdict::Hold);
+    let evidence: Vec<_> = (0..4_500).map(|number| evidence(number, at(0))).collect();
+    for (minute, count) in [(0, 1), (1, 2)] {
+        let entries: Vec<_> = evidence
+            .iter()
+            .map(|one| held(one, &answers, at(minute)))
+            .collect();
+        store.record(&entries).unwrap();
+        let rows = store.journal(None, usize::MAX).unwrap();
+        assert_eq!(rows.len(), 4_500);
+        assert!(rows.iter().all(|row| row.count == count));
+        // Of one turn, so that the rows' own order is left.
+        assert!(rows.is_sorted_by(|one, other| one.id > other.id));
+    }
+    // The next pass is a later one, though it is as short as it can be.
+    store
+        .record(&[held(&evidence[7], &answers, at(2))])
+        .unwrap();
+    assert_eq!(store.journal(None, 1).unwrap()[0].session, id(7));
+}
+
+#[test]
 fn the_first_and_the_latest_evidence_are_kept_with_their_times() {
     let mut store = store();
     let answers = answers(Verdict::Hold);
