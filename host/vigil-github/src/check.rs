@@ -1,5 +1,7 @@
 //! What `doctor` wants to know of an account: whether GitHub is there, takes its token, and has the same time.
 
+mod access;
+
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, Uri};
@@ -12,6 +14,8 @@ use crate::reply::Trouble;
 use crate::tokens::{Account, Lease, Token, TokenKind};
 use crate::transport::{Answer, Failure, Wire};
 use crate::words;
+
+pub use access::{Access, Sample, facts_without, permissions_for};
 
 /// GitHub, a token and the clock, as one free request shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,11 +85,7 @@ impl GitHub {
         let sent = self
             .transport
             .send(&uri, token, Wire::get(), clock.deadline);
-        let answer = sent.await.map_err(|failure| match failure {
-            Failure::TimedOut => timed_out(),
-            Failure::NoConnection(cause) | Failure::Broken(cause) => unreachable(cause),
-            Failure::TooLarge => unreachable("the answer is larger than is read".to_owned()),
-        })?;
+        let answer = sent.await.map_err(no_answer)?;
         read(account, token, &uri, &answer, clock.now())
     }
 }
@@ -197,6 +197,14 @@ fn on_our_clock(moment: Timestamp, server: Option<Timestamp>, at: Timestamp) -> 
         Some(server) if moment >= server => at.after(server.age(moment)),
         Some(server) => at.before(moment.age(server)),
         None => moment,
+    }
+}
+
+fn no_answer(failure: Failure) -> Trouble {
+    match failure {
+        Failure::TimedOut => timed_out(),
+        Failure::NoConnection(cause) | Failure::Broken(cause) => unreachable(cause),
+        Failure::TooLarge => unreachable("the answer is larger than is read".to_owned()),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::transport::{Answer, BODY_BYTES_MAX, Failure, Transport, Wire};
 
 /// GitHub, as its accounts see it. Bound to the tokio runtime in which it first sends something.
 pub struct GitHub {
-    graphql: Uri,
+    pub(crate) graphql: Uri,
     pub(crate) rest: String,
     request_timeout: Duration,
     pub(crate) tokens: Arc<dyn Tokens>,

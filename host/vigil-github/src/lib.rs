@@ -35,7 +35,7 @@ mod words;
 
 pub use app::{App, AppKey, AppSettings, KeyError};
 pub use ask::{Answer, Ask, Parts, Wants};
-pub use check::Check;
+pub use check::{Access, Check, Sample};
 pub use github::GitHub;
 pub use heads::{Head, Heads, HeadsAnswered, RepoHeads, learn_heads};
 pub use limits::{LimitScope, Meter};

@@ -5,6 +5,8 @@
     reason = "tests read the environment and say when they skip"
 )]
 
+mod access;
+mod app;
 mod choose;
 mod doctor;
 mod faults;
