@@ -5,7 +5,7 @@
 //! when git compares a changed file: without them every such file would seem changed. They run with vigil's rights,
 //! as they run whenever Vigilante asks git the same question.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -91,6 +91,8 @@ pub(crate) struct Repository {
     pub(crate) common: PathBuf,
     /// Its branches and remote branches by their full names, each with its newest commit.
     refs: HashMap<String, String>,
+    /// The newest commits of the remote branches.
+    remote_ends: HashSet<String>,
 }
 
 struct Output {
@@ -126,20 +128,11 @@ impl Git {
                 ),
             )
         })?;
-        let common = self.answer(
-            &dir,
-            &["rev-parse", "--path-format=absolute", "--git-common-dir"],
-        )?;
-        let common = fs::canonicalize(common.trim_end_matches('\n')).map_err(|error| {
-            Gap::new(
-                GapKind::NoControl,
-                format!(
-                    "the git folder of {} cannot be looked at: {error}",
-                    dir.display()
-                ),
-            )
-        })?;
-        let refs = self
+        let common = match plain_git_folder(&dir) {
+            Some(folder) => folder,
+            None => self.git_folder(&dir)?,
+        };
+        let refs: HashMap<String, String> = self
             .answer(
                 &dir,
                 &[
@@ -153,7 +146,34 @@ impl Git {
             .filter_map(|line| line.split_once(' '))
             .map(|(commit, name)| (name.to_owned(), commit.to_owned()))
             .collect();
-        Ok(Repository { dir, common, refs })
+        let remote_ends = refs
+            .iter()
+            .filter(|(name, _): &(&String, _)| name.starts_with("refs/remotes/"))
+            .map(|(_, commit)| commit.clone())
+            .collect();
+        Ok(Repository {
+            dir,
+            common,
+            refs,
+            remote_ends,
+        })
+    }
+
+    /// The folder that all worktrees of the repository at `dir` share, as git knows it.
+    fn git_folder(&self, dir: &Path) -> Result<PathBuf, Gap> {
+        let common = self.answer(
+            dir,
+            &["rev-parse", "--path-format=absolute", "--git-common-dir"],
+        )?;
+        fs::canonicalize(common.trim_end_matches('\n')).map_err(|error| {
+            Gap::new(
+                GapKind::NoControl,
+                format!(
+                    "the git folder of {} cannot be looked at: {error}",
+                    dir.display()
+                ),
+            )
+        })
     }
 
     /// Uncommitted changes in the worktree, untracked files included. Absent: there is no worktree.
@@ -194,6 +214,14 @@ impl Git {
         match repository.tips(place, branch) {
             Err(gap) => Fact::Unknown(gap),
             Ok(None) => no_branch(branch, now),
+            // The usual case needs no git: all that is there was pushed just as it is.
+            Ok(Some((_, tips)))
+                if tips
+                    .iter()
+                    .all(|tip| repository.is_remote(repository.commit(place, tip))) =>
+            {
+                Fact::Found(0)
+            }
             Ok(Some((dir, tips))) => {
                 let mut arguments = vec!["rev-list", "--count", "--not", "--remotes", "--not"];
                 arguments.extend(tips.iter().map(String::as_str));
@@ -363,17 +391,34 @@ impl Git {
 impl Repository {
     /// The commit that `tip` stands for. `None`: it cannot be told without asking git.
     fn commit(&self, place: &Place, tip: &str) -> Option<String> {
-        if let Some(commit) = self.refs.get(tip) {
-            return Some(commit.clone());
+        if self.refs.contains_key(tip) {
+            return self.present(tip);
         }
         let Place::Linked { git_dir, .. } = place else {
             return None;
         };
         let head = fs::read_to_string(git_dir.join("HEAD")).ok()?;
         match head.trim().strip_prefix("ref: ") {
-            Some(name) => self.refs.get(name).cloned(),
+            Some(name) => self.present(name),
             None => Some(head.trim().to_owned()),
         }
+    }
+
+    /// The newest commit of the branch of that full name. `None`: it has moved since the repository was opened, as an
+    /// agent's next commit moves it: into a file of its own.
+    fn present(&self, name: &str) -> Option<String> {
+        let known = self.refs.get(name)?;
+        match fs::read_to_string(self.common.join(name)) {
+            Ok(commit) => (commit.trim() == known).then(|| known.clone()),
+            // Packed together with others, as it was when they were listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some(known.clone()),
+            Err(_) => None,
+        }
+    }
+
+    /// Whether a remote's branch ends with `commit`.
+    fn is_remote(&self, commit: Option<String>) -> bool {
+        commit.is_some_and(|commit| self.remote_ends.contains(&commit))
     }
 
     /// Where to ask, and what to count from: the branch and what the worktree has checked out, which differ when an
@@ -395,6 +440,16 @@ impl Repository {
             Place::Missing(_) => Ok(own.map(|own| (self.dir.as_path(), vec![own]))),
         }
     }
+}
+
+/// The git folder of an ordinary repository, which is all its own. `None`: whatever stands at `dir` is out of the
+/// ordinary, such as a worktree or a bare repository.
+fn plain_git_folder(dir: &Path) -> Option<PathBuf> {
+    let folder = dir.join(".git");
+    let is_plain = fs::symlink_metadata(&folder).ok()?.is_dir()
+        && folder.join("HEAD").is_file()
+        && matches!(folder.join("commondir").try_exists(), Ok(false));
+    is_plain.then_some(folder)
 }
 
 fn no_branch<T>(branch: Option<&str>, now: Timestamp) -> Fact<T> {

@@ -92,6 +92,44 @@ fn commits_on_no_remote_are_counted_on_the_branch_and_on_what_is_checked_out() {
 }
 
 #[test]
+fn where_all_is_pushed_as_it_is_git_is_not_asked() {
+    let scene = Scene::with_remote();
+    commit(&scene.worktree, "second");
+    scene::git(&scene.worktree, &["push", "-q", "origin", BRANCH]);
+    let none = Git::new(&scene.root().join("no-git"));
+    let unasked =
+        |opened: &Opened| none.unpushed(opened.repository(), &opened.place, Some(BRANCH), NOW);
+    let opened = open(&scene);
+    assert_eq!(unasked(&opened), Fact::Found(0));
+    // What is committed after the repository was opened is not overlooked.
+    commit(&scene.worktree, "third");
+    assert_eq!(kind(&unasked(&opened)), Some(&GapKind::Unsupported));
+    assert_eq!(opened.unpushed(), Fact::Found(1));
+    // Packed branches have no files of their own.
+    scene::git(&scene.worktree, &["push", "-q", "origin", BRANCH]);
+    scene::git(&scene.repo, &["pack-refs", "--all"]);
+    let packed = open(&scene);
+    assert_eq!(unasked(&packed), Fact::Found(0));
+    commit(&scene.worktree, "fourth");
+    assert_eq!(kind(&unasked(&packed)), Some(&GapKind::Unsupported));
+    assert_eq!(packed.unpushed(), Fact::Found(1));
+    // An ancestor of what was pushed takes a count, though nothing is left to push.
+    scene::git(&scene.worktree, &["reset", "-q", "--hard", "HEAD~2"]);
+    let behind = open(&scene);
+    assert_eq!(kind(&unasked(&behind)), Some(&GapKind::Unsupported));
+    assert_eq!(behind.unpushed(), Fact::Found(0));
+}
+
+#[test]
+fn a_repository_that_is_itself_a_worktree_is_opened_as_git_knows_it() {
+    let scene = Scene::with_remote();
+    let of_worktree = real().open(&scene.worktree).expect("it opens");
+    let own = real().open(&scene.repo).expect("it opens");
+    assert_eq!(of_worktree.common, own.common);
+    assert_eq!(own.common, scene.repo.join(".git"));
+}
+
+#[test]
 fn without_a_remote_every_commit_is_unpushed() {
     let scene = Scene::new();
     assert_eq!(open(&scene).unpushed(), Fact::Found(1));
