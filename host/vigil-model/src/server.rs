@@ -178,15 +178,15 @@ async fn handle(
         headers: parts.headers.iter().map(header).collect(),
         body: body.to_vec(),
     };
-    let (response, _under_way) = {
+    let (response, flight) = {
         let now_ms = (shared.clock)();
         let mut model = lock(&shared.model);
         let flight = model.begin(&request);
-        let under_way = UnderWay {
-            model: shared.model.clone(),
-            flight,
-        };
-        (model.respond(request, now_ms), under_way)
+        (model.respond(request, now_ms), flight)
+    };
+    let _under_way = UnderWay {
+        model: shared.model,
+        flight,
     };
     match response.delivery {
         Delivery::Whole => whole(response),

@@ -41,9 +41,12 @@ fn route(model: &mut Model, app: &App, request: &Request) -> Result<Response, Re
                 .and_then(|id| model.installations.get(&id))
                 .filter(|installation| installation.app == app.id),
         ),
-        ("GET", ["users" | "orgs", account, "installation"]) => {
+        // The route of users answers for organizations, too, and that of organizations only for them.
+        ("GET", [route @ ("users" | "orgs"), account, "installation"]) => {
             found(model.installations.values().find(|installation| {
-                installation.app == app.id && installation.account.eq_ignore_ascii_case(account)
+                installation.app == app.id
+                    && installation.account.eq_ignore_ascii_case(account)
+                    && (*route == "users" || !installation.is_person)
             }))
         }
         ("GET", ["repos", owner, name, "installation"]) => {

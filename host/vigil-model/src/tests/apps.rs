@@ -116,6 +116,8 @@ fn installations_are_listed_and_found_by_account_and_repository() {
     let cases = [
         ("/users/bob/installation", 200, json!(71)),
         ("/orgs/acme/installation", 200, json!(70)),
+        ("/users/acme/installation", 200, json!(70)),
+        ("/orgs/bob/installation", 404, Value::Null),
         ("/repos/acme/app/installation", 200, json!(70)),
         ("/repos/bob/tools/installation", 200, json!(71)),
         ("/repos/acme/web/installation", 404, Value::Null),

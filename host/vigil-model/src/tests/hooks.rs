@@ -255,3 +255,33 @@ fn a_renamed_repository_tells_its_former_name() {
     assert_eq!(moved["changes"]["owner"]["from"]["user"]["login"], "owner");
     assert_eq!(moved["repository"]["id"], 1);
 }
+
+#[test]
+fn a_transferred_issue_tells_where_it_went() {
+    let mut model = world();
+    model
+        .repo("owner/repo")
+        .issue(300)
+        .transferred("owner/other", 7);
+    let event = HookEvent::Issue {
+        repo: text("owner/repo"),
+        number: 300,
+        action: text("transferred"),
+    };
+    let (_, payload) = deliver(&model, event);
+    assert_eq!(payload["issue"]["number"], 300);
+    assert_eq!(payload["repository"]["full_name"], "owner/repo");
+    let changes = &payload["changes"];
+    assert_eq!(changes["new_issue"]["number"], 7);
+    assert_eq!(changes["new_repository"]["full_name"], "owner/other");
+}
+
+#[test]
+fn any_payload_can_be_sent_to_the_letter() {
+    let payload = json!({ "anything": [1, 2] });
+    let event = HookEvent::Raw {
+        name: text("installation"),
+        payload: payload.clone(),
+    };
+    assert_eq!(deliver(&world(), event), (text("installation"), payload));
+}

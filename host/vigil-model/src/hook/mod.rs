@@ -14,126 +14,9 @@ use crate::rest::shape;
 use crate::time::iso;
 use crate::world::Repo;
 
-/// Something that GitHub tells by webhook. Repositories are `owner/name`, actions in GitHub's words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HookEvent {
-    /// The hook was made.
-    Ping,
-    /// `issues`: `opened`, `closed`, `reopened`, `labeled`, `assigned`, `transferred`, `deleted`, ...
-    Issue {
-        /// Where.
-        repo: String,
-        /// Which.
-        number: u64,
-        /// What happened.
-        action: String,
-    },
-    /// `pull_request`: `opened`, `synchronize`, `closed`, `enqueued`, `dequeued`, `auto_merge_enabled`, ...
-    Pull {
-        /// Where.
-        repo: String,
-        /// Which.
-        number: u64,
-        /// What happened.
-        action: String,
-    },
-    /// `pull_request_review` of the latest review: `submitted`, `dismissed`.
-    Review {
-        /// Where.
-        repo: String,
-        /// The pull request's.
-        number: u64,
-        /// What happened.
-        action: String,
-    },
-    /// `issue_comment` of the latest comment: `created`.
-    Comment {
-        /// Where.
-        repo: String,
-        /// The issue's or pull request's.
-        number: u64,
-        /// What happened.
-        action: String,
-    },
-    /// `check_run` of a check at a pull request's head: `created`, `completed`.
-    CheckRun {
-        /// Where.
-        repo: String,
-        /// The pull request's.
-        number: u64,
-        /// The check's.
-        name: String,
-        /// What happened.
-        action: String,
-    },
-    /// `check_suite` of an app at a pull request's head: `completed`.
-    CheckSuite {
-        /// Where.
-        repo: String,
-        /// The pull request's.
-        number: u64,
-        /// The app's short name.
-        app: String,
-        /// What happened.
-        action: String,
-    },
-    /// `status` of a commit status at a pull request's head. Names no pull request.
-    Status {
-        /// Where.
-        repo: String,
-        /// The pull request's.
-        number: u64,
-        /// The status's name.
-        context: String,
-    },
-    /// `workflow_run` at a pull request's head: `requested`, `in_progress`, `completed`.
-    WorkflowRun {
-        /// Where.
-        repo: String,
-        /// The pull request's.
-        number: u64,
-        /// The workflow's name.
-        workflow: String,
-        /// What happened.
-        action: String,
-    },
-    /// `merge_group` that a pull request is in: `checks_requested`, `destroyed`.
-    MergeGroup {
-        /// Where.
-        repo: String,
-        /// The pull request's.
-        number: u64,
-        /// The group's own commit, which is not the pull request's.
-        sha: String,
-        /// What happened.
-        action: String,
-    },
-    /// `push` to a branch.
-    Push {
-        /// Where.
-        repo: String,
-        /// Which, without `refs/heads/`.
-        branch: String,
-        /// Its commit before.
-        before: String,
-        /// Its commit now.
-        after: String,
-    },
-    /// `repository`: `renamed`, `transferred`, `privatized`, `archived`, ...; its former name is told where it has one.
-    Repository {
-        /// Its present name.
-        repo: String,
-        /// What happened.
-        action: String,
-    },
-    /// An event that nobody here knows.
-    Unknown {
-        /// As it stands in the header.
-        name: String,
-        /// Where.
-        repo: String,
-    },
-}
+mod event;
+
+pub use event::HookEvent;
 
 /// A delivery, to be sent as a POST.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,6 +94,11 @@ impl Model {
                     "hook": { "type": "Repository", "id": 1, "active": true, "events": ["*"] },
                 }),
             ),
+            HookEvent::Issue {
+                repo,
+                number,
+                action,
+            } if action == "transferred" => ("issues", self.transferred(repo, *number)?),
             HookEvent::Issue {
                 repo,
                 number,
@@ -392,7 +280,27 @@ impl Model {
                 let repo = self.look_repo(repo)?;
                 (name, about(repo, Some("happened"), json!({})))
             }
+            HookEvent::Raw { name, payload } => (name, payload.clone()),
         })
+    }
+
+    fn transferred(&self, repo: &str, number: u64) -> Option<Value> {
+        let repo = self.look_repo(repo)?;
+        let (there, new_number) = repo.transferred_issues.get(&number)?;
+        let there = self.world.repos.iter().find(|repo| repo.id == *there)?;
+        let item = there.items.get(new_number)?;
+        let former = Item {
+            number,
+            ..item.clone()
+        };
+        let more = json!({
+            "changes": {
+                "new_issue": shape::issue(there, item, false),
+                "new_repository": shape::repo(there),
+            },
+            "issue": shape::issue(repo, &former, false),
+        });
+        Some(about(repo, Some("transferred"), more))
     }
 
     fn place(&self, repo: &str, number: u64) -> Option<(&Repo, &Item)> {
