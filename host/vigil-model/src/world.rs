@@ -112,8 +112,9 @@ pub struct Repo {
     pub(crate) commits: BTreeMap<String, Commit>,
     /// Numbers of pull requests by the branch at their head, forks included.
     pub(crate) heads: HashMap<String, Vec<u64>>,
-    /// When each item last moved, and its number: lists by `since` begin in the middle.
-    by_update: BTreeSet<(u64, u64)>,
+    /// When each item last moved and its number, and whether it is a pull request: lists by `since` begin in the
+    /// middle, and look at no more items than they show.
+    by_update: BTreeMap<(u64, u64), bool>,
     /// Numbers of the pull requests that close an issue.
     closers: HashMap<u64, BTreeSet<u64>>,
     suites_made: u64,
@@ -138,7 +139,7 @@ impl Repo {
             transferred_issues: BTreeMap::new(),
             commits: BTreeMap::new(),
             heads: HashMap::new(),
-            by_update: BTreeSet::new(),
+            by_update: BTreeMap::new(),
             closers: HashMap::new(),
             suites_made: 0,
         }
@@ -195,9 +196,18 @@ impl Repo {
 
     /// Items that moved at `since_ms` or later, earliest first.
     pub(crate) fn moved_since(&self, since_ms: u64) -> impl DoubleEndedIterator<Item = &Item> {
+        self.moves_since(since_ms)
+            .filter_map(|(number, _)| self.items.get(&number))
+    }
+
+    /// Their numbers in the same order, and whether each is a pull request: cheaper than the items.
+    pub(crate) fn moves_since(
+        &self,
+        since_ms: u64,
+    ) -> impl DoubleEndedIterator<Item = (u64, bool)> {
         self.by_update
             .range((since_ms, 0)..)
-            .filter_map(|(_, number)| self.items.get(number))
+            .map(|((_, number), is_pull)| (*number, *is_pull))
     }
 
     /// Puts an item in, in place of what bore its number.
@@ -229,7 +239,7 @@ impl Repo {
     fn index(&mut self, item: &Item, is_there: bool) {
         let entry = (item.updated_ms, item.number);
         if is_there {
-            self.by_update.insert(entry);
+            self.by_update.insert(entry, item.pull().is_some());
         } else {
             self.by_update.remove(&entry);
         }

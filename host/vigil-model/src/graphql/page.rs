@@ -21,11 +21,13 @@ pub(crate) struct Connection<'w> {
 }
 
 impl<'w> Connection<'w> {
-    /// Cuts the page that `args` ask for. `contents`: nodes or edges are selected, so that a bound has to be given.
-    pub(crate) fn cut(
+    /// Cuts the page that `args` ask for. `node`: makes a node of a record, only for those of the page; `contents`: nodes
+    /// or edges are selected, so that a bound has to be given.
+    pub(crate) fn cut<T>(
         name: &str,
         types: (&'static str, &'static str),
-        all: Vec<Node<'w>>,
+        all: Vec<T>,
+        node: impl Fn(T) -> Option<Node<'w>>,
         args: &Map<String, Value>,
         contents: bool,
     ) -> Result<Self, FieldError> {
@@ -72,7 +74,8 @@ impl<'w> Connection<'w> {
             start = start.max(end.saturating_sub(usize::try_from(last).unwrap_or(0)));
         }
         let nodes = if start < end {
-            all.into_iter().skip(start).take(end - start).collect()
+            let page = all.into_iter().skip(start).take(end - start);
+            page.filter_map(node).collect()
         } else {
             Vec::new()
         };

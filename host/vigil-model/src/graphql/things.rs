@@ -64,6 +64,10 @@ pub(super) fn repository<'w>(
         }
         "issues" => {
             permit(run, Permission::IssuesRead)?;
+            if let Some(numbers) = newest(repo, args, false) {
+                let node = |number| Some(Node::Issue(repo, repo.issue(number)?));
+                return page_of(name, ISSUES, numbers, node, args, contents);
+            }
             let items = all(repo, args)
                 .into_iter()
                 .filter(|item| repo.has_issues && item.pull().is_none());
@@ -73,6 +77,10 @@ pub(super) fn repository<'w>(
         }
         "pullRequests" => {
             permit(run, Permission::PullsRead)?;
+            if let Some(numbers) = newest(repo, args, true) {
+                let node = |number| pull_node(repo, number);
+                return page_of(name, PULLS, numbers, node, args, contents);
+            }
             let head = args.get("headRefName").and_then(Value::as_str);
             // The index makes a look-up by branch cheap in a repository with thousands of pull requests.
             let mut items: Vec<&Item> = match head {
@@ -263,7 +271,19 @@ pub(super) fn page<'w>(
     args: &Map<String, Value>,
     contents: bool,
 ) -> Answer<'w> {
-    let page = Connection::cut(name, types, nodes, args, contents)?;
+    page_of(name, types, nodes, Some, args, contents)
+}
+
+/// The page of records that become nodes where they are on it.
+fn page_of<'w, T>(
+    name: &str,
+    types: (&'static str, &'static str),
+    records: Vec<T>,
+    node: impl Fn(T) -> Option<Node<'w>>,
+    args: &Map<String, Value>,
+    contents: bool,
+) -> Answer<'w> {
+    let page = Connection::cut(name, types, records, node, args, contents)?;
     Ok(Resolved::Node(Node::Connection(Rc::new(page))))
 }
 
@@ -289,17 +309,31 @@ pub(super) fn is_listed(args: &Map<String, Value>, key: &str, test: impl Fn(&str
     }
 }
 
+/// The numbers of all issues or all pull requests by their update time, where nothing else is asked for: how clients
+/// follow a repository, which has to stay cheap in a large one.
+fn newest(repo: &Repo, args: &Map<String, Value>, pulls: bool) -> Option<Vec<u64>> {
+    let order = args.get("orderBy");
+    let filters = ["states", "labels", "headRefName", "baseRefName"];
+    if field_of(order) != Some("UPDATED_AT") || filters.iter().any(|key| args.contains_key(*key)) {
+        return None;
+    }
+    let moves = repo.moves_since(0);
+    let moves = moves.filter(|(_, is_pull)| *is_pull == pulls && (pulls || repo.has_issues));
+    let mut numbers: Vec<u64> = moves.map(|(number, _)| number).collect();
+    if descends(order) {
+        numbers.reverse();
+    }
+    Some(numbers)
+}
+
 /// All items of the repository in the order that is asked for.
 fn all<'w>(repo: &'w Repo, args: &Map<String, Value>) -> Vec<&'w Item> {
     let order = args.get("orderBy");
-    if field_of(order) != Some("UPDATED_AT") {
-        return ordered(repo.items.values().collect(), args);
-    }
-    // The index has them in this order already, which large repositories are glad of.
-    if descends(order) {
-        repo.moved_since(0).rev().collect()
-    } else {
-        repo.moved_since(0).collect()
+    match (field_of(order), descends(order)) {
+        // The index has them in this order already.
+        (Some("UPDATED_AT"), true) => repo.moved_since(0).rev().collect(),
+        (Some("UPDATED_AT"), false) => repo.moved_since(0).collect(),
+        _ => ordered(repo.items.values().collect(), args),
     }
 }
 

@@ -353,6 +353,8 @@ fn every_nth_look_up_fails_and_long_documents_time_out() {
         Some("text/html; charset=utf-8")
     );
     assert_eq!(model.tally().points, before + 2, "its price and more");
+    let left = get(&mut model, "/rate_limit").value();
+    assert_eq!(left["resources"]["graphql"]["used"], before + 2);
     assert_eq!(asked(&mut model, 3).status, 200);
     assert_eq!(rest(&mut model, NOW).status, 200, "REST has no look-ups");
 }
