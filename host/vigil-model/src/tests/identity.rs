@@ -163,7 +163,11 @@ fn lists_by_since_hold_what_moved_and_nothing_else() {
         .updated_at(NOW - 10_000_000);
     assert_eq!(listed(&mut model), [4_000]);
     // Pull requests are listed apart from issues, and issues only where they are switched on.
-    model.repo("owner/repo").pull(6_000).issues_disabled();
+    model
+        .repo("owner/repo")
+        .pull(6_000)
+        .back()
+        .issues_disabled();
     let newest = "first: 2, orderBy: {field: UPDATED_AT, direction: DESC}";
     let both = ask_repo(
         &mut model,
