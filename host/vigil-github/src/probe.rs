@@ -38,11 +38,12 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Path and query below the root of the REST API. The oldest change comes first: what changes while pages are read
-    /// moves to the end, so that nothing is passed over.
+    /// Path and query below the root of the REST API. The newest change comes first, so that every change alters the
+    /// first page, whose ETag stands for all of them. What changes while pages are read moves to the front and pushes
+    /// the others on: they are seen twice, and none is passed over.
     pub fn path(&self) -> String {
         format!(
-            "/repos/{}/{}/issues?state=all&since={}&sort=updated&direction=asc&per_page={PROBE_PAGE}",
+            "/repos/{}/{}/issues?state=all&since={}&sort=updated&direction=desc&per_page={PROBE_PAGE}",
             segment(self.repo.owner()),
             segment(self.repo.name()),
             seconds(self.since),

@@ -77,7 +77,9 @@ impl Round {
                 if full {
                     memory.batch.answered(raw.took);
                 }
-                self.lane(account).unanswered = 0;
+                let lane = self.lane(account);
+                lane.unanswered = 0;
+                lane.answered = true;
                 self.learned(account, needed, answered, &raw, now);
             }
             Learned::Overloaded(gap) => {
@@ -314,6 +316,7 @@ impl Round {
             self.halve(account, needed, &gap);
         } else {
             self.missed(&needed, &gap);
+            self.lane(account).last_gap = Some(gap);
         }
     }
 
@@ -321,10 +324,7 @@ impl Round {
     fn unanswered(&mut self, account: &Account, needed: Vec<Needed>, gap: Gap) {
         if !self.too_many_unanswered(account, &needed, &gap) {
             self.missed(&needed, &gap);
-            if self.lane(account).waiting.is_empty() && self.lane(account).jobs.is_empty() {
-                // Nothing of this account was answered since.
-                self.trouble(Trouble::Unanswered { gap });
-            }
+            self.lane(account).last_gap = Some(gap);
         }
     }
 

@@ -33,6 +33,10 @@ pub(super) struct Lane {
     rest: Option<Allowance>,
     /// Queries in a row without an answer.
     pub(super) unanswered: u32,
+    /// Something was answered in this round.
+    pub(super) answered: bool,
+    /// What went wrong last. When nothing else was answered, this is the trouble.
+    pub(super) last_gap: Option<Gap>,
     /// Queries beyond what was planned that may still be sent.
     pub(super) spare: Option<usize>,
     graphql_stopped: bool,

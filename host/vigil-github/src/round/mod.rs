@@ -443,6 +443,13 @@ impl Round {
                 }
             }
         }
+        let silent = self.lanes.values_mut().find_map(|lane| {
+            let gap = lane.last_gap.take()?;
+            (!lane.answered).then_some(gap)
+        });
+        if let Some(gap) = silent {
+            self.trouble(Trouble::Unanswered { gap });
+        }
         let answers = self
             .asks
             .iter()

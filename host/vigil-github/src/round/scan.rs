@@ -212,6 +212,7 @@ impl Round {
         let cost = u64::from(!free);
         self.usage.unchanged += u32::from(free);
         self.paid(account, cost);
+        self.lane(account).answered = true;
         self.memory
             .account_mut(account)
             .answered(Pool::Rest, cost, meter, now);
@@ -396,7 +397,9 @@ impl Round {
                 let cost = answered.cost.unwrap_or(cost);
                 self.usage.points += cost;
                 self.usage.meter = answered.meter.or(self.usage.meter);
-                self.lane(account).unanswered = 0;
+                let lane = self.lane(account);
+                lane.unanswered = 0;
+                lane.answered = true;
                 self.memory.account_mut(account).answered(
                     Pool::GraphQl,
                     u64::from(cost),
@@ -412,7 +415,7 @@ impl Round {
             Learned::Lost(gap) => {
                 self.usage.points += cost;
                 self.missed_heads(&heads.repositories, &gap);
-                self.trouble(Trouble::Unanswered { gap });
+                self.lane(account).last_gap = Some(gap);
             }
             other => {
                 if let Some((gap, trouble)) =

@@ -60,7 +60,7 @@ fn the_address_stays_the_same_while_nothing_changed() {
     };
     assert_eq!(
         since(NOW.0),
-        "/repos/acme/app/issues?state=all&since=2026-11-20T06:00:00Z&sort=updated&direction=asc&per_page=100"
+        "/repos/acme/app/issues?state=all&since=2026-11-20T06:00:00Z&sort=updated&direction=desc&per_page=100"
     );
     // Whole seconds: what GitHub shows has no more.
     assert_eq!(since(NOW.0 + 999), since(NOW.0));

@@ -102,6 +102,7 @@ async fn online(args: &StatusArgs, setup: &Setup) -> Result<(StatusReport, bool)
     let how = if args.reconcile {
         How {
             dry_run: false,
+            confirm: true,
             ..How::look()
         }
     } else {

@@ -102,6 +102,8 @@ pub struct How {
     pub only: Option<std::collections::BTreeSet<SessionId>>,
     /// How much later than planned this pass comes.
     pub overslept: Duration,
+    /// Read again what a move would rest on, where it was not read in this pass.
+    pub confirm: bool,
     /// Remember what the forge said although nothing else is changed: the next look then costs nothing.
     pub keep_facts: bool,
 }
@@ -117,6 +119,7 @@ impl How {
             deadline: Duration::from_secs(300),
             only: None,
             overslept: Duration::ZERO,
+            confirm: true,
             keep_facts: true,
         }
     }
@@ -129,6 +132,7 @@ impl How {
             facts_max_age: Duration::from_secs(60),
             // 10 s: a person waits for it.
             deadline: Duration::from_secs(10),
+            confirm: false,
             ..How::once()
         }
     }
@@ -266,7 +270,7 @@ impl Reconciler {
         self.observe(&mut batches, how, &moment, &mut asked).await?;
         self.judge(&mut batches).await?;
         self.rule(&mut batches, &moment)?;
-        if self.confirm(&mut batches, how, &moment, &mut asked).await? {
+        if how.confirm && self.confirm(&mut batches, how, &moment, &mut asked).await? {
             self.judge(&mut batches).await?;
             self.rule(&mut batches, &moment)?;
         }

@@ -476,7 +476,22 @@ fn every_documented_key_is_there_and_no_other() {
         (Some("vigil.run/1"), pass.to_vec())
     );
     assert_eq!(keys(&run["sources"][0]), ["error", "kind", "name"]);
-    assert_eq!(keys(&run["github"]), ["points", "remaining", "requests"]);
+    assert_eq!(
+        keys(&run["github"]),
+        [
+            "planned",
+            "points",
+            "postponed",
+            "remaining",
+            "requests",
+            "rest_requests",
+            "unchanged",
+        ]
+    );
+    assert_eq!(
+        keys(&run["github"]["planned"]),
+        ["points", "requests", "rest_requests"]
+    );
     assert_eq!(keys(&session(&run, 299)), of_pass);
     for status in [&status, &offline] {
         let whole = [
