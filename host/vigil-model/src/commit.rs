@@ -112,6 +112,10 @@ mod tests {
         let cases = [
             (vec![], None),
             (vec![run(Some("SKIPPED"))], Some("SUCCESS")),
+            (
+                vec![run(Some("SUCCESS")), run(Some("STALE"))],
+                Some("EXPECTED"),
+            ),
             (vec![run(Some("SUCCESS")), run(None)], Some("PENDING")),
             (vec![run(None), run(Some("TIMED_OUT"))], Some("FAILURE")),
             (vec![run(None), context("FAILURE")], Some("FAILURE")),

@@ -215,6 +215,19 @@ fn whoever_goes_on_while_limited_is_counted() {
     graphql(&mut model, NOW);
     graphql(&mut model, NOW + 30_000);
     assert_eq!(model.tally().while_limited, 0, "who waits is not counted");
+    // Asking for the limits is free of the primary one, and of no other.
+    let asked = |fault: Option<Fault>| {
+        let mut model = seed();
+        model.token(TOKEN).limits(1, 5_000);
+        if let Some(fault) = fault {
+            model.fail_next(1, fault);
+        }
+        rest(&mut model, NOW);
+        model.respond(Request::get("/rate_limit", TOKEN), NOW + 500);
+        model.tally().while_limited
+    };
+    assert_eq!(asked(None), 0);
+    assert_eq!(asked(Some(secondary(Some(30)))), 1);
 }
 
 #[test]
