@@ -19,10 +19,11 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
+use vigil_core::forge::Issue;
 use vigil_core::survey::{self, Kin};
-use vigil_core::{Session, Timestamp};
+use vigil_core::{Evidence, Fact, Session, State, Timestamp};
 use vigil_sources::vigilante::{Settings, Vigilante};
-use vigil_sources::{Listed, Source as _, World};
+use vigil_sources::{Change, Committed, Listed, Proposal, Source as _, Target, World};
 
 const SESSIONS: usize = 100_000;
 const REPOSITORIES: usize = 200;
@@ -68,7 +69,7 @@ fn main() {
     let picked = step("1 of 100, unchanged", || {
         let mut one_of_100 = |_: &Listed| {
             due += 1;
-            due % 100 == 0
+            due % 99 == 0
         };
         source.load_picked(&mut one_of_100, &Live).unwrap()
     });
@@ -78,6 +79,26 @@ fn main() {
     drop(kin);
     let some: Vec<&Session> = picked.sessions.iter().map(|(_, session)| session).collect();
     step("observe them", || source.observe(&some, &Live));
+    let blocked = picked.sessions.iter().map(|(_, session)| session);
+    let blocked = blocked.filter(|session| session.native_state == "blocked");
+    let evidence: Vec<Evidence> = blocked.take(1).map(closed).collect();
+    let changes: Vec<Change<'_>> = evidence
+        .iter()
+        .map(|evidence| Change {
+            evidence,
+            target: Target::State(State::Closed),
+            at: Live.now(),
+            rule: "closed-issue",
+            reason: "its issue was closed",
+        })
+        .collect();
+    let proposed = step("propose one", || source.propose(&changes, &Live));
+    let proposals: Vec<Proposal> = proposed.into_iter().map(|one| one.unwrap()).collect();
+    let committed = step("commit it", || source.commit(&proposals, &Live));
+    assert!(
+        matches!(committed[..], [Committed::Written { .. }]),
+        "{committed:?}"
+    );
     let path = home.join("sessions.json");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replacen("blocked", "failed", 1)).unwrap();
@@ -89,6 +110,32 @@ fn main() {
     step("siblings of all", || survey::siblings(&sessions));
     let all: Vec<&Session> = sessions.iter().collect();
     step("observe all", || source.observe(&all, &Live));
+}
+
+/// Evidence that the session's issue was closed, and that nothing of its work is left.
+fn closed(session: &Session) -> Evidence {
+    let now = Live.now();
+    let mut session = session.clone();
+    session.liveness.dirty = Fact::absent_at(now);
+    session.liveness.unpushed = Fact::absent_at(now);
+    Evidence {
+        issue: Fact::Found(Issue {
+            number: session.issue.unwrap(),
+            open: false,
+            reason: Some("completed".to_owned()),
+            labels: Vec::new(),
+            closed: Some(now),
+            assignees: Fact::NotAsked,
+            closer: Fact::NotAsked,
+            reopened: Fact::NotAsked,
+            closed_by: Fact::NotAsked,
+            observed: now,
+        }),
+        pull_request: Fact::absent_at(now),
+        beyond_head: Fact::NotAsked,
+        siblings: Vec::new(),
+        session,
+    }
 }
 
 fn look(source: &Vigilante, count: usize) {

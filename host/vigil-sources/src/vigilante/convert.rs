@@ -79,12 +79,19 @@ pub(crate) fn sessions(
     let issues = file.issues();
     let shared = log::Shared::of(issues.iter().filter_map(borrowed));
     let names = identity::names(issues.iter().map(borrowed));
-    file.records
+    file.outlines
         .iter()
         .zip(names)
         .zip(&issues)
-        .map(|((record, named), issue)| {
-            session(record, source, named, shared.name(borrowed(issue)), now)
+        .map(|((outline, named), issue)| {
+            // Its fields are dropped with it.
+            session(
+                &outline.record(),
+                source,
+                named,
+                shared.name(borrowed(issue)),
+                now,
+            )
         })
         .collect()
 }

@@ -44,10 +44,10 @@ pub(crate) fn apply(file: &RecordFile<'_>, edits: &[(usize, Vec<Edit>)]) -> Stri
     let mut out = String::with_capacity(file.text.len() + 512 * order.len());
     let mut copied = 0;
     for (index, edits) in order {
-        let Some(record) = file.records.get(*index) else {
+        let Some(record) = file.record(*index) else {
             continue;
         };
-        for (span, replacement) in splices(file.text, record, edits) {
+        for (span, replacement) in splices(file.text, &record, edits) {
             out.push_str(&file.text[copied..span.start]);
             out.push_str(&replacement);
             copied = span.end;
@@ -123,13 +123,14 @@ pub(crate) fn to_json(edits: &[Edit]) -> String {
 pub(crate) fn from_json(json: &str) -> Result<Vec<Edit>, String> {
     let text = format!("[{json}]");
     let file = RecordFile::parse(Path::new("edits"), &text).map_err(|error| error.to_string())?;
-    let [record] = file.records.as_slice() else {
+    let [record] = file.outlines.as_slice() else {
         return Err("edits are not one JSON object".to_owned());
     };
     if let Some(twice) = &record.duplicate_key {
         return Err(format!("edits name `{}` twice", twice.key));
     }
     Ok(record
+        .record()
         .fields
         .iter()
         .map(|field| {

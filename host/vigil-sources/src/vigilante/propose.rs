@@ -35,12 +35,12 @@ pub(super) fn propose(
             if index.revision(at).as_ref() != Some(&session.revision) {
                 return Err(moved(&session.id));
             }
-            let edits = fields::edits(&text, record, change)?;
+            let edits = fields::edits(&text, &record, change)?;
             let target = match change.target {
                 Target::State(target) => Some((target, change.at)),
                 Target::Repair(_) => None,
             };
-            proposal(&path, &text, record, session.id.clone(), &edits, target)
+            proposal(&path, &text, &record, session.id.clone(), &edits, target)
         })
         .collect()
 }
@@ -61,14 +61,14 @@ pub(super) fn undo(source: &Vigilante, written: &Proposal) -> Result<Proposal, R
     let before_text = format!("[{}]", written.record_before);
     let before = RecordFile::parse(Path::new("the record before the write"), &before_text)
         .map_err(|error| Refusal::Unsafe(chain(&error)))?;
-    let [before] = before.records.as_slice() else {
+    let [before] = before.outlines.as_slice() else {
         return Err(Refusal::Unsafe(format!(
             "the journal holds no record of {} before the write",
             written.id
         )));
     };
-    let edits = fields::undo_edits(before, record, &edits, BOOKKEEPING);
-    proposal(&path, &text, record, written.id.clone(), &edits, None)
+    let edits = fields::undo_edits(&before.record(), &record, &edits, BOOKKEEPING);
+    proposal(&path, &text, &record, written.id.clone(), &edits, None)
 }
 
 /// The present revision of each of `ids`, in order; `None` where there is no such record.
@@ -101,7 +101,7 @@ fn proposal(
     let edited = format!("[{}]", edit::apply_to_record(text, record, edits));
     let file = RecordFile::parse(path, &edited)
         .map_err(|error| Refusal::Unsafe(format!("the edits of {id}: {}", chain(&error))))?;
-    let [after] = file.records.as_slice() else {
+    let [after] = file.outlines.as_slice() else {
         return Err(Refusal::Unsafe(format!("the edits of {id} make no record")));
     };
     // A key in another case is the same field to Vigilante: beside it ours would be its second mention.
@@ -114,6 +114,7 @@ fn proposal(
     if let Some((target, at)) = target {
         reads_back(&file, target, at)?;
     }
+    let after = after.record();
     let (before_revision, after_revision) = (record.revision(), after.revision());
     if before_revision == after_revision {
         return Err(Refusal::Unsafe(format!(
@@ -125,7 +126,7 @@ fn proposal(
         before: before_revision,
         after: after_revision,
         native_before: native(record),
-        native_after: native(after),
+        native_after: native(&after),
         record_before: record.raw.to_owned(),
         edits: edit::to_json(edits),
     })
@@ -154,14 +155,14 @@ fn find<'f, 'a>(
     file: &'f RecordFile<'a>,
     index: &Index<'f, 'a>,
     id: &SessionId,
-) -> Result<(usize, &'f Record<'a>), Refusal> {
+) -> Result<(usize, Record<'a>), Refusal> {
     if index.position(&id.id).is_none() {
         return Err(Refusal::Conflict(format!(
             "there is no record of {id} any more"
         )));
     }
     let at = index.find(&id.id).map_err(Refusal::Unsafe)?;
-    let record = file.records.get(at).ok_or_else(|| moved(id))?;
+    let record = file.record(at).ok_or_else(|| moved(id))?;
     Ok((at, record))
 }
 

@@ -68,7 +68,20 @@ pub(crate) struct RecordFile<'a> {
     /// The whole file.
     pub(crate) text: &'a str,
     /// In the file's order.
-    pub(crate) records: Vec<Record<'a>>,
+    pub(crate) outlines: Vec<Outline<'a>>,
+}
+
+/// One record without its fields, of which those of a whole fleet would be larger than its file.
+#[derive(Debug)]
+pub(crate) struct Outline<'a> {
+    /// Bytes in the file, braces included.
+    pub(crate) span: Range<usize>,
+    /// The record as it stands in the file.
+    pub(crate) raw: &'a str,
+    /// Repository and issue; `None`: it does not name both.
+    pub(crate) issue: Option<(String, u64)>,
+    /// The second mention of a key. Such a record is never written: readers differ in which mention counts.
+    pub(crate) duplicate_key: Option<DuplicateKey>,
 }
 
 /// One record, with its place in the file.
@@ -80,7 +93,7 @@ pub(crate) struct Record<'a> {
     pub(crate) raw: &'a str,
     /// In the record's order.
     pub(crate) fields: Vec<Field<'a>>,
-    /// The second mention of a key. Such a record is never written: readers differ in which mention counts.
+    /// See [`Outline::duplicate_key`].
     pub(crate) duplicate_key: Option<DuplicateKey>,
 }
 
@@ -183,37 +196,70 @@ impl<'a> RecordFile<'a> {
             malformed(path, error.line().max(1), error.column().max(1), what)
         })?;
         let mut lines = Lines::new(text);
-        let records = elements
+        let outlines = elements
             .unwrap_or_default()
             .into_iter()
             .map(|element| {
                 let span = span_in(text, element.get());
-                Record::parse(text, span.clone(), &mut lines).map_err(|what| {
+                let record = Record::parse(text, span.clone(), &mut lines);
+                record.map(Outline::of).map_err(|what| {
                     let (line, column) = position(text, span.start);
                     malformed(path, line, column, &what)
                 })
             })
             .collect::<Result<_, _>>()?;
-        Ok(RecordFile { text, records })
+        Ok(RecordFile { text, outlines })
+    }
+
+    /// The record at this place, with its fields.
+    pub(crate) fn record(&self, at: usize) -> Option<Record<'a>> {
+        self.outlines.get(at).map(Outline::record)
+    }
+
+    /// Every record with its fields: for the few of a test.
+    #[cfg(test)]
+    pub(crate) fn records(&self) -> Vec<Record<'a>> {
+        self.outlines.iter().map(Outline::record).collect()
     }
 
     /// Repository and issue of each record, in the file's order.
     pub(crate) fn issues(&self) -> Vec<Option<(String, u64)>> {
-        self.records.iter().map(Record::issue).collect()
+        self.outlines.iter().map(|one| one.issue.clone()).collect()
     }
 
     /// What the records are called, in the file's order.
     pub(crate) fn names(&self) -> Vec<Named> {
-        let issues = self.issues();
-        identity::names(issues.iter().map(borrowed))
+        identity::names(self.outlines.iter().map(|one| borrowed(&one.issue)))
     }
 }
 
-/// [`Record::issue`] without its ownership.
+/// [`Outline::issue`], or a copy of it, without its ownership.
 pub(crate) fn borrowed(issue: &Option<(String, u64)>) -> Option<(&str, u64)> {
     issue
         .as_ref()
         .map(|(repo, number)| (repo.as_str(), *number))
+}
+
+impl<'a> Outline<'a> {
+    fn of(record: Record<'a>) -> Self {
+        Outline {
+            issue: record.issue(),
+            span: record.span,
+            raw: record.raw,
+            duplicate_key: record.duplicate_key,
+        }
+    }
+
+    /// The whole record.
+    pub(crate) fn record(&self) -> Record<'a> {
+        Record {
+            span: self.span.clone(),
+            raw: self.raw,
+            // They could be read when the outline was made of them.
+            fields: fields(self.raw, self.span.start).unwrap_or_default(),
+            duplicate_key: self.duplicate_key.clone(),
+        }
+    }
 }
 
 impl<'a> Record<'a> {
@@ -223,33 +269,18 @@ impl<'a> Record<'a> {
         if !raw.starts_with('{') {
             return Err("a session that is not an object".to_owned());
         }
-        let mut deserializer = serde_json::Deserializer::from_str(raw);
-        let pairs = deserializer
-            .deserialize_map(Pairs)
-            .map_err(|error| error.to_string())?;
-        let mut fields = Vec::with_capacity(pairs.len());
-        let mut folded: HashSet<Cow<'a, str>> = HashSet::with_capacity(pairs.len());
-        let mut duplicate_key = None;
-        for (key, value) in pairs {
-            let key_span = span_in(text, key.get());
-            let key = unescape(key.get());
-            // Go takes a key for a field whatever its case, so that `Status` beside `status` is a second mention.
-            let twice = !folded.insert(fold(key.clone()));
-            if twice && duplicate_key.is_none() {
-                let (line, column) = lines.position(key_span.start);
-                duplicate_key = Some(DuplicateKey {
-                    key: key.clone().into_owned(),
-                    line,
-                    column,
-                });
+        let fields = fields(raw, span.start)?;
+        let mut folded: HashSet<Cow<'_, str>> = HashSet::with_capacity(fields.len());
+        // Go takes a key for a field whatever its case, so that `Status` beside `status` is a second mention.
+        let twice = fields.iter().find(|field| !folded.insert(fold(&field.key)));
+        let duplicate_key = twice.map(|field| {
+            let (line, column) = lines.position(field.key_span.start);
+            DuplicateKey {
+                key: field.key.clone().into_owned(),
+                line,
+                column,
             }
-            fields.push(Field {
-                key,
-                key_span,
-                value: value.get(),
-                value_span: span_in(text, value.get()),
-            });
-        }
+        });
         Ok(Record {
             span,
             raw,
@@ -331,6 +362,27 @@ impl<'a> Record<'a> {
         }
         Revision(hex::encode(digest.finalize()))
     }
+}
+
+/// The fields of the object `raw`, which stands at byte `start` of its file.
+fn fields(raw: &str, start: usize) -> Result<Vec<Field<'_>>, String> {
+    let mut deserializer = serde_json::Deserializer::from_str(raw);
+    let pairs = deserializer
+        .deserialize_map(Pairs)
+        .map_err(|error| error.to_string())?;
+    let place = |part: &str| {
+        let span = span_in(raw, part);
+        start + span.start..start + span.end
+    };
+    Ok(pairs
+        .into_iter()
+        .map(|(key, value)| Field {
+            key: unescape(key.get()),
+            key_span: place(key.get()),
+            value: value.get(),
+            value_span: place(value.get()),
+        })
+        .collect())
 }
 
 /// Collects an object's keys and values as they are spelled.
@@ -420,10 +472,10 @@ fn unescape(raw: &str) -> Cow<'_, str> {
 }
 
 /// The key as Go compares it: case folded, with the two characters outside ASCII that fold into it.
-fn fold(key: Cow<'_, str>) -> Cow<'_, str> {
+fn fold(key: &str) -> Cow<'_, str> {
     let is_folded = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
     if key.bytes().all(is_folded) {
-        return key;
+        return Cow::Borrowed(key);
     }
     key.chars()
         .map(|c| match c {

@@ -86,7 +86,9 @@ fn write(
         world
             .step("reread")
             .map_err(|error| nothing_written(failed("read", &path, &error)))?;
-        if read(home)? != text || resolve(&path)? != target {
+        // Without another copy in memory where nobody has written, which is the usual case.
+        let is_same = replace::holds(&path, text.as_bytes()).is_ok_and(|holds| holds);
+        if (!is_same && read(home)? != text) || resolve(&path)? != target {
             tracing::debug!(path = %path.display(), round, "sessions changed before the write");
             continue;
         }
@@ -206,7 +208,7 @@ impl<'f, 'a> Index<'f, 'a> {
         }
         if let Some(twice) = self
             .file
-            .records
+            .outlines
             .get(at)
             .and_then(|r| r.duplicate_key.as_ref())
         {
@@ -225,7 +227,7 @@ impl<'f, 'a> Index<'f, 'a> {
 
     /// The present revision of the record at an index.
     pub(super) fn revision(&self, at: usize) -> Option<Revision> {
-        self.file.records.get(at).map(record::Record::revision)
+        self.file.record(at).map(|record| record.revision())
     }
 }
 

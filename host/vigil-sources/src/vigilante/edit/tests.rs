@@ -26,10 +26,10 @@ fn check(before: &str, edits: &[Edit], after: &str) {
     let file = parse(before);
     let edited = apply(&file, &[(0, edits.to_vec())]);
     assert_eq!(edited, after);
-    let record = &file.records[0];
+    let record = &file.records()[0];
     assert_eq!(
         apply_to_record(before, record, edits),
-        parse(after).records[0].raw,
+        parse(after).records()[0].raw,
         "alone and in the file a record must come out the same"
     );
 }
@@ -119,7 +119,7 @@ fn a_key_is_found_whatever_its_spelling() {
 #[test]
 fn an_object_is_laid_out_as_its_record_is() {
     let members = [("kind", "\"k\"".to_owned()), ("detail", "1".to_owned())];
-    let lay = |text: &str| object(text, &parse(text).records[0], &members);
+    let lay = |text: &str| object(text, &parse(text).records()[0], &members);
     assert_eq!(
         lay("[\n  {\n    \"a\": 1,\n    \"b\": 2\n  }\n]\n"),
         "{\n      \"kind\": \"k\",\n      \"detail\": 1\n    }"
@@ -244,14 +244,14 @@ fn models(text: &str) -> Vec<Model> {
         };
         record.fields.iter().map(pair).collect()
     };
-    parse(text).records.iter().map(fields).collect()
+    parse(text).records().iter().map(fields).collect()
 }
 
 /// What stands between the records.
 fn outside<'a>(file: &RecordFile<'a>) -> Vec<&'a str> {
     let mut at = 0;
     let mut out = Vec::new();
-    for record in &file.records {
+    for record in file.records() {
         out.push(&file.text[at..record.span.start]);
         at = record.span.end;
     }
@@ -274,7 +274,7 @@ proptest! {
         prop_assert_eq!(models(&edited), goal);
         let edited = parse(&edited);
         prop_assert_eq!(outside(&edited), outside(&file));
-        for ((before, after), edits) in file.records.iter().zip(&edited.records).zip(&edits) {
+        for ((before, after), edits) in file.records().iter().zip(&edited.records()).zip(&edits) {
             if edits.is_empty() {
                 prop_assert_eq!(before.raw, after.raw);
             }

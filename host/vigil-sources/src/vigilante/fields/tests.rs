@@ -26,7 +26,7 @@ fn made(
         rule: "some-rule",
         reason: "because  of\nthis",
     };
-    let edits = edits(&text, &file.records[0], &change)?;
+    let edits = edits(&text, &file.records()[0], &change)?;
     let count = edits.len();
     let by_key: BTreeMap<_, _> = edits
         .into_iter()
@@ -400,21 +400,21 @@ fn an_undo_restores_values_and_leaves_bookkeeping() {
         rule: "r",
         reason: "r",
     };
-    let forth = edits(&before_text, &before.records[0], &change).unwrap();
+    let forth = edits(&before_text, &before.records()[0], &change).unwrap();
     let after_text = edit::apply(&before, &[(0, forth.clone())]);
     let after = RecordFile::parse(Path::new("a"), &after_text).unwrap();
     let back = undo_edits(
-        &before.records[0],
-        &after.records[0],
+        &before.records()[0],
+        &after.records()[0],
         &forth,
         &["updated_at", "last_maintained_at"],
     );
     let undone_text = edit::apply(&after, &[(0, back)]);
     let undone = RecordFile::parse(Path::new("u"), &undone_text).unwrap();
-    let undone = &undone.records[0];
-    assert_eq!(undone.revision(), before.records[0].revision());
+    let undone = &undone.records()[0];
+    assert_eq!(undone.revision(), before.records()[0].revision());
     assert_eq!(undone.field("updated_at").unwrap().value, NOW_TEXT);
-    for field in &before.records[0].fields {
+    for field in &before.records()[0].fields {
         if field.key != "updated_at" {
             assert_eq!(undone.field(&field.key).unwrap().value, field.value);
         }

@@ -229,7 +229,7 @@ proptest! {
             prop_assert_eq!(glance.listed().to_vec(), listed);
             for (place, (session, work)) in expected.into_iter().enumerate() {
                 let full = glance.sessions(&file, &[place], SOURCE, NOW);
-                if whole.records[place].duplicate_key.is_some() {
+                if whole.outlines[place].duplicate_key.is_some() {
                     prop_assert!(full.is_err());
                     continue;
                 }

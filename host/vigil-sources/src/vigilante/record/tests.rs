@@ -9,7 +9,7 @@ fn parse(text: &str) -> RecordFile<'_> {
 }
 
 fn revision(record: &str) -> Revision {
-    parse(&format!("[{record}]")).records[0].revision()
+    parse(&format!("[{record}]")).records()[0].revision()
 }
 
 #[test]
@@ -17,8 +17,8 @@ fn spans_give_back_the_bytes_they_stand_on() {
     let text =
         "[\n  { \"repo\" :\"a/b\",\r\n\"n\\u0061me\": [1, {\"x\":2}] ,\"ü\":1.50e3},\n {}\n]\n";
     let file = parse(text);
-    assert_eq!(file.records.len(), 2);
-    let record = &file.records[0];
+    assert_eq!(file.records().len(), 2);
+    let record = &file.records()[0];
     assert_eq!(&text[record.span.clone()], record.raw);
     assert!(record.raw.starts_with('{') && record.raw.ends_with('}'));
     let seen: Vec<_> = record
@@ -41,13 +41,13 @@ fn spans_give_back_the_bytes_they_stand_on() {
             ("ü", "\"ü\"", "1.50e3"),
         ]
     );
-    assert_eq!(&text[file.records[1].span.clone()], "{}");
+    assert_eq!(&text[file.records()[1].span.clone()], "{}");
 }
 
 #[test]
 fn no_records_are_an_empty_array_or_go_s_null() {
-    assert!(parse("[]\n").records.is_empty());
-    assert!(parse(" null ").records.is_empty());
+    assert!(parse("[]\n").records().is_empty());
+    assert!(parse(" null ").records().is_empty());
 }
 
 #[test]
@@ -87,11 +87,14 @@ fn a_key_that_comes_twice_is_found_whatever_its_spelling() {
         ("[{},\n{\"ü\":\"ü\", \"ü\":3}]", 2, 11),
     ] {
         let file = parse(text);
-        let record = file.records.last().expect("a record");
+        let record = file.records().pop().expect("a record");
         let duplicate = record.duplicate_key.as_ref().expect("a duplicate");
         assert_eq!((duplicate.line, duplicate.column), (line, column), "{text}");
     }
-    assert_eq!(parse("[{\"a\":{\"a\":1}}]").records[0].duplicate_key, None);
+    assert_eq!(
+        parse("[{\"a\":{\"a\":1}}]").records()[0].duplicate_key,
+        None
+    );
 }
 
 #[test]
@@ -118,7 +121,7 @@ fn ids_are_distinct_and_duplicates_are_counted_across_spellings() {
 #[test]
 fn typed_access_tells_missing_from_malformed() {
     let file = parse(r#"[{"t":"x","e":"","n":7,"z":0,"f":true,"o":{},"nul":null,"neg":-1}]"#);
-    let record = &file.records[0];
+    let record = &file.records()[0];
     assert_eq!(record.text("t"), Ok(Some("x".to_owned())));
     for name in ["e", "nul", "missing"] {
         assert_eq!(record.text(name), Ok(None));

@@ -36,7 +36,7 @@ fn spans(text: &[u8], step: usize) -> Result<Vec<Range<usize>>, Doubt> {
 
 fn expected(text: &str) -> Vec<Range<usize>> {
     let file = RecordFile::parse(Path::new("f"), text).expect("it parses");
-    file.records
+    file.outlines
         .iter()
         .map(|record| record.span.clone())
         .collect()
@@ -121,7 +121,7 @@ proptest! {
         let whole = RecordFile::parse(Path::new("f"), &text);
         match (spans(text.as_bytes(), step), whole) {
             (Ok(spans), Ok(file)) => {
-                let expected: Vec<_> = file.records.iter().map(|one| one.span.clone()).collect();
+                let expected: Vec<_> = file.outlines.iter().map(|one| one.span.clone()).collect();
                 prop_assert_eq!(spans, expected);
             }
             // A piece is then no object, which its parser says.
@@ -131,7 +131,7 @@ proptest! {
                     .any(|span| crate::vigilante::record::Record::alone(&text[span]).is_err());
                 prop_assert!(wrong);
             }
-            (Err(Doubt), Ok(file)) => prop_assert!(file.records.is_empty()),
+            (Err(Doubt), Ok(file)) => prop_assert!(file.outlines.is_empty()),
             (Err(Doubt), Err(_)) => {}
         }
     }

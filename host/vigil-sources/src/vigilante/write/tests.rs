@@ -121,7 +121,7 @@ fn exclusive() -> Committed {
 /// The raw records of a text.
 fn raws(text: &str) -> Vec<&str> {
     let file = RecordFile::parse(Path::new("t"), text).unwrap();
-    file.records.iter().map(|record| record.raw).collect()
+    file.outlines.iter().map(|record| record.raw).collect()
 }
 
 fn revision_of(source: &Vigilante, issue: u64) -> Option<Revision> {
