@@ -9,6 +9,7 @@ mod bad_input;
 mod chain;
 mod daemon;
 mod demo;
+mod doctor;
 mod looking;
 mod notify;
 mod security;

@@ -158,21 +158,46 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
+/// How `scan.lock` below `home` stands, for people: read off the kernel's list, since taking it to find out could keep a
+/// starting daemon out. A holder in another pid namespace need not stand in it, so that
+/// an empty one is no proof that it is free.
+pub(super) fn standing(home: &Path) -> String {
+    match fs::metadata(home.join("scan.lock")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "not there".to_owned(),
+        Err(error) => format!("cannot be looked at ({error})"),
+        Ok(meta) => match pids(&meta) {
+            None => "cannot be looked at from here".to_owned(),
+            Some(pids) if pids.is_empty() => "nobody is seen to hold it".to_owned(),
+            Some(pids) => format!("held by {}", named(&pids)),
+        },
+    }
+}
+
 /// Who holds the lock of `file`, in words. Only for messages: no decision rests on it.
 fn holder(file: &File) -> String {
-    let unknown = || "a process that cannot be seen from here".to_owned();
-    let (Ok(meta), Ok(locks)) = (file.metadata(), procfs::locks()) else {
-        return unknown();
-    };
-    let pid = locks.into_iter().find_map(|lock| {
-        let same = lock.inode == meta.ino()
+    match file.metadata() {
+        Ok(meta) => named(&pids(&meta).unwrap_or_default()),
+        Err(_) => named(&[]),
+    }
+}
+
+/// The pids that the kernel lists for a lock on that file, zero and below for those of another pid namespace; `None`:
+/// the list cannot be read.
+fn pids(meta: &fs::Metadata) -> Option<Vec<i32>> {
+    let locks = procfs::locks().ok()?;
+    let same = |lock: &procfs::Lock| {
+        lock.inode == meta.ino()
             && lock.devmaj == rustix::fs::major(meta.dev())
-            && lock.devmin == rustix::fs::minor(meta.dev());
-        // Zero and below: it lives in another pid namespace.
-        lock.pid.filter(|pid| same && *pid > 0)
-    });
-    let Some(pid) = pid else {
-        return unknown();
+            && lock.devmin == rustix::fs::minor(meta.dev())
+    };
+    let held = locks.into_iter().filter(same);
+    Some(held.map(|lock| lock.pid.unwrap_or_default()).collect())
+}
+
+/// The first of them that can be seen from here.
+fn named(pids: &[i32]) -> String {
+    let Some(pid) = pids.iter().copied().find(|pid| *pid > 0) else {
+        return "a process that cannot be seen from here".to_owned();
     };
     match procfs::process::Process::new(pid).and_then(|process| process.stat()) {
         Ok(stat) => format!("pid {pid} ({})", stat.comm),

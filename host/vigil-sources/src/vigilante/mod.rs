@@ -264,6 +264,7 @@ impl Source for Vigilante {
             ("sessions", show(&self.home.join(SESSIONS_FILE))),
             ("logs", show(&self.home.join("logs"))),
             ("backups", show(&self.state_dir.join("backups"))),
+            ("scan.lock", lock::standing(&self.home)),
         ]
     }
 }

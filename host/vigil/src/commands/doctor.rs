@@ -1,11 +1,14 @@
 //! `vigil doctor`: does vigil have what it needs?
 
+mod github;
+
 use serde::Serialize;
-use vigil_github::Account;
+use vigil_core::Session;
 use vigil_store::{DaemonLock, Store};
 
 use crate::config::Loaded;
-use crate::failure::{EXIT_DONE, EXIT_FAILED, Outcome};
+use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
+use crate::memory;
 use crate::sources;
 use crate::ui::{self, Ui};
 use crate::wiring::Setup;
@@ -17,6 +20,18 @@ pub(crate) const SCHEMA: &str = "vigil.doctor/1";
 struct Findings {
     schema: &'static str,
     findings: Vec<Finding>,
+    accounts: Vec<github::AccountReport>,
+    repositories: Vec<github::RepositoryReport>,
+    pauses: Vec<PauseReport>,
+}
+
+/// A pause that holds.
+#[derive(Debug, Serialize)]
+struct PauseReport {
+    /// `None`: every source.
+    source: Option<String>,
+    since: String,
+    until: Option<String>,
 }
 
 /// One thing that was checked.
@@ -35,6 +50,14 @@ fn good(what: &str, detail: impl Into<String>) -> Finding {
         ok: true,
         detail: detail.into(),
         hint: None,
+    }
+}
+
+/// Something that works, and that a person may want to change.
+fn note(what: &str, detail: impl Into<String>, hint: impl Into<String>) -> Finding {
+    Finding {
+        ok: true,
+        ..bad(what, detail, hint)
     }
 }
 
@@ -57,20 +80,27 @@ pub(crate) async fn run(setup: Setup, loaded: &Loaded, ui: Ui) -> Outcome {
         git(),
     ];
     findings.extend(policies(&setup));
-    findings.extend(source_findings(&setup)?);
-    findings.extend(github(&setup).await?);
+    let (of_sources, sessions) = source_findings(&setup)?;
+    findings.extend(of_sources);
+    let (of_pauses, pauses) = pauses(&setup)?;
+    findings.extend(of_pauses);
+    let looked = github::look(&setup, &sessions).await?;
+    findings.extend(looked.findings);
     let ok = findings.iter().all(|finding| finding.ok);
     if ui.json {
         ui.document(&Findings {
             schema: SCHEMA,
             findings,
+            accounts: looked.accounts,
+            repositories: looked.repositories,
+            pauses,
         })?;
     } else {
         for finding in &findings {
-            let mark = if finding.ok {
-                ui::styled(ui::GOOD, "ok  ")
-            } else {
-                ui::styled(ui::ALARM, "FAIL")
+            let mark = match (finding.ok, &finding.hint) {
+                (true, None) => ui::styled(ui::GOOD, "ok  "),
+                (true, Some(_)) => ui::styled(ui::NOTICE, "note"),
+                (false, _) => ui::styled(ui::ALARM, "FAIL"),
             };
             ui.line(format!("{mark} {}: {}", finding.what, finding.detail));
             if let Some(hint) = &finding.hint {
@@ -163,8 +193,10 @@ fn policies(setup: &Setup) -> Vec<Finding> {
     }
 }
 
-fn source_findings(setup: &Setup) -> Result<Vec<Finding>, crate::failure::Failure> {
+/// What is said of each source, and all their sessions that are asked about.
+fn source_findings(setup: &Setup) -> Result<(Vec<Finding>, Vec<Session>), Failure> {
     let mut findings = Vec::new();
+    let mut all = Vec::new();
     for configured in sources::configured(&setup.config, &setup.environment, None)? {
         let what = format!("source {}", configured.source.name());
         findings.push(match configured.source.load(setup.world.as_ref()) {
@@ -173,13 +205,12 @@ fn source_findings(setup: &Setup) -> Result<Vec<Finding>, crate::failure::Failur
                     .iter()
                     .filter(|session| !session.state.is_settled())
                     .count();
-                good(
-                    &what,
-                    format!(
-                        "{}, {open} not settled",
-                        ui::count(sessions.len(), "session")
-                    ),
-                )
+                let said = format!(
+                    "{}, {open} not settled",
+                    ui::count(sessions.len(), "session")
+                );
+                all.extend(sessions);
+                good(&what, said)
             }
             Err(error) => bad(
                 &what,
@@ -194,54 +225,35 @@ fn source_findings(setup: &Setup) -> Result<Vec<Finding>, crate::failure::Failur
             }
         }
     }
-    Ok(findings)
+    Ok((findings, all))
 }
 
-async fn github(setup: &Setup) -> Result<Vec<Finding>, crate::failure::Failure> {
-    let github = setup.github()?;
+fn pauses(setup: &Setup) -> Result<(Vec<Finding>, Vec<PauseReport>), Failure> {
     let now = setup.world.now();
-    let check = match github.check(&Account::usual(), now, DEADLINE).await {
-        Ok(check) => check,
-        Err(trouble) => {
-            let hint = trouble.hint().unwrap_or_default();
-            return Ok(vec![bad("GitHub", trouble.to_string(), hint)]);
-        }
+    let Some(store) = setup.store_if_any()? else {
+        return Ok((Vec::new(), Vec::new()));
     };
-    let meter = |meter: &vigil_github::Meter| match (meter.remaining, meter.limit) {
-        (Some(remaining), Some(limit)) => format!("{remaining} of {limit} left"),
-        _ => "no figure given".to_owned(),
-    };
-    let mut findings = vec![
-        good("GitHub", format!("token from {}", check.origin)),
-        good(
-            "GitHub",
-            format!(
-                "GraphQL points: {}; REST requests: {}",
-                meter(&check.graphql),
-                meter(&check.rest)
-            ),
-        ),
-    ];
-    findings.push(clock(check.ahead_ms));
-    Ok(findings)
-}
-
-/// A person waits for it.
-const DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
-
-/// A clock that is off by more than this makes young facts look old.
-const SKEW_MS_MAX: u64 = 60_000;
-
-fn clock(skew_ms: Option<i64>) -> Finding {
-    match skew_ms {
-        None => good("clock", "GitHub did not say what time it is"),
-        Some(skew) if skew.unsigned_abs() <= SKEW_MS_MAX => {
-            good("clock", format!("{} s from GitHub's", skew / 1000))
-        }
-        Some(skew) => bad(
-            "clock",
-            format!("{} s from GitHub's", skew / 1000),
-            "set the clock; check that NTP runs",
-        ),
-    }
+    let pauses = store.pauses(now).map_err(memory::failed)?;
+    let findings = pauses.iter().map(|pause| {
+        let (what, resume) = match &pause.source {
+            Some(source) => (format!("source {source}"), format!("vigil resume {source}")),
+            None => ("every source".to_owned(), "vigil resume".to_owned()),
+        };
+        let until = match pause.until {
+            Some(until) => format!(" until {}", ui::moment(until)),
+            None => String::new(),
+        };
+        let since = ui::moment(pause.since);
+        note(
+            &what,
+            format!("paused since {since}{until}: nothing is written"),
+            format!("`{resume}` ends the pause"),
+        )
+    });
+    let reports = pauses.iter().map(|pause| PauseReport {
+        source: pause.source.clone(),
+        since: ui::moment(pause.since),
+        until: pause.until.map(ui::moment),
+    });
+    Ok((findings.collect(), reports.collect()))
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use vigil_core::Timestamp;
 use vigil_core::session::{Lookup, PullRequestRef};
-use vigil_github::budget::Shares;
+use vigil_github::budget::{AccountMemory, Shares};
 use vigil_github::memory::{Change, Doubt, Memory};
 use vigil_github::round::{Ended, Estimate, How as RoundHow, Round, Scan};
-use vigil_github::{Ask, Repo, Trouble};
-use vigil_store::ForgeChange;
+use vigil_github::{Account, Ask, Repo, Trouble};
+use vigil_store::{ForgeChange, Store};
 
 use super::{How, Moment, Reconciler};
 use crate::failure::Failure;
@@ -242,6 +242,29 @@ impl Reconciler {
         }
         Ok(())
     }
+}
+
+/// Keeps what an account was told outside of a pass, and lets running ones know that `holder` wrote.
+pub(crate) fn tell_account(
+    store: &mut Store,
+    host: &str,
+    (account, known): (&Account, &AccountMemory),
+    holder: &str,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let value = serde_json::to_string(known).map_err(|error| {
+        Failure::world("failed to write down what GitHub told an account").because(error)
+    })?;
+    let name = format!("account {account}");
+    let row = |name, value| ForgeChange {
+        repo: "",
+        name,
+        value: Some(value),
+        at: now,
+    };
+    store
+        .put_forge_rows(host, &[row(&name, &value), row(WRITER, holder)])
+        .map_err(memory::failed)
 }
 
 /// The repositories that `lookups` lead to, each once.

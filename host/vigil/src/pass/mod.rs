@@ -10,7 +10,7 @@
 //!
 //! `observe` and `judge` cannot fail: what could not be learned is a gap, and a policy that failed is a hold.
 
-mod asking;
+pub(crate) mod asking;
 mod commit;
 mod deliver;
 mod intents;

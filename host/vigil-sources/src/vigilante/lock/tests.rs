@@ -248,3 +248,14 @@ fn a_lock_that_is_no_file_is_an_error_that_names_it() {
         other => panic!("expected a failure, got {other:?}"),
     }
 }
+
+#[test]
+fn how_the_lock_stands_is_told_without_taking_it() {
+    let home = home();
+    assert_eq!(standing(home.path()), "not there");
+    let held = hold(home.path());
+    let pid = format!("held by pid {} (", std::process::id());
+    assert!(standing(home.path()).starts_with(&pid));
+    drop(held);
+    assert_eq!(standing(home.path()), "nobody is seen to hold it");
+}

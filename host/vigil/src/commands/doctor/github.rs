@@ -1,0 +1,537 @@
+//! What `vigil doctor` finds out about GitHub: every account that would ask, and every repository that it would ask
+//! about.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use serde::Serialize;
+use vigil_core::session::{Lookup, PullRequestRef};
+use vigil_core::{Fact, GapKind, Session, Timestamp};
+use vigil_github::budget::{AccountMemory, Pool, Silence};
+use vigil_github::check::{facts_without, permissions_for};
+use vigil_github::memory::Memory;
+use vigil_github::tokens::TokenKind;
+use vigil_github::{Access, Account, Check, GitHub, Meter, Sample, Trouble};
+
+use super::{Finding, bad, good, note};
+use crate::failure::Failure;
+use crate::memory;
+use crate::pass::asking;
+use crate::ui;
+use crate::wiring::Setup;
+
+/// A person waits for it.
+const CHECK_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The same, for a fleet's repositories: a second or two for each 25.
+const ACCESS_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A clock that is off by more than this makes young facts look old.
+const SKEW_MS_MAX: u64 = 60_000;
+
+/// A token that runs out sooner than this is told: a week is time enough to get another one.
+const EXPIRES_SOON: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// An account, as the JSON document shows it.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct AccountReport {
+    account: String,
+    /// Owners of sessions' repositories that it asks about.
+    owners: Vec<String>,
+    origin: Option<String>,
+    kind: Option<TokenKind>,
+    scopes: Option<Vec<String>>,
+    permissions: Option<BTreeMap<String, String>>,
+    expires: Option<String>,
+    graphql: PotReport,
+    rest: PotReport,
+    clock_ahead_s: Option<i64>,
+    silent_until: Option<String>,
+    error: Option<String>,
+}
+
+/// One of the two pots of an account.
+#[derive(Debug, Default, Serialize)]
+struct PotReport {
+    limit: Option<u64>,
+    remaining: Option<u64>,
+    reset: Option<String>,
+}
+
+/// A repository, as the JSON document shows it.
+#[derive(Debug, Serialize)]
+pub(super) struct RepositoryReport {
+    repo: String,
+    account: String,
+    /// `None`: nobody could be asked.
+    readable: Option<bool>,
+    error: Option<String>,
+    missing: Vec<MissingReport>,
+}
+
+/// A fact that would stay unknown.
+#[derive(Debug, Serialize)]
+struct MissingReport {
+    fact: String,
+    permissions: Vec<&'static str>,
+    detail: String,
+}
+
+/// All that was found out about GitHub.
+#[derive(Debug, Default)]
+pub(super) struct Looked {
+    pub(super) findings: Vec<Finding>,
+    pub(super) accounts: Vec<AccountReport>,
+    pub(super) repositories: Vec<RepositoryReport>,
+}
+
+/// Asks as every account that would ask about `sessions`. An account that was told to be silent asks nothing.
+pub(super) async fn look(setup: &Setup, sessions: &[Session]) -> Result<Looked, Failure> {
+    let mut looked = Looked::default();
+    let github = match setup.github() {
+        Ok(github) => github,
+        Err(failure) => {
+            let hint = failure.hints().join("; ");
+            looked
+                .findings
+                .push(bad("GitHub", failure.to_string(), hint));
+            return Ok(looked);
+        }
+    };
+    let place = setup.place()?;
+    looked.findings.push(good(
+        "GitHub",
+        format!(
+            "{} at {} and {}",
+            place.host, place.rest_url, place.graphql_url
+        ),
+    ));
+    let mut silences = Silences::recall(setup, place.host)?;
+    for (account, asked) in accounts(setup, &github, sessions) {
+        let mut visit = Visit {
+            github: &github,
+            account: &account,
+            now: setup.world.now(),
+            report: AccountReport {
+                account: account.to_string(),
+                owners: asked.owners.into_iter().collect(),
+                ..AccountReport::default()
+            },
+            kind: TokenKind::Other,
+            looked: &mut looked,
+        };
+        let told = match silences.of(&account, visit.now) {
+            Some(silence) => Some(silence),
+            None => visit.make(&asked.samples).await,
+        };
+        if let Some(silence) = told {
+            visit.silent(&silence, &asked.samples);
+            silences.keep(setup, &account, silence)?;
+        }
+        let report = visit.report;
+        looked.accounts.push(report);
+    }
+    Ok(looked)
+}
+
+/// Whom an account asks about.
+#[derive(Default)]
+struct Asked {
+    owners: BTreeSet<String>,
+    samples: Vec<Sample>,
+}
+
+/// Every account that is configured or would ask about one of `sessions`.
+fn accounts(setup: &Setup, github: &GitHub, sessions: &[Session]) -> BTreeMap<Account, Asked> {
+    let mut accounts: BTreeMap<Account, Asked> = BTreeMap::new();
+    for sample in samples(sessions) {
+        let owner = sample.repo.split('/').next().unwrap_or_default().to_owned();
+        let asked = accounts.entry(github.account(&owner)).or_default();
+        asked.owners.insert(owner);
+        asked.samples.push(sample);
+    }
+    let config = &setup.config.github;
+    let of_tokens = config.token.iter().flat_map(|token| &token.owners);
+    let of_app = config.app.iter().filter_map(|app| app.owners.as_ref());
+    for owner in of_tokens.chain(of_app.flatten()) {
+        accounts.entry(github.account(owner)).or_default();
+    }
+    if accounts.is_empty() {
+        accounts.entry(github.account("")).or_default();
+    }
+    accounts
+}
+
+/// A sample of each repository that a session's issue or pull request is in. A session whose pull request is known
+/// makes the best one, and one with a branch the next.
+fn samples(sessions: &[Session]) -> Vec<Sample> {
+    let mut best: BTreeMap<String, Sample> = BTreeMap::new();
+    for Lookup {
+        issue,
+        pull_request,
+        ..
+    } in sessions.iter().map(|session| &session.lookup)
+    {
+        let issue = issue.as_ref().ok();
+        let (repo, number, branch) = match pull_request.as_ref().ok() {
+            Some(PullRequestRef::Number { repo, number }) => (Some(repo), Some(*number), None),
+            Some(PullRequestRef::Branch { repo, branch, .. }) => {
+                (Some(repo), None, Some(branch.clone()))
+            }
+            None => (None, None, None),
+        };
+        let Some(repo) = repo.or_else(|| Some(&issue?.repo)) else {
+            continue;
+        };
+        let sample = Sample {
+            repo: repo.clone(),
+            issue: issue
+                .filter(|issue| issue.repo.eq_ignore_ascii_case(repo))
+                .map(|issue| issue.number),
+            pull_request: number,
+            branch,
+        };
+        let worth = |sample: &Sample| {
+            (
+                sample.pull_request.is_some(),
+                sample.branch.is_some(),
+                sample.issue.is_some(),
+            )
+        };
+        let known = best
+            .entry(repo.to_lowercase())
+            .or_insert_with(|| sample.clone());
+        if worth(&sample) > worth(known) {
+            *known = sample;
+        }
+    }
+    best.into_values().collect()
+}
+
+/// One account while it is looked at.
+struct Visit<'a> {
+    github: &'a GitHub,
+    account: &'a Account,
+    now: Timestamp,
+    report: AccountReport,
+    kind: TokenKind,
+    looked: &'a mut Looked,
+}
+
+impl Visit<'_> {
+    /// Asks GitHub about the token and about `samples`. A silence is given back when GitHub asks for one.
+    async fn make(&mut self, samples: &[Sample]) -> Option<Silence> {
+        let checked = self
+            .github
+            .check(self.account, self.now, CHECK_DEADLINE)
+            .await;
+        match checked {
+            Ok(check) => self.token(check),
+            Err(trouble) => return self.trouble(trouble, samples),
+        }
+        if samples.is_empty() {
+            return None;
+        }
+        let access = self
+            .github
+            .access(self.account, samples, self.now, ACCESS_DEADLINE);
+        match access.await {
+            Ok(all) => {
+                let mut readable = 0;
+                for access in all {
+                    readable += usize::from(access.readable.found().is_some());
+                    self.repository(access);
+                }
+                if readable > 0 {
+                    let what = self.what("repositories");
+                    self.find(good(
+                        &what,
+                        format!("{readable} of {} can be read", samples.len()),
+                    ));
+                }
+                None
+            }
+            Err(trouble) => self.trouble(trouble, samples),
+        }
+    }
+
+    /// What a finding is about, with the account where it is not the usual one.
+    fn what(&self, what: &str) -> String {
+        match *self.account == Account::usual() {
+            true => what.to_owned(),
+            false => format!("{what} ({})", self.account),
+        }
+    }
+
+    fn find(&mut self, finding: Finding) {
+        self.looked.findings.push(finding);
+    }
+
+    fn token(&mut self, check: Check) {
+        self.kind = check.kind;
+        let mut says = vec![format!("token from {}, a {}", check.origin, check.kind)];
+        if let Some(scopes) = &check.scopes {
+            says.push(match scopes.is_empty() {
+                true => "no scopes".to_owned(),
+                false => format!("scopes {}", scopes.join(", ")),
+            });
+        }
+        let what = self.what("GitHub");
+        match check.expires {
+            // An App's lasts an hour, and is renewed in time.
+            Some(at) if self.account.is_renewed() => {
+                says.push(format!("renewed before {}", ui::moment(at)));
+                self.find(good(&what, says.join("; ")));
+            }
+            Some(at) if at <= self.now.after(EXPIRES_SOON) => {
+                says.push(format!("runs out at {}", ui::moment(at)));
+                let hint = format!("make a new one, and put it into {}", check.origin);
+                self.find(note(&what, says.join("; "), hint));
+            }
+            Some(at) => {
+                says.push(format!("runs out at {}", ui::moment(at)));
+                self.find(good(&what, says.join("; ")));
+            }
+            None => self.find(good(&what, says.join("; "))),
+        }
+        self.find(good(
+            &what,
+            format!(
+                "GraphQL points: {}; REST requests: {}",
+                left(&check.graphql),
+                left(&check.rest)
+            ),
+        ));
+        if let Some(permissions) = &check.permissions {
+            self.permissions(permissions);
+        }
+        let clock = clock(check.ahead_ms);
+        // One machine has one clock.
+        if !self.looked.findings.iter().any(|one| one.what == "clock") {
+            self.find(clock);
+        }
+        self.report.origin = Some(check.origin);
+        self.report.kind = Some(check.kind);
+        self.report.scopes = check.scopes;
+        self.report.permissions = check.permissions;
+        self.report.expires = check.expires.map(ui::moment);
+        self.report.graphql = pot(&check.graphql);
+        self.report.rest = pot(&check.rest);
+        self.report.clock_ahead_s = check.ahead_ms.map(|ahead| ahead / 1000);
+    }
+
+    fn permissions(&mut self, permissions: &BTreeMap<String, String>) {
+        let without = facts_without(permissions);
+        if without.is_empty() {
+            return;
+        }
+        let facts: Vec<&str> = without.keys().copied().collect();
+        let names: BTreeSet<&str> = without.values().copied().collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        let what = self.what("GitHub");
+        self.find(note(
+            &what,
+            format!("stays unknown everywhere: {}", facts.join(", ")),
+            format!("give the App read access to {}", names.join(", ")),
+        ));
+    }
+
+    fn repository(&mut self, access: Access) {
+        let what = format!("repository {}", access.repo);
+        let error = match &access.readable {
+            Fact::Unknown(gap) => Some(gap),
+            Fact::Found(()) | Fact::Absent(_) | Fact::NotAsked => None,
+        };
+        if let Some(gap) = error {
+            let hint = match gap.kind {
+                GapKind::NotFound | GapKind::Denied => self.how_to_see(&access.repo),
+                _ => String::new(),
+            };
+            self.find(bad(&what, gap.detail.clone(), hint));
+        }
+        if !access.missing.is_empty() {
+            let facts: Vec<&str> = access.missing.keys().copied().collect();
+            let names: BTreeSet<&str> = facts.iter().copied().flat_map(permissions_for).collect();
+            let names: Vec<&str> = names.into_iter().collect();
+            let hint = match self.kind {
+                TokenKind::Classic | TokenKind::OAuth => {
+                    "give the token the scope repo, or use one of somebody who may".to_owned()
+                }
+                _ => format!("give the token read access to {}", names.join(", ")),
+            };
+            self.find(note(
+                &what,
+                format!(
+                    "stays unknown, since GitHub refuses it: {}",
+                    facts.join(", ")
+                ),
+                hint,
+            ));
+        }
+        let missing = access.missing.into_iter().map(|(fact, gap)| MissingReport {
+            permissions: permissions_for(fact),
+            fact: fact.to_owned(),
+            detail: gap.detail,
+        });
+        self.looked.repositories.push(RepositoryReport {
+            account: self.account.to_string(),
+            readable: match error.map(|gap| &gap.kind) {
+                None => Some(true),
+                Some(GapKind::NotFound | GapKind::Denied | GapKind::IdentityChanged) => Some(false),
+                Some(_) => None,
+            },
+            error: error.map(|gap| gap.detail.clone()),
+            missing: missing.collect(),
+            repo: access.repo,
+        });
+    }
+
+    /// What a person can do about a repository that cannot be seen.
+    fn how_to_see(&self, repo: &str) -> String {
+        match self.kind {
+            TokenKind::Classic | TokenKind::OAuth => format!(
+                "check its name; for a private one the token needs the scope repo, and its owner access to {repo}"
+            ),
+            TokenKind::FineGrained => {
+                format!("check its name, and whether the token was made for {repo}")
+            }
+            TokenKind::Installation | TokenKind::AppUser => {
+                format!("check its name, and whether the App's installation reaches {repo}")
+            }
+            TokenKind::Other => format!("check its name, and whether the token may see {repo}"),
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble, samples: &[Sample]) -> Option<Silence> {
+        if let Trouble::Limited { until, detail } = trouble {
+            return Some(Silence { until, why: detail });
+        }
+        let what = self.what("GitHub");
+        let text = trouble.to_string();
+        let hint = trouble.hint().unwrap_or_default();
+        self.find(bad(&what, text.clone(), hint));
+        self.report.error = Some(text.clone());
+        self.not_asked(samples, &text);
+        None
+    }
+
+    fn silent(&mut self, silence: &Silence, samples: &[Sample]) {
+        let until = ui::moment(silence.until);
+        let what = self.what("GitHub");
+        let text = format!("GitHub said to be silent until {until}: {}", silence.why);
+        self.find(note(
+            &what,
+            text.clone(),
+            "ask again then; vigil asks nothing until then",
+        ));
+        self.report.silent_until = Some(until);
+        self.not_asked(samples, &text);
+    }
+
+    fn not_asked(&mut self, samples: &[Sample], why: &str) {
+        for sample in samples {
+            self.looked.repositories.push(RepositoryReport {
+                repo: sample.repo.clone(),
+                account: self.account.to_string(),
+                readable: None,
+                error: Some(why.to_owned()),
+                missing: Vec::new(),
+            });
+        }
+    }
+}
+
+fn left(meter: &Meter) -> String {
+    match (meter.remaining, meter.limit) {
+        (Some(remaining), Some(limit)) => match meter.reset {
+            Some(reset) if remaining < limit => {
+                format!("{remaining} of {limit} left until {}", ui::moment(reset))
+            }
+            _ => format!("{remaining} of {limit} left"),
+        },
+        _ => "no limit told".to_owned(),
+    }
+}
+
+fn pot(meter: &Meter) -> PotReport {
+    PotReport {
+        limit: meter.limit,
+        remaining: meter.remaining,
+        reset: meter.reset.map(ui::moment),
+    }
+}
+
+fn clock(ahead_ms: Option<i64>) -> Finding {
+    match ahead_ms {
+        None => good("clock", "GitHub did not say what time it is"),
+        Some(ahead) if ahead.unsigned_abs() <= SKEW_MS_MAX => {
+            good("clock", format!("{} s from GitHub's", ahead / 1000))
+        }
+        Some(ahead) => bad(
+            "clock",
+            format!("{} s from GitHub's", ahead / 1000),
+            "set the clock; check that NTP runs",
+        ),
+    }
+}
+
+/// What GitHub said about silence, in this look and before, as passes remember it.
+struct Silences {
+    host: String,
+    accounts: HashMap<Account, AccountMemory>,
+}
+
+impl Silences {
+    fn recall(setup: &Setup, host: String) -> Result<Silences, Failure> {
+        let rows = match setup.store_if_any()? {
+            Some(store) => store
+                .forge_rows(&host, Some(&[""]))
+                .map_err(memory::failed)?,
+            None => Vec::new(),
+        };
+        let rows = rows
+            .iter()
+            .map(|row| (row.repo.as_str(), row.name.as_str(), row.value.as_str()));
+        let (known, _) = Memory::read(rows);
+        let accounts = known
+            .accounts()
+            .map(|(account, known)| (account.clone(), known.clone()))
+            .collect();
+        Ok(Silences { host, accounts })
+    }
+
+    /// The silence that holds for everything that `account` would ask.
+    fn of(&self, account: &Account, now: Timestamp) -> Option<Silence> {
+        let known = self.accounts.get(account)?;
+        let of = |pool| known.silent(pool, now);
+        later(of(Pool::GraphQl), of(Pool::Rest))
+    }
+
+    /// Lets passes know of it, also after a restart.
+    fn keep(&mut self, setup: &Setup, account: &Account, silence: Silence) -> Result<(), Failure> {
+        let known = self.accounts.entry(account.clone()).or_default();
+        let mut told = known.clone();
+        told.silence = later(Some(silence), told.silence);
+        if told == *known {
+            return Ok(());
+        }
+        *known = told;
+        let now = setup.world.now();
+        let holder = format!("vigil doctor {} of {now}", std::process::id());
+        asking::tell_account(
+            &mut setup.store()?,
+            &self.host,
+            (account, known),
+            &holder,
+            now,
+        )
+    }
+}
+
+/// The one that lasts longer.
+fn later(one: Option<Silence>, other: Option<Silence>) -> Option<Silence> {
+    [one, other]
+        .into_iter()
+        .flatten()
+        .max_by_key(|silence| silence.until)
+}
