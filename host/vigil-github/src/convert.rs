@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use vigil_core::fact::Sighting;
-use vigil_core::forge::{Actor, Issue, PullRequest, Reference};
+use vigil_core::forge::{Actor, PullRequest, Reference};
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
 use crate::ask::Parts;
@@ -57,15 +57,6 @@ pub fn only_parts(mut pr: PullRequest, parts: Parts) -> PullRequest {
     drop_unless(parts.contains(Parts::AUTO_MERGE), auto_merge);
     drop_unless(parts.contains(Parts::REFERENCES), closes);
     pr
-}
-
-/// The issue without the parts beyond `parts`, see [`only_parts`].
-pub fn only_parts_of_issue(mut issue: Issue, parts: Parts) -> Issue {
-    drop_unless(parts.contains(Parts::ASSIGNEES), &mut issue.assignees);
-    drop_unless(parts.contains(Parts::HISTORY), &mut issue.closer);
-    drop_unless(parts.contains(Parts::HISTORY), &mut issue.reopened);
-    drop_unless(parts.contains(Parts::REFERENCES), &mut issue.closed_by);
-    issue
 }
 
 fn drop_unless<T>(keep: bool, fact: &mut Fact<T>) {
@@ -174,11 +165,9 @@ impl<T> RawList<T> {
     }
 }
 
+/// A null that no error explains; where one does, the part never gets read.
 fn hidden(what: &str) -> Gap {
-    Gap::new(
-        GapKind::Denied,
-        format!("an entry of {what} cannot be seen with this token"),
-    )
+    malformed(format!("an entry of {what} is null without an error"))
 }
 
 /// An account.

@@ -44,9 +44,9 @@ impl Heads {
             let alias = repository_alias(at);
             declared.push(format!("$owner{at}: String!, $name{at}: String!"));
             // Writing to a String cannot fail.
-            let _ = write!(
+            let _ = writeln!(
                 body,
-                "  {alias}: repository(owner: $owner{at}, name: $name{at}, followRenames: false) {{ ...Heads }}\n"
+                "  {alias}: repository(owner: $owner{at}, name: $name{at}, followRenames: false) {{ ...Heads }}"
             );
             variables.insert(format!("owner{at}"), repo.owner().into());
             variables.insert(format!("name{at}"), repo.name().into());

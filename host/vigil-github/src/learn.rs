@@ -72,6 +72,10 @@ impl<T> From<Fact<T>> for Seen<T> {
 }
 
 /// What was found out about one question.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most findings are issues, and none lives longer than its answer"
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
     /// About an issue.
@@ -261,7 +265,7 @@ impl One<'_> {
                     value,
                     repo,
                     number,
-                    &self.asked(&|part| self.gap_of(part, |inner| part_of(inner))),
+                    &self.asked(&|part| self.gap_of(part, part_of)),
                 )?;
                 Ok(Seen::found(found.value, found.id, found.updated))
             }
@@ -299,7 +303,7 @@ impl One<'_> {
             None if value.is_null() => return Err(self.unexplained(&what)),
             None => {}
         }
-        let asked = |part| self.gap_of(part, |inner| part_of(inner));
+        let asked = |part| self.gap_of(part, part_of);
         let reading = convert::pull_request(value, self.question, &self.asked(&asked))?;
         let found = reading.candidate;
         if found.pull_request.number != u64::from(number) {

@@ -92,7 +92,7 @@ pub enum Probed {
     },
     /// This changed.
     Changed {
-        /// The oldest change first; one page of them. May be empty.
+        /// The newest change first; one page of them. May be empty.
         items: Vec<Changed>,
         /// The tag of this answer, to be kept once what it stands for is.
         etag: Option<String>,

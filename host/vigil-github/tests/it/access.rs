@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vigil_core::{Fact, GapKind};
-use vigil_github::{Access, Account, GitHub, Sample, Trouble};
+use vigil_github::{Access, Account, Sample, Trouble};
 use vigil_model::{Fault, Forbidden, Permission, Scope, TokenKind};
 
 use crate::support::*;
@@ -19,6 +19,7 @@ fn sample(repo: &str, pull_request: Option<u64>, branch: Option<&str>) -> Sample
 
 async fn access(server: &vigil_model::Handle, samples: &[Sample]) -> Result<Vec<Access>, Trouble> {
     client(server)
+        .github
         .access(&Account::usual(), samples, NOW, Duration::from_secs(60))
         .await
 }

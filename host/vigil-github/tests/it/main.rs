@@ -17,6 +17,7 @@ mod network;
 mod plan;
 mod price;
 mod probe;
+mod read;
 mod schema;
 mod secrets;
 mod silence;

@@ -286,7 +286,7 @@ fn checks_that_a_token_may_not_see_leave_the_summary() {
     let pr = pull_request_of(&learned).found().expect("a pull request");
     assert_eq!(
         (kind(&pr.check_list), word(&pr.checks)),
-        ("denied", "passing")
+        ("malformed", "passing")
     );
 }
 

@@ -173,7 +173,7 @@ fn who_closed_an_issue_is_in_the_newest_event() {
     assert_eq!(on(false, false, vec![]), pair("no-control", "0"));
     assert_eq!(
         on(false, false, vec![Value::Null]),
-        pair("denied", "denied")
+        pair("malformed", "malformed")
     );
     let new = json!({ "__typename": "MovedEvent" });
     assert_eq!(on(false, false, vec![new]), pair("malformed", "malformed"));
@@ -193,7 +193,7 @@ fn a_list_that_lacks_something_is_no_list() {
     let pr = pull_request(319, "OPEN", None);
     for (field, damage, expected) in [
         ("cut", &cut as &dyn Fn(Value) -> Value, "too-large"),
-        ("holed", &holed, "denied"),
+        ("holed", &holed, "malformed"),
     ] {
         let one = |name: &str| changed_issue(true, name, damage(issue[name].clone()));
         assert_eq!(kind(&one("assignees").assignees), expected, "{field}");

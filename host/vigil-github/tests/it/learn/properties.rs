@@ -124,7 +124,7 @@ fn check_parts(issue: Option<&Issue>, pr: Option<&PullRequest>, errors: &Value, 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_damage_and_no_error_teaches_an_absence_without_control(
