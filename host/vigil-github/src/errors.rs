@@ -177,13 +177,12 @@ fn place(path: Option<&Value>, repositories: usize, questions: usize) -> Place {
     match steps.next() {
         Some(first) if first == "rateLimit" => Place::Meter,
         Some(first) => {
-            let repository = (0..repositories).find(|at| repository_alias(*at) == first);
-            let Some(repository) = repository else {
+            let Some(repository) = number(&first, repositories, repository_alias) else {
                 return Place::Whole;
             };
-            let second = steps.next();
-            let item = (0..questions)
-                .find(|at| second.as_ref().is_some_and(|name| *name == item_alias(*at)));
+            let item = steps
+                .next()
+                .and_then(|second| number(&second, questions, item_alias));
             match item {
                 Some(at) => Place::Item(at, steps.collect()),
                 // The repository's own fields are the control that every answer below rests on.
@@ -192,4 +191,12 @@ fn place(path: Option<&Value>, repositories: usize, questions: usize) -> Place {
         }
         None => Place::Whole,
     }
+}
+
+/// The number in an alias, below `count`. A token that may see no check brings thousands of errors, so no alias is
+/// tried that cannot be it.
+fn number(name: &str, count: usize, alias: fn(usize) -> String) -> Option<usize> {
+    let digits = name.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let at = digits.parse().ok().filter(|at| *at < count)?;
+    (alias(at) == name).then_some(at)
 }

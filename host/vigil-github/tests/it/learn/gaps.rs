@@ -3,6 +3,7 @@
 use http::HeaderMap;
 use serde_json::{Value, json};
 use vigil_core::{Fact, GapKind, Timestamp};
+use vigil_github::LimitScope;
 use vigil_github::choose::More;
 use vigil_github::learn::{Finding, Learned};
 
@@ -134,6 +135,40 @@ fn a_part_that_was_refused_is_unknown_and_the_rest_stands() {
     assert_eq!(pr.review, Fact::Found("approved".to_owned()));
 }
 
+/// What is in no alias is about the whole answer, and what only looks like one is no alias.
+#[test]
+fn the_path_of_an_error_leads_to_its_question_or_to_more() {
+    let on = |path: Value| {
+        let body = with_errors(
+            both(
+                issue("acme/app", 299, true),
+                pull_request(319, "OPEN", Some("acme")),
+            ),
+            error("FORBIDDEN", path),
+        );
+        match receive(&one_session(), 200, &HeaderMap::new(), &body.to_string()) {
+            Learned::Answered(learned) => {
+                let kinds = (kind(issue_of(&learned)), kind(pull_request_of(&learned)));
+                (kinds.0.to_owned(), kinds.1.to_owned())
+            }
+            Learned::Lost(_) => ("lost".to_owned(), "lost".to_owned()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    assert_eq!(on(json!(["repository0", "item1"])), pair("found", "denied"));
+    for whole in ["repository1", "repository00", "repository", "0", "x0", ""] {
+        assert_eq!(on(json!([whole, "item1"])), pair("lost", "lost"), "{whole}");
+    }
+    for repository in ["item2", "item01", "item", "nameWithOwner", "id"] {
+        assert_eq!(
+            on(json!(["repository0", repository])),
+            pair("denied", "denied"),
+            "{repository}"
+        );
+    }
+}
+
 #[test]
 fn an_error_inside_an_item_makes_the_item_unknown() {
     let body = with_errors(
@@ -251,27 +286,31 @@ fn a_limit_is_a_limit_in_every_form_that_github_gives_it() {
         json!({ "errors": [{ "type": kind, "message": "API rate limit exceeded for user ID 1." }] })
             .to_string()
     };
-    for (status, headers, body, until) in [
-        (429, &none, String::new(), None),
-        (429, &retry, String::new(), Some(30)),
-        (403, &retry, String::new(), Some(30)),
-        (403, &empty, String::new(), Some(600)),
-        (403, &none, secondary, None),
-        (503, &retry, "<html>".to_owned(), Some(30)),
-        (200, &none, in_body("RATE_LIMIT"), None),
-        (200, &empty, in_body("RATE_LIMITED"), Some(600)),
+    let pot = LimitScope::Pot;
+    let account = LimitScope::Account;
+    for (status, headers, body, until, scope) in [
+        (429, &none, String::new(), None, account),
+        (429, &retry, String::new(), Some(30), account),
+        (403, &retry, String::new(), Some(30), account),
+        (403, &empty, String::new(), Some(600), pot),
+        (403, &none, secondary, None, account),
+        (503, &retry, "<html>".to_owned(), Some(30), account),
+        (200, &none, in_body("RATE_LIMIT"), None, pot),
+        (200, &empty, in_body("RATE_LIMITED"), Some(600), pot),
         (
             200,
             &none,
             json!({ "errors": [{ "message": "You have exceeded a secondary rate limit" }] })
                 .to_string(),
             None,
+            account,
         ),
     ] {
         match receive(&one_session(), status, headers, &body) {
             Learned::Limited(limit) => {
                 let expected = until.map(|seconds: u64| Timestamp(NOW.0 + seconds * 1000));
                 assert_eq!(limit.until, expected, "{status} {body}");
+                assert_eq!(limit.scope, scope, "{status} {body}");
             }
             other => panic!("{status} {body}: {other:?}"),
         }
