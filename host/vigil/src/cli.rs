@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -92,6 +93,9 @@ pub struct RunArgs {
     /// Only this source
     #[arg(long, value_name = "SOURCE")]
     pub source: Option<String>,
+    /// Let GitHub's webhooks wake it: where to take them, such as 127.0.0.1:8737
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["once", "dry_run"])]
+    pub listen: Option<SocketAddr>,
 }
 
 /// `vigil status`

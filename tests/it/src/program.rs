@@ -14,4 +14,5 @@ mod looking;
 mod notify;
 mod security;
 mod seed;
+mod webhooks;
 mod writer;

@@ -240,6 +240,21 @@ impl Memory {
         is_woken || look
     }
 
+    /// The same for everything that belongs to `owner`.
+    pub fn wake_owner(&mut self, owner: &str) -> bool {
+        let owner = owner.to_ascii_lowercase();
+        let is_theirs = |key: &&String| key.split('/').next() == Some(owner.as_str());
+        let repos: Vec<Repo> = self
+            .repos
+            .keys()
+            .filter(is_theirs)
+            .filter_map(|key| Repo::parse(key).ok())
+            .collect();
+        repos.iter().fold(false, |woken, repo| {
+            self.wake(repo, &About::Repository) | woken
+        })
+    }
+
     /// A list lost an entry that it held, or is too long to be read: everything in the repository is read again.
     pub(crate) fn doubt_all(&mut self, repo: &Repo) {
         self.wake(repo, &About::Repository);

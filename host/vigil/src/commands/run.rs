@@ -1,5 +1,7 @@
 //! `vigil run`: one pass, or a pass every interval until it is told to stop.
 
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use crate::memory;
 use crate::pass::{How, Passed, Reconciler};
 use crate::report::{GitHubReport, Outcome as Result_, PlannedReport, RunReport, SessionReport};
 use crate::ui::{self, Ui};
+use crate::webhooks::{self, Counts, Inbox, Listening, coalesce};
 use crate::wiring::Setup;
 
 /// Old journal rows go every so many passes: once an hour at a minute's interval.
@@ -39,7 +42,7 @@ pub(crate) async fn run(args: &RunArgs, mut setup: Setup, ui: Ui) -> Outcome {
     if args.once || args.dry_run {
         once(args, &mut reconciler, &setup, ui).await
     } else {
-        daemon(&mut reconciler, &setup, ui).await
+        daemon(&mut reconciler, &setup, args.listen, ui).await
     }
 }
 
@@ -74,7 +77,12 @@ async fn once(args: &RunArgs, reconciler: &mut Reconciler, setup: &Setup, ui: Ui
     })
 }
 
-async fn daemon(reconciler: &mut Reconciler, setup: &Setup, ui: Ui) -> Outcome {
+async fn daemon(
+    reconciler: &mut Reconciler,
+    setup: &Setup,
+    listen: Option<SocketAddr>,
+    ui: Ui,
+) -> Outcome {
     let dir = &setup.environment.state_dir;
     let Some(_lock) = DaemonLock::try_take(dir).map_err(memory::failed)? else {
         let holder =
@@ -86,6 +94,9 @@ async fn daemon(reconciler: &mut Reconciler, setup: &Setup, ui: Ui) -> Outcome {
         .hint("stop it, or make one pass beside it with `vigil run --once`"));
     };
     let mut stop = Stop::listen()?;
+    let mut doorbell = Doorbell::new(listen, setup).await?;
+    // Where GitHub tells what happens, it is asked about the rest only now and then.
+    reconciler.asking.resync = listen.map(|_| setup.config.webhooks.resync.0);
     let interval = setup.config.run.interval.0;
     tracing::info!(interval = %humantime::format_duration(interval), sources = reconciler.sources.len(), "watching");
     let mut how = How::once();
@@ -120,23 +131,113 @@ async fn daemon(reconciler: &mut Reconciler, setup: &Setup, ui: Ui) -> Outcome {
         // later than the sleep was meant to last was held up. A clock that was set back makes no sleep longer.
         let ended = setup.world.now();
         let left = interval.saturating_sub(started.age(ended));
-        if stop.within(left).await {
-            tracing::info!("stopped");
-            return Ok(EXIT_DONE);
-        }
+        let mut due = pin!(tokio::time::sleep(left));
+        let overslept = loop {
+            tokio::select! {
+                biased;
+                () = stop.told() => {
+                    doorbell.close().await;
+                    tracing::info!("stopped");
+                    return Ok(EXIT_DONE);
+                }
+                () = &mut due => break ended.after(left).age(setup.world.now()),
+                () = doorbell.inbox.woken() => {
+                    let now = setup.world.now();
+                    let rest = left.saturating_sub(ended.age(now));
+                    let others = coalesce::wait(started.age(now), rest);
+                    // Nobody planned the pass that follows, so that it cannot come late.
+                    if !stop.within(others).await && doorbell.answer(reconciler) {
+                        break Duration::ZERO;
+                    }
+                }
+            }
+        };
+        doorbell.answer(reconciler);
+        doorbell.tell();
         how = How {
             due_only: true,
-            overslept: ended.after(left).age(setup.world.now()),
+            overslept,
             ..How::once()
         };
     }
     Ok(EXIT_DONE)
 }
 
+/// Webhooks, where they are listened for; otherwise nobody ever rings.
+struct Doorbell {
+    inbox: Inbox,
+    listening: Option<Listening>,
+    /// What was told in the log.
+    told: Counts,
+}
+
+impl Doorbell {
+    async fn new(listen: Option<SocketAddr>, setup: &Setup) -> Result<Doorbell, Failure> {
+        let inbox = Inbox::default();
+        let listening = match listen {
+            Some(address) => {
+                let config = &setup.config.webhooks;
+                let settings = config.settings(address, &setup.environment)?;
+                Some(webhooks::listen(address, settings, inbox.clone()).await?)
+            }
+            None => None,
+        };
+        Ok(Doorbell {
+            inbox,
+            listening,
+            told: Counts::default(),
+        })
+    }
+
+    /// Hands on what was queued; gives whether a pass is needed.
+    fn answer(&self, reconciler: &mut Reconciler) -> bool {
+        let wakes = self.inbox.take();
+        if wakes.is_empty() {
+            return false;
+        }
+        match reconciler.wake(&wakes) {
+            Ok(woken) => woken,
+            Err(failure) => {
+                tracing::error!(%failure, "wakes could not be handed on; they are tried again");
+                self.inbox.put_back(wakes);
+                true
+            }
+        }
+    }
+
+    /// Logs what was heard since the last time, if anything was.
+    fn tell(&mut self) {
+        let heard = self.inbox.counts();
+        if heard != self.told {
+            tracing::info!(
+                received = heard.received,
+                wakes = heard.wakes,
+                duplicates = heard.duplicates,
+                forged = heard.forged,
+                unknown = heard.unknown,
+                unparsable = heard.unparsable,
+                too_large = heard.too_large,
+                broken_off = heard.broken_off,
+                no_room = heard.no_room,
+                refused = heard.refused,
+                "webhooks heard"
+            );
+            self.told = heard;
+        }
+    }
+
+    async fn close(self) {
+        if let Some(listening) = self.listening {
+            listening.stop().await;
+        }
+    }
+}
+
 /// SIGTERM and SIGINT.
 struct Stop {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    seen: bool,
 }
 
 impl Stop {
@@ -146,17 +247,24 @@ impl Stop {
         Ok(Stop {
             terminate: signal(SignalKind::terminate()).map_err(failed)?,
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+            seen: false,
         })
     }
 
-    /// Waits for `span`; true: it is time to stop. A signal that came during the pass counts.
-    async fn within(&mut self, span: Duration) -> bool {
-        tokio::select! {
-            biased;
-            _ = self.terminate.recv() => true,
-            _ = self.interrupt.recv() => true,
-            () = tokio::time::sleep(span) => false,
+    /// Completes when it is time to stop; at once when it was before. A signal that came during the pass counts.
+    async fn told(&mut self) {
+        if !self.seen {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+            self.seen = true;
         }
+    }
+
+    /// Waits for `span`; true: it is time to stop.
+    async fn within(&mut self, span: Duration) -> bool {
+        tokio::time::timeout(span, self.told()).await.is_ok()
     }
 }
 

@@ -212,7 +212,11 @@ impl Reconciler {
         Ok(ended.answers)
     }
 
-    fn store_changes(&mut self, changes: &[Change], now: Timestamp) -> Result<(), Failure> {
+    pub(super) fn store_changes(
+        &mut self,
+        changes: &[Change],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         if changes.is_empty() {
             return Ok(());
         }

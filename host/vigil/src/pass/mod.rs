@@ -20,6 +20,7 @@ mod moment;
 mod observe;
 mod recover;
 mod settle;
+mod wake;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

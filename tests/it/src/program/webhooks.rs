@@ -1,0 +1,150 @@
+//! `vigil run --listen`: GitHub wakes the daemon, and nobody else does.
+
+use std::fs::{self, File, Permissions};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use sha2::Sha256;
+use vigil::demo::home::REPO;
+use vigil::demo::{Home, Made};
+
+use super::stage::{Held, Stage, wait_for, wait_for_end};
+
+const SECRET: &str = "the secret of a webhook that nobody else knows";
+
+/// Writes the secret, and a configuration that names it.
+fn configure(stage: &Stage) {
+    let path = stage.path("secret");
+    fs::write(&path, format!("{SECRET}\n")).expect("a file");
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("a mode");
+    stage.configure(&format!(
+        "[webhooks]\nsecret_file = \"{}\"\n",
+        path.display()
+    ));
+}
+
+/// Posts a closed pull request as GitHub does; gives the status of the answer.
+fn deliver(address: SocketAddr, id: &str, secret: &str, number: u64) -> String {
+    let body = json!({
+        "action": "closed",
+        "number": number,
+        // No facts are taken from it: this is not what GitHub says when it is asked.
+        "pull_request": { "number": number, "merged": false, "head": { "ref": "elsewhere" } },
+        "repository": { "full_name": REPO },
+    })
+    .to_string();
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length will do");
+    mac.update(body.as_bytes());
+    let signature = hex::encode(mac.finalize().into_bytes());
+    let request = format!(
+        "POST /webhooks/github HTTP/1.1\r\nHost: {address}\r\nX-GitHub-Event: pull_request\r\n\
+         X-GitHub-Delivery: {id}\r\nX-Hub-Signature-256: sha256={signature}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.write_all(request.as_bytes()).expect("it is taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Whether the newest transition went to `state`.
+fn moved_to(stage: &Stage, state: &str) -> bool {
+    let history = stage.run(&["history", "--json"]).json_with(0);
+    history["transitions"][0]["to"] == state
+}
+
+#[test]
+fn a_delivery_wakes_the_daemon_long_before_its_interval() {
+    let mut stage = Stage::new();
+    let head = stage.home.add(&Made::default()).expect("a session");
+    stage.write();
+    let (created, merged) = (stage.minutes_ago(100), stage.minutes_ago(1));
+    stage.on_github(|model| {
+        let issue = model.repo(REPO).issue(1);
+        let pull = issue.pull(21).head(&Home::branch(1)).sha(&head);
+        pull.created_at(created);
+    });
+    configure(&stage);
+    let log = stage.path("log");
+    let mut command = stage.vigil(&["run", "--interval", "1h", "--listen", "127.0.0.1:0"]);
+    let command = command.stdout(Stdio::null());
+    let command = command.stderr(File::create(&log).expect("a file"));
+    let mut daemon = Held(command.spawn().expect("vigil starts"));
+    let logged = || fs::read_to_string(&log).expect("the log");
+    let address: SocketAddr = wait_for("its address in the log", || {
+        let text = logged();
+        let (_, url) = text.split_once("http://")?;
+        url.split_once("/webhooks/github")?.0.parse().ok()
+    });
+    wait_for("the open pull request to be seen", || {
+        moved_to(&stage, "maintaining").then_some(())
+    });
+
+    stage.on_github(|model| {
+        model.repo(REPO).pull(21).merged_at(merged);
+    });
+    let forged = deliver(address, "a", "another secret", 21);
+    assert_eq!(forged, "HTTP/1.1 401 Unauthorized");
+    let taken = deliver(address, "a", SECRET, 21);
+    assert_eq!(taken, "HTTP/1.1 202 Accepted");
+    let again = deliver(address, "a", SECRET, 21);
+    assert_eq!(again, "HTTP/1.1 200 OK");
+    wait_for("the merge to be seen", || {
+        moved_to(&stage, "succeeded").then_some(())
+    });
+    wait_for("what was heard in the log", || {
+        logged().contains("webhooks heard").then_some(())
+    });
+
+    let pid = Pid::from_raw(i32::try_from(daemon.0.id()).expect("a pid")).expect("a pid");
+    kill_process(pid, Signal::TERM).expect("it is our child");
+    assert_eq!(wait_for_end(&mut daemon.0).code(), Some(0), "{}", logged());
+    assert!(TcpStream::connect(address).is_err(), "it ends with vigil");
+    assert!(!logged().contains(SECRET), "{}", logged());
+}
+
+#[test]
+fn it_does_not_start_without_a_secret_or_on_a_port_in_use() {
+    let stage = Stage::new();
+    stage.write();
+    let unsigned = stage.run(&["run", "--listen", "127.0.0.1:0"]);
+    let unsigned = unsigned.ended(2);
+    assert!(
+        unsigned.err.contains("secret_env") && unsigned.err.contains("secret_file"),
+        "it says what to set: {unsigned:#?}"
+    );
+
+    configure(&stage);
+    let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let ran = stage.run(&["run", "--listen", &address]);
+    let ran = ran.ended(2);
+    assert!(
+        ran.err.contains(&address) && ran.err.contains("in use"),
+        "{ran:#?}"
+    );
+
+    let secret = stage.path("secret");
+    fs::set_permissions(&secret, Permissions::from_mode(0o644)).expect("a mode");
+    let ran = stage.run(&["run", "--listen", "127.0.0.1:0"]);
+    let ran = ran.ended(2);
+    assert!(
+        ran.err.contains("chmod") && !ran.err.contains(SECRET),
+        "{ran:#?}"
+    );
+
+    for arguments in [
+        &["run", "--once", "--listen", "127.0.0.1:0"][..],
+        &["run", "--dry-run", "--listen", "127.0.0.1:0"],
+        &["run", "--listen", "8737"],
+    ] {
+        stage.run(arguments).ended(2);
+    }
+}
