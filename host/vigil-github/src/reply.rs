@@ -86,6 +86,10 @@ impl Trouble {
     pub fn hint(&self) -> Option<String> {
         match self {
             Trouble::NoToken { hint, .. } => Some(hint.clone()),
+            // What an App's account is called, and where its tokens come from, are one.
+            Trouble::TokenRejected { origin } if origin.starts_with("app ") => Some(format!(
+                "check whether {origin} is still installed and not suspended"
+            )),
             Trouble::TokenRejected { origin } => Some(format!(
                 "put a valid token into {origin}, or run gh auth login"
             )),

@@ -20,7 +20,7 @@ const TIME: Duration = Duration::from_secs(60);
 const PUBLIC: &str = include_str!("app/public.pem");
 
 /// A copy of one of the test's keys that nobody else can read.
-fn key(folder: &Path, name: &str) -> PathBuf {
+pub(crate) fn key(folder: &Path, name: &str) -> PathBuf {
     let from = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/app");
     let to = folder.join(name);
     std::fs::copy(from.join(name), &to).expect("a copy");

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use vigil_github::{
-    Account, Check, GitHub, Network, NetworkError, Proxies, ProxyVariable, Roots, Settings, Trouble,
+    Account, Check, GitHub, Network, NetworkError, Proxies, ProxyVariable, Roots, Sample, Settings,
+    Trouble,
 };
 
 use crate::support::*;
@@ -215,4 +216,37 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
     assert!(said.contains("SSL_CERT_FILE names"), "{said}");
     assert!(said.contains("missing.pem"), "{said}");
     assert_eq!(requests.lock().expect("the lock").len(), 2);
+}
+
+#[tokio::test]
+async fn an_enterprise_server_is_asked_at_its_own_addresses() {
+    let mut model = seed();
+    model.enterprise("3.18.1");
+    let server = serve(model);
+    let (inner, requests) = behind_tls(server.address()).await;
+    // As `https://HOST/api/v3` is, with a certificate of the house.
+    let url = format!("https://localhost:{}/api/v3", inner.port());
+    let github = GitHub::new(Settings {
+        network: trusting(Ok(Proxies::default())),
+        ..settings(&url, tokens(TOKEN))
+    })
+    .expect("settings");
+    let account = Account::usual();
+    let checked = github.check(&account, NOW, TIME).await.expect("a check");
+    // Nobody is limited there.
+    assert_eq!(checked.graphql.limit, None);
+    let sample = Sample {
+        repo: "acme/app".to_owned(),
+        issue: Some(299),
+        pull_request: Some(319),
+        branch: None,
+    };
+    let access = github.access(&account, &[sample], NOW, TIME).await;
+    assert_eq!(kind(&access.expect("answers")[0].readable), "found");
+    let requests = requests.lock().expect("the lock");
+    let heads: Vec<&str> = requests
+        .iter()
+        .filter_map(|head| head.lines().next())
+        .collect();
+    assert_eq!(heads[0], "GET /api/v3/rate_limit HTTP/1.1");
 }

@@ -2,15 +2,23 @@
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode, header};
 use tracing_subscriber::fmt::MakeWriter;
-use vigil_github::TokenOrigin;
+use vigil_github::{
+    Accounts, App, AppKey, AppSettings, GitHub, Network, Proxies, ProxyVariable, Roots, Settings,
+    TokenChain, TokenOrigin,
+};
+use vigil_model::{Fault, Forbidden, Scope};
 
 use crate::support::*;
+use crate::tls::{Manner, proxy};
+
+const TIME: Duration = Duration::from_secs(60);
 
 /// A server that answers with `status` and a body in which the token stands, as a bad proxy might.
 async fn echo(status: StatusCode) -> (String, Arc<Mutex<Vec<HeaderMap>>>) {
@@ -98,6 +106,89 @@ async fn the_token_is_in_no_gap_no_trouble_and_no_log() {
     let log = String::from_utf8_lossy(&log.0.lock().expect("the lock")).into_owned();
     assert!(log.contains("GitHub asked"), "nothing was logged: {log}");
     assert!(!log.contains(TOKEN));
+}
+
+/// An App with its key, behind a proxy with a password, while everything is logged that anybody logs: nothing of it is
+/// to be found, whether things go well or not.
+#[tokio::test]
+async fn neither_key_nor_signature_nor_password_is_told() {
+    const PASSWORD: &str = "hunter2";
+    // me:hunter2
+    const BASIC: &str = "bWU6aHVudGVyMg";
+    let log = Captured::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let mut model = seed();
+    model
+        .app(7, include_str!("app/public.pem"))
+        .installation(70, "acme");
+    let server = serve(model);
+    let (at, _) = proxy(server.address(), Manner::Guarded).await;
+    let variable = ProxyVariable {
+        name: "http_proxy".to_owned(),
+        value: format!("http://me:{PASSWORD}@{at}").into(),
+    };
+    let network = Network {
+        proxies: Proxies::new(None, Some(variable.clone()), None, None).expect("a proxy"),
+        roots: Roots::default(),
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = crate::app::key(folder.path(), "pkcs1.pem");
+    let key = AppKey::read(&path).expect("a key");
+    let mut said = format!("{variable:?} {network:?} {key:?}");
+    let app = App::new(AppSettings {
+        id: "7".to_owned(),
+        key,
+        rest_url: "http://github.test".to_owned(),
+        user_agent: "vigil/0.1.0".to_owned(),
+        request_timeout: TIME,
+        network: network.clone(),
+        now: Arc::new(|| NOW),
+    });
+    let accounts =
+        Accounts::new(TokenChain::new(vec![])).with_app(app.expect("settings"), None::<Vec<&str>>);
+    let github = GitHub::new(Settings {
+        network,
+        ..settings("http://github.test", Arc::new(accounts))
+    })
+    .expect("settings");
+    let account = github.account("acme");
+    let faults = [
+        None,
+        Some(Fault::BadCredentials),
+        Some(Fault::Forbidden(Forbidden::Permission)),
+        Some(Fault::Html(502)),
+        Some(Fault::CutJson),
+        Some(Fault::Reset),
+    ];
+    let mut worked = 0;
+    for fault in faults {
+        server.with(|model| {
+            model.heal();
+            if let Some(fault) = fault {
+                model.fail(Scope::Any, fault);
+            }
+        });
+        let check = github.check(&account, NOW, TIME).await;
+        worked += u32::from(check.is_ok());
+        said.push_str(&format!("{check:?}"));
+    }
+    assert_eq!(worked, 1, "{said}");
+    server.shutdown();
+    let check = github.check(&account, NOW, TIME).await;
+    said.push_str(&format!("{check:?}"));
+    let pem = std::fs::read_to_string(path).expect("the key");
+    let line = pem.lines().nth(1).expect("a line of the key");
+    let log = String::from_utf8_lossy(&log.0.lock().expect("the lock")).into_owned();
+    assert!(log.contains("github.test"), "nothing was logged: {log}");
+    // `eyJ` begins every signature, `ghs_` every token of an installation.
+    for secret in [PASSWORD, BASIC, line, "eyJ", "ghs_"] {
+        assert!(!said.contains(secret), "{secret}: {said}");
+        assert!(!log.contains(secret), "{secret} is logged");
+    }
 }
 
 #[tokio::test]

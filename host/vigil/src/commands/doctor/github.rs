@@ -106,8 +106,16 @@ pub(super) async fn look(setup: &Setup, sessions: &[Session]) -> Result<Looked, 
             place.host, place.rest_url, place.graphql_url
         ),
     ));
+    let accounts = accounts(setup, &github, sessions);
+    if accounts.is_empty() {
+        looked.findings.push(note(
+            "GitHub",
+            "no session names an owner at which the App could be tried",
+            "list its owners with github.app.owners, or look again when there is a session",
+        ));
+    }
     let mut silences = Silences::recall(setup, place.host)?;
-    for (account, asked) in accounts(setup, &github, sessions) {
+    for (account, asked) in accounts {
         let mut visit = Visit {
             github: &github,
             account: &account,
@@ -156,7 +164,8 @@ fn accounts(setup: &Setup, github: &GitHub, sessions: &[Session]) -> BTreeMap<Ac
     for owner in of_tokens.chain(of_app.flatten()) {
         accounts.entry(github.account(owner)).or_default();
     }
-    if accounts.is_empty() {
+    // Nobody in particular is asked about with the usual token, which need not be there where an App asks.
+    if accounts.is_empty() && config.app.is_none() {
         accounts.entry(github.account("")).or_default();
     }
     accounts
