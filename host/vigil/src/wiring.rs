@@ -109,7 +109,7 @@ impl Setup {
             forge: Arc::new(self.github()?),
             forge_host: self.place()?.host,
             asking: Asking::new(self.shares()),
-            judged: std::collections::HashMap::new(),
+            seen: std::collections::HashMap::new(),
             store,
             world: Arc::clone(&self.world),
             clocks: Arc::clone(&self.clocks),

@@ -182,11 +182,16 @@ impl Hub {
                 error,
             }),
         };
+        let scope = match &fault {
+            // Who has no access has none by either way.
+            Fault::RepoHidden(_) => Scope::Any,
+            _ => *rng.pick(&[Scope::Any, Scope::GraphQl, Scope::GraphQl, Scope::Rest]),
+        };
         if rng.chance(50) || matches!(fault, Fault::RepoHidden(_)) {
-            self.model.fail(Scope::GraphQl, fault);
+            self.model.fail(scope, fault);
         } else {
             self.model
-                .fail_next_in(Scope::GraphQl, 1 + rng.below(2) as u32, fault);
+                .fail_next_in(scope, 1 + rng.below(2) as u32, fault);
         }
     }
 

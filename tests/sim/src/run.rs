@@ -16,6 +16,7 @@ use vigil_core::evidence::SourceFacts;
 use vigil_core::intents::Grants;
 use vigil_core::time::minutes;
 use vigil_core::{State, Timestamp};
+use vigil_github::memory::{SWEEP_ENDED, TRIES_MAX};
 use vigil_policy::{Chain, Engine, EngineConfig, Link, OnFailure, Quarantine};
 use vigil_sources::Source as _;
 use vigil_sources::vigilante::{Settings, Vigilante};
@@ -242,7 +243,7 @@ impl<'a> Run<'a> {
             forge: Arc::new(SimForge(Arc::clone(&self.stage))),
             forge_host: "github.com".to_owned(),
             asking: Asking::default(),
-            judged: std::collections::HashMap::new(),
+            seen: std::collections::HashMap::new(),
             store,
             clocks: Arc::new(move |_| clocks.state().clock.read()),
             notifier: Notifier::new(NotifyConfig::default(), Arc::clone(&world)),
@@ -387,6 +388,14 @@ impl<'a> Run<'a> {
             state.lock = None;
             state.unsynced = None;
             state.plan = Plan::default();
+        }
+        // What was deleted is in no list of changes: only the sweep of the day finds that it is gone.
+        self.stage.state().clock.pass(SWEEP_ENDED + minutes(60));
+        // GitHub's clock here is the machine's, which was set back: for a few reads its answers seem older than what it
+        // announced.
+        for _ in 0..=TRIES_MAX {
+            self.stage.state().clock.pass(CALM_STEP);
+            self.pass(&How::once())?;
         }
         let mut last = None;
         for _ in 0..CALM_PASSES_MAX {

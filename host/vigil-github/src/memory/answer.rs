@@ -130,8 +130,8 @@ impl Memory {
                 Some(Ok(Target::Issue { repo, number })) => {
                     let of_repo = self.repo(&repo);
                     let known = of_repo.and_then(|of| of.issues.get(&number));
-                    let fact = said(of_repo, known, ask, &repo);
-                    fact.map(|issue| as_wanted_issue(issue, ask, of_repo, known))
+                    let fact = said(of_repo, known, ask, &repo, now);
+                    fact.map(|issue| as_wanted_issue(issue, ask, of_repo, known, now))
                 }
                 Some(Ok(target)) => lost(&target),
             },
@@ -141,8 +141,8 @@ impl Memory {
                 Some(Ok(Target::PullRequest { repo, number })) => {
                     let of_repo = self.repo(&repo);
                     let known = of_repo.and_then(|of| of.pulls.get(&number));
-                    let fact = said(of_repo, known, ask, &repo);
-                    fact.map(|pr| as_wanted_pull(pr, ask, of_repo, known))
+                    let fact = said(of_repo, known, ask, &repo, now);
+                    fact.map(|pr| as_wanted_pull(pr, ask, of_repo, known, now))
                 }
                 Some(Ok(Target::Branch { repo, branch })) => {
                     self.answer_of_branch(ask, &repo, &branch, now)
@@ -171,27 +171,27 @@ impl Memory {
         let (Some(of_repo), Some(known)) = (of_repo, known) else {
             return lost(&target);
         };
-        match said(Some(of_repo), Some(known), ask, repo) {
+        match said(Some(of_repo), Some(known), ask, repo, now) {
             Fact::Found(list) => match of_repo.pick(ask, &list, now) {
                 Some(Fact::Found(pr)) => {
                     let number = u32::try_from(pr.number).unwrap_or_default();
                     let pull = of_repo.pulls.get(&number);
-                    let fact = said(Some(of_repo), pull, ask, repo);
-                    fact.map(|pr| as_wanted_pull(pr, ask, Some(of_repo), pull))
+                    let fact = said(Some(of_repo), pull, ask, repo, now);
+                    fact.map(|pr| as_wanted_pull(pr, ask, Some(of_repo), pull, now))
                 }
                 Some(Fact::Absent(sighting)) => Fact::Absent(confirmed(
                     &Sighting {
                         first: known.learned,
                         ..sighting
                     },
-                    Memory::as_of(&of_repo.watch, known.learned),
+                    Memory::as_of(&of_repo.watch, known.learned, now),
                 )),
                 Some(other) => other,
                 None => lost(&target),
             },
             Fact::Absent(sighting) => Fact::Absent(confirmed(
                 &sighting,
-                Memory::as_of(&of_repo.watch, known.learned),
+                Memory::as_of(&of_repo.watch, known.learned, now),
             )),
             Fact::Unknown(gap) => Fact::Unknown(gap),
             Fact::NotAsked => lost(&target),
@@ -236,6 +236,7 @@ fn said<T: Clone + PartialEq>(
     known: Option<&Known<T>>,
     ask: &Ask,
     repo: &Repo,
+    now: Timestamp,
 ) -> Fact<T> {
     let (Some(of_repo), Some(known)) = (of_repo, known) else {
         return Fact::unknown(
@@ -245,6 +246,12 @@ fn said<T: Clone + PartialEq>(
     };
     if let Some(gap) = &known.gap {
         return Fact::Unknown(gap.clone());
+    }
+    if known.is_of_the_future(now) {
+        return Fact::unknown(
+            GapKind::InTheFuture,
+            "it was read before the clock was set back, and not since",
+        );
     }
     let watch = &of_repo.watch;
     if let Some(gap) = &watch.gap
@@ -289,7 +296,7 @@ fn why<T: Clone + PartialEq>(
         return (Some(Why::Missing), Timestamp::default());
     };
     let why = match (known.why(parts, now), doubt) {
-        (None | Some(Why::Poll | Why::Sweep), Doubt::Move) if known.tried < now => {
+        (None | Some(Why::Poll | Why::Sweep), Doubt::Move) if known.tried != now => {
             Some(Why::Confirm)
         }
         (why, _) => why,
@@ -398,6 +405,7 @@ fn as_wanted_issue(
     ask: &Ask,
     of_repo: Option<&RepoMemory>,
     known: Option<&Known<Issue>>,
+    now: Timestamp,
 ) -> Issue {
     let parts = ask.wants.of_issue();
     if !parts.contains(Parts::ASSIGNEES) {
@@ -411,7 +419,7 @@ fn as_wanted_issue(
         issue.closed_by = Fact::NotAsked;
     }
     if let (Some(of_repo), Some(known)) = (of_repo, known) {
-        issue.observed = Memory::as_of(&of_repo.watch, known.learned);
+        issue.observed = Memory::as_of(&of_repo.watch, known.learned, now);
     }
     issue
 }
@@ -422,6 +430,7 @@ fn as_wanted_pull(
     ask: &Ask,
     of_repo: Option<&RepoMemory>,
     known: Option<&Known<PullRequest>>,
+    now: Timestamp,
 ) -> PullRequest {
     let parts = ask.wants.of_pull_request();
     let has = known.map_or(Parts::empty(), |known| known.parts);
@@ -432,7 +441,7 @@ fn as_wanted_pull(
     }
     let mut pr = only_parts(pr, parts);
     if let (Some(of_repo), Some(known)) = (of_repo, known) {
-        pr.observed = Memory::as_of(&of_repo.watch, known.learned);
+        pr.observed = Memory::as_of(&of_repo.watch, known.learned, now);
         if pr.state != PullRequestState::Open {
             pr.parts_observed = pr.observed;
         }

@@ -134,6 +134,9 @@ impl Why {
 impl<T: Clone + PartialEq> Known<T> {
     /// Why it has to be asked for at `now`, with these parts; `None`: what is known will do.
     pub fn why(&self, parts: Parts, now: Timestamp) -> Option<Why> {
+        if self.is_of_the_future(now) {
+            return Some(Why::Changed);
+        }
         if self.tried == now && self.tried > self.learned {
             // It was tried in this very pass, without success.
             return None;
@@ -150,6 +153,11 @@ impl<T: Clone + PartialEq> Known<T> {
             return Some(if calm { Why::Sweep } else { Why::Poll });
         }
         None
+    }
+
+    /// It was learned before the clock was set back: how old it is, nobody knows.
+    pub fn is_of_the_future(&self, now: Timestamp) -> bool {
+        self.learned > now || self.tried > now
     }
 
     /// GitHub says that this changed at `updated`, by its clock; gives whether that is news.

@@ -222,11 +222,13 @@ impl Memory {
         known
     }
 
-    /// Pull requests that move without being announced.
-    pub(crate) fn polled(&self) -> usize {
+    /// Pull requests that move without being announced, and that somebody still asks about.
+    pub(crate) fn polled(&self, now: Timestamp) -> usize {
+        let since = now.before(SWEEP_OPEN * 2);
         self.repos
             .values()
             .flat_map(|repo| repo.pulls.values())
+            .filter(|pull| pull.tried >= since)
             .filter(|pull| pull.fact.found().is_some_and(moves_by_itself))
             .count()
     }
@@ -248,29 +250,11 @@ impl Memory {
         }
     }
 
-    /// Drops repositories that no session names any more, with all that is known of them.
-    pub fn retain(&mut self, repos: &BTreeSet<String>) {
-        let gone: Vec<String> = self
-            .repos
-            .keys()
-            .filter(|key| !repos.contains(*key))
-            .cloned()
-            .collect();
-        for key in gone {
-            if let Ok(repo) = Repo::parse(&key) {
-                self.forget(&repo);
-            }
-            self.repos.remove(&key);
-            self.changes.insert(Entry::Watch(key));
-        }
-    }
-
     /// When the facts about something in `watch` that was learned at `learned` were true last: a look at the
-    /// repository that announced nothing confirms them.
-    fn as_of(watch: &Watch, learned: Timestamp) -> Timestamp {
-        watch
-            .verified
-            .map_or(learned, |verified| verified.max(learned))
+    /// repository that announced nothing confirms them. A look that lies ahead was made by another clock.
+    fn as_of(watch: &Watch, learned: Timestamp, now: Timestamp) -> Timestamp {
+        let verified = watch.verified.filter(|verified| *verified <= now);
+        verified.map_or(learned, |verified| verified.max(learned))
     }
 }
 

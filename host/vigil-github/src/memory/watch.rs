@@ -83,7 +83,9 @@ pub struct Etag {
 impl Watch {
     /// Whether a look is due in a pass at `now`. A moment far ahead was set before the clock was set back.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.since.is_some() && (self.next <= now || self.next > now.after(IDLE_MAX * 2))
+        let set_back = self.next > now.after(IDLE_MAX * 2)
+            || self.verified.is_some_and(|verified| verified > now);
+        self.since.is_some() && (self.next <= now || set_back)
     }
 
     /// Something happened lately.

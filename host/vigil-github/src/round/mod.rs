@@ -265,7 +265,7 @@ pub struct Ended {
 
 impl Round {
     fn new(memory: Memory, how: How) -> Self {
-        let polled = memory.polled();
+        let polled = memory.polled(how.now);
         Round {
             memory,
             how,

@@ -1,7 +1,7 @@
 //! Asking the forge: what changed, then what has to be known. What is remembered of it is stored as it comes in, so
 //! that a pass that is cut off has not asked for nothing.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +64,14 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// Nothing yet, in a pass of this kind.
+    pub(super) fn of(how: &How) -> Self {
+        Asked {
+            whole: !how.due_only,
+            ..Asked::default()
+        }
+    }
+
     fn add(&mut self, planned: Estimate, ended: &Ended) {
         let github = &mut self.github;
         github.requests += u64::from(ended.usage.requests);
@@ -114,15 +122,15 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Finds out what changed in the repositories of `lookups`.
+    /// Finds out what changed in `repos`.
     pub(super) async fn scan(
         &mut self,
-        lookups: &[&Lookup],
+        repos: &[Repo],
         how: &How,
         moment: &Moment,
-    ) -> Result<Asked, Failure> {
+        asked: &mut Asked,
+    ) -> Result<(), Failure> {
         self.recall_forge()?;
-        let repos = repos(lookups);
         let which = if how.due_only {
             Scan::Due
         } else {
@@ -132,17 +140,13 @@ impl Reconciler {
         let forge = Arc::clone(&self.forge);
         let round = Round::scan(
             known,
-            &repos,
+            repos,
             which,
             |owner| forge.account(owner),
             self.round(moment.now),
         );
-        let mut asked = Asked {
-            whole: !how.due_only,
-            ..Asked::default()
-        };
-        self.carry_through(round, how, &mut asked).await?;
-        Ok(asked)
+        self.carry_through(round, how, asked).await?;
+        Ok(())
     }
 
     /// Asks about `asks`, and gives the answers in order.
@@ -272,10 +276,10 @@ pub(crate) fn tell_account(
 }
 
 /// The repositories that `lookups` lead to, each once.
-fn repos(lookups: &[&Lookup]) -> Vec<Repo> {
-    let mut seen = BTreeSet::new();
+pub(super) fn repos<'a>(lookups: impl Iterator<Item = &'a Lookup>) -> Vec<Repo> {
+    let mut seen = HashSet::new();
     let mut repos = Vec::new();
-    let names = lookups.iter().flat_map(|lookup| {
+    let names = lookups.flat_map(|lookup| {
         let issue = lookup.issue.as_ref().ok().map(|issue| &issue.repo);
         let pull = lookup.pull_request.as_ref().ok().map(|pr| match pr {
             PullRequestRef::Number { repo, .. } | PullRequestRef::Branch { repo, .. } => repo,
@@ -283,8 +287,7 @@ fn repos(lookups: &[&Lookup]) -> Vec<Repo> {
         [issue, pull].into_iter().flatten()
     });
     for name in names {
-        if !seen.contains(name)
-            && seen.insert(name.clone())
+        if seen.insert(name)
             && let Ok(repo) = Repo::parse(name)
         {
             repos.push(repo);

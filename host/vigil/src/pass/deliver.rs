@@ -109,8 +109,7 @@ impl Reconciler {
     /// guard, is settled, or is gone.
     fn disagreements_of_owners(&mut self, told: &mut Told, batch: &Batch) -> Result<(), Failure> {
         let mut quiet: BTreeSet<String> = batch
-            .known
-            .iter()
+            .known()
             .map(|id| format!("owner-disagrees-{id}"))
             .collect();
         for entry in &batch.entries {

@@ -1,6 +1,6 @@
 //! What the policies say: which facts they want, and what they decide on them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use vigil_core::{Evidence, Session, SessionId, decide, survey};
@@ -91,7 +91,7 @@ impl Reconciler {
             .collect();
         let sessions = batches
             .iter()
-            .flat_map(|batch| batch.known.iter().cloned())
+            .flat_map(|batch| batch.known().cloned())
             .collect();
         self.quarantine.keep(&policies, &sessions);
     }
@@ -124,7 +124,7 @@ impl Reconciler {
                 .store
                 .memory(batch.configured.source.name(), &evidence, moment.now)
                 .map_err(memory::failed)?;
-            let known: BTreeSet<&SessionId> = batch.known.iter().collect();
+            let known: HashSet<&SessionId> = batch.known().collect();
             memory.seen_alive.retain(|id, _| known.contains(id));
             memory.lost.retain(|id, _| known.contains(id));
             batch.survey = survey::survey(&evidence, &batch.context, memory);

@@ -1,16 +1,17 @@
 //! Reads the records, and picks the sessions to look at.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use vigil_core::evidence::{Context, Evidence};
 use vigil_core::guard::{Code, Objection};
 use vigil_core::queue::Queue;
-use vigil_core::session::Lookup;
-use vigil_core::survey::{self, Survey};
-use vigil_core::{Fact, Session, SessionId};
+use vigil_core::survey::{self, Kin, Survey};
+use vigil_core::{Fact, Session, SessionId, State};
+use vigil_sources::{Listed, Picked, SourceError};
 
-use super::{Batch, Entry, How, Moment, Reconciler};
+use super::{Batch, Entry, How, Moment, Reconciler, SeenSession};
 use crate::config::Mode;
 use crate::failure::Failure;
 use crate::memory;
@@ -20,55 +21,37 @@ use crate::sources::Configured;
 /// A lease lasts longer than any pass; one that a crash left behind is over before anybody waits for it.
 const LEASE: Duration = Duration::from_secs(600);
 
-/// The records of every source, read.
-pub(super) struct Loaded {
-    sources: Vec<LoadedSource>,
-}
-
-struct LoadedSource {
-    configured: Configured,
-    context: Context,
-    error: Option<String>,
-    sessions: Vec<Session>,
-}
-
-impl Loaded {
-    /// Where the sessions that a pass may look at are looked up.
-    pub(super) fn lookups(&self, how: &How) -> Vec<&Lookup> {
-        self.sources
-            .iter()
-            .flat_map(|source| &source.sessions)
-            .filter(|session| how.may_look_at(session))
-            .map(|session| &session.lookup)
-            .collect()
-    }
-}
-
 impl How {
-    /// Whether a pass of this kind looks at `session` at all.
-    fn may_look_at(&self, session: &Session) -> bool {
-        let is_meant = |only: &std::collections::BTreeSet<SessionId>| only.contains(&session.id);
-        !session.state.is_settled() && self.only.as_ref().is_none_or(is_meant)
+    /// Whether a pass of this kind looks at a session in `state` at all.
+    fn may_look_at(&self, id: &SessionId, state: State) -> bool {
+        let is_meant = |only: &BTreeSet<SessionId>| only.contains(id);
+        !state.is_settled() && self.only.as_ref().is_none_or(is_meant)
     }
 }
 
 impl Reconciler {
-    /// Reads every source. One that cannot be read is an error of its own; the others go on.
-    pub(super) async fn load(&mut self, moment: &Moment) -> Result<Loaded, Failure> {
-        let mut sources = Vec::with_capacity(self.sources.len());
+    /// Reads the records of every source, in full those of the sessions that are looked at. A source that cannot be read
+    /// is an error of its own; the others go on.
+    pub(super) async fn load(&mut self, how: &How, moment: &Moment) -> Result<Vec<Batch>, Failure> {
+        let mut batches = Vec::with_capacity(self.sources.len());
         for configured in self.sources.clone() {
-            let source = Arc::clone(&configured.source);
-            let world = Arc::clone(&self.world);
-            let loaded = blocking(move || source.load(world.as_ref())).await?;
+            let due = self.due(configured.source.name(), how, moment)?;
+            let loaded = self.load_one(&configured, due, how, moment).await?;
             let context = Context {
                 now: moment.now,
                 booted_at: moment.booted_at,
                 awake_since: moment.awake_since,
                 source: configured.facts.clone(),
             };
-            let (sessions, error) = match loaded {
-                Ok(sessions) => (sessions, None),
-                Err(error) => (Vec::new(), Some(format!("{:#}", anyhow::Error::new(error)))),
+            let (picked, error) = match loaded {
+                Ok(picked) => (picked, None),
+                Err(error) => {
+                    let nothing = Picked {
+                        listed: Arc::new([]),
+                        sessions: Vec::new(),
+                    };
+                    (nothing, Some(format!("{:#}", anyhow::Error::new(error))))
+                }
             };
             if let Some(error) = &error {
                 tracing::error!(
@@ -77,49 +60,76 @@ impl Reconciler {
                     "source could not be read"
                 );
             }
-            sources.push(LoadedSource {
-                configured,
-                context,
-                error,
-                sessions,
-            });
-        }
-        Ok(Loaded { sources })
-    }
-
-    /// Picks the sessions that are looked at.
-    pub(super) fn pick(
-        &mut self,
-        loaded: Loaded,
-        how: &How,
-        moment: &Moment,
-    ) -> Result<Vec<Batch>, Failure> {
-        let mut batches = Vec::with_capacity(loaded.sources.len());
-        for source in loaded.sources {
-            let LoadedSource {
-                configured,
-                context,
-                error,
-                sessions,
-            } = source;
-            let known = sessions
-                .iter()
-                .filter(|session| !session.state.is_settled())
-                .map(|session| session.id.clone())
-                .collect();
+            let listed = Arc::clone(&picked.listed);
             let read_only = self.read_only(&configured, moment)?;
-            let entries = self.entries(sessions, how, moment)?;
+            let entries = self.entries(picked, how, moment)?;
             batches.push(Batch {
                 configured,
                 context,
                 error,
                 read_only,
                 entries,
-                known,
+                listed,
                 survey: Survey::default(),
             });
         }
         Ok(batches)
+    }
+
+    /// When each session of a source is to be looked at; `None`: all are.
+    fn due(&self, source: &str, how: &How, moment: &Moment) -> Result<Option<Queue>, Failure> {
+        // After a break in watching everything is due: what was scheduled before went by another clock.
+        let broken = moment.awake_since == Some(moment.now);
+        if !how.due_only || broken {
+            return Ok(None);
+        }
+        let mut queue = Queue::default();
+        let looks = self
+            .store
+            .schedule(source, moment.now)
+            .map_err(memory::failed)?;
+        for look in looks {
+            queue.wake(look.session, look.at);
+        }
+        Ok(Some(queue))
+    }
+
+    /// Reads one source. Besides what is due a session is looked at whose record is another than when it was last
+    /// judged, or about which the forge has something new.
+    async fn load_one(
+        &mut self,
+        configured: &Configured,
+        due: Option<Queue>,
+        how: &How,
+        moment: &Moment,
+    ) -> Result<Result<Picked, SourceError>, Failure> {
+        let source = Arc::clone(&configured.source);
+        let world = Arc::clone(&self.world);
+        let (how, now) = (how.clone(), moment.now);
+        let seen = std::mem::take(&mut self.seen);
+        let forge = self.asking.memory.take();
+        let (loaded, seen, forge) = blocking(move || {
+            let is_told = |seen: &SeenSession| {
+                forge
+                    .as_ref()
+                    .is_some_and(|known| known.is_touched(&seen.lookup, now))
+            };
+            let mut pick = |listed: &Listed| {
+                how.may_look_at(&listed.id, listed.state)
+                    && due.as_ref().is_none_or(|due| {
+                        due.is_due(&listed.id, now)
+                            || seen.get(&listed.id).is_none_or(|seen| {
+                                seen.revision != listed.revision || is_told(seen)
+                            })
+                    })
+            };
+            let loaded = source.load_picked(&mut pick, world.as_ref());
+            (loaded, seen, forge)
+        })
+        .await?;
+        self.seen = seen;
+        self.asking.memory = forge;
+        Ok(loaded)
     }
 
     fn read_only(
@@ -148,46 +158,20 @@ impl Reconciler {
     /// The sessions to look at, each leased to this process for the pass.
     fn entries(
         &mut self,
-        sessions: Vec<Session>,
+        picked: Picked,
         how: &How,
         moment: &Moment,
     ) -> Result<Vec<Entry>, Failure> {
-        let siblings = survey::siblings(&sessions);
-        let mut queue = Queue::default();
-        // After a break in watching everything is due: what was scheduled before went by another clock.
-        let broken = moment.awake_since == Some(moment.now);
-        if how.due_only
-            && !broken
-            && let Some(session) = sessions.first()
-        {
-            for look in self
-                .store
-                .schedule(&session.id.source, moment.now)
-                .map_err(memory::failed)?
-            {
-                queue.wake(look.session, look.at);
+        let Picked { listed, sessions } = picked;
+        let (places, sessions): (Vec<usize>, Vec<Session>) = sessions.into_iter().unzip();
+        let siblings = match sessions.is_empty() {
+            true => Vec::new(),
+            false => {
+                let kin: Vec<Kin<'_>> = listed.iter().map(Listed::kin).collect();
+                survey::siblings_of(&kin, &places)
             }
-        }
-        let forge = self.asking.memory.as_ref();
-        let is_told = |session: &Session| {
-            forge.is_some_and(|known| known.is_touched(&session.lookup, moment.now))
         };
-        let has_moved = |session: &Session| {
-            let judged = self.judged.get(&session.id);
-            judged.is_some_and(|revision| *revision != session.revision)
-        };
-        let picked: Vec<_> = sessions
-            .into_iter()
-            .zip(siblings)
-            .filter(|(session, _)| how.may_look_at(session))
-            .filter(|(session, _)| {
-                queue.is_due(&session.id, moment.now) || has_moved(session) || is_told(session)
-            })
-            .collect();
-        let ids: Vec<SessionId> = picked
-            .iter()
-            .map(|(session, _)| session.id.clone())
-            .collect();
+        let ids: Vec<SessionId> = sessions.iter().map(|session| session.id.clone()).collect();
         let leases = if how.dry_run {
             Vec::new()
         } else {
@@ -195,8 +179,9 @@ impl Reconciler {
                 .lease(&ids, &self.holder, moment.now, LEASE)
                 .map_err(memory::failed)?
         };
-        Ok(picked
+        Ok(sessions
             .into_iter()
+            .zip(siblings)
             .enumerate()
             .map(|(at, (session, siblings))| Entry {
                 evidence: Evidence {

@@ -1,11 +1,11 @@
 //! One pass: from the records to persisted transitions. Read [`Reconciler::pass`] first.
 //!
 //! ```text
-//! load ─► scan ──► pick ─► want ─► observe ─► judge ─► rule ─► confirm ─► commit ─► settle ─► deliver
-//! native  what     what is which   machine    wasm,    pure:   a move     journal   journal,  notices,
-//! records changed  due,    facts   and forge, pure     survey, rests on   first,    schedule, each once
-//!         on the   or has          gaps are            guards  facts of   then one  memory
-//!         forge    changed         data                        this pass  write
+//! scan ──► load ──► want ─► observe ─► judge ─► rule ─► confirm ──► commit ─► settle ─► deliver
+//! what     records  which   machine    wasm,    pure:   a move      journal   journal,  notices,
+//! changed  that are facts   and forge, pure     survey, rests on    first,    schedule, each once
+//! on the   due, or          gaps are            guards  facts of    then one  memory
+//! forge    changed          data                        this pass   write
 //! ```
 //!
 //! `observe` and `judge` cannot fail: what could not be learned is a gap, and a policy that failed is a hold.
@@ -30,13 +30,15 @@ use vigil_core::decide::{Action, Ruling};
 use vigil_core::evidence::Context;
 use vigil_core::guard::Objection;
 use vigil_core::intents::{Granted, Grants};
-use vigil_core::session::Revision;
+use vigil_core::session::{Lookup, Revision};
 use vigil_core::survey::Survey;
 use vigil_core::verdict::{PolicyAnswer, PolicyFailure, Verdict};
 use vigil_core::{Evidence, SessionId, State, Timestamp};
 use vigil_policy::{Chain, Quarantine};
-use vigil_sources::{Proposal, World};
+use vigil_sources::{Listed, Proposal, World};
 use vigil_store::{Store, TransitionId};
+
+use asking::Asked;
 
 pub use asking::{Asking, Progress};
 pub use commit::{proposal_of, was_written};
@@ -64,9 +66,8 @@ pub struct Reconciler {
     pub asking: Asking,
     /// The host name of that place, under which that is stored.
     pub forge_host: String,
-    /// The records as they were when their sessions were last judged by this process: one that is another now is looked
-    /// at whether or not it is due.
-    pub judged: HashMap<SessionId, Revision>,
+    /// The sessions that this process has judged, as they were then.
+    pub seen: HashMap<SessionId, SeenSession>,
     /// vigil's memory.
     pub store: Store,
     /// Time and waiting.
@@ -151,10 +152,29 @@ pub struct Batch {
     pub read_only: Option<Objection>,
     /// The sessions that are looked at.
     pub entries: Vec<Entry>,
-    /// Every session of the source that isn't settled, looked at or not: what is remembered about others is forgotten.
-    pub known: Vec<SessionId>,
+    /// Every session of the source, looked at or not.
+    pub listed: Arc<[Listed]>,
     /// What the batch shows as a whole.
     pub survey: Survey,
+}
+
+impl Batch {
+    /// Every session of the source that isn't settled, looked at or not: what is remembered about others is forgotten.
+    pub fn known(&self) -> impl Iterator<Item = &SessionId> {
+        self.listed
+            .iter()
+            .filter(|listed| !listed.state.is_settled())
+            .map(|listed| &listed.id)
+    }
+}
+
+/// A session as it was when it was last judged.
+#[derive(Clone, Debug)]
+pub struct SeenSession {
+    /// Its record. Another one is looked at whether or not it is due.
+    pub revision: Revision,
+    /// Where it is looked up.
+    pub lookup: Arc<Lookup>,
 }
 
 /// One session in one pass.
@@ -264,9 +284,18 @@ impl Reconciler {
         if !how.dry_run {
             self.recover(&moment)?;
         }
-        let loaded = self.load(&moment).await?;
-        let mut asked = self.scan(&loaded.lookups(how), how, &moment).await?;
-        let mut batches = self.pick(loaded, how, &moment)?;
+        let mut asked = Asked::of(how);
+        if how.due_only {
+            // What changed on the forge decides which sessions are looked at.
+            let repos = asking::repos(self.seen.values().map(|seen| &*seen.lookup));
+            self.scan(&repos, how, &moment, &mut asked).await?;
+        }
+        let mut batches = self.load(how, &moment).await?;
+        if !how.due_only {
+            let entries = batches.iter().flat_map(|batch| &batch.entries);
+            let repos = asking::repos(entries.map(|entry| &entry.evidence.session.lookup));
+            self.scan(&repos, how, &moment, &mut asked).await?;
+        }
         self.want(&mut batches).await?;
         self.observe(&mut batches, how, &moment, &mut asked).await?;
         self.judge(&mut batches).await?;

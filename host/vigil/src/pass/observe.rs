@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use vigil_core::decide::Action;
-use vigil_core::{Fact, Session, Timestamp};
+use vigil_core::{Fact, Session};
 use vigil_github::memory::Doubt;
 use vigil_github::{Answer, Ask, Wants};
 
@@ -40,8 +40,9 @@ impl Reconciler {
         Ok(())
     }
 
-    /// A move rests on facts that were read in this very pass: where they are older, they are read again, and the
-    /// session is judged anew.
+    /// A move rests on facts that were read in this very pass: those that were only confirmed unchanged are read again,
+    /// since no list of changes tells what was deleted. Gives whether anything was read, so that the sessions have to be
+    /// judged anew.
     pub(super) async fn confirm(
         &mut self,
         batches: &mut Vec<Batch>,
@@ -54,22 +55,21 @@ impl Reconciler {
             .into_iter()
             .filter(|question| {
                 let entry = &batches[question.batch].entries[question.entry];
-                let moves = entry.ruling.as_ref().is_some_and(|ruling| {
+                entry.ruling.as_ref().is_some_and(|ruling| {
                     matches!(ruling.action, Action::Move(_) | Action::Repair(_))
-                });
-                moves
-                    && is_older(
-                        &entry.evidence.issue,
-                        &entry.evidence.pull_request,
-                        moment.now,
-                    )
+                })
             })
             .collect();
         if questions.is_empty() {
             return Ok(false);
         }
         let asks = asks(&questions, batches);
+        let before = asked.github.requests;
+        let tried = asked.trouble.is_some();
         let answers = self.ask(asks, Doubt::Move, how, moment, asked).await?;
+        if asked.github.requests == before && asked.trouble.is_some() == tried {
+            return Ok(false);
+        }
         learn(&questions, answers, batches);
         *batches = compare(std::mem::take(batches)).await?;
         Ok(true)
@@ -122,28 +122,6 @@ fn learn(questions: &[Question], answers: Vec<Answer>, batches: &mut [Batch]) {
         }
         evidence.pull_request = answer.pull_request;
     }
-}
-
-/// Whether anything that was found or missed was learned before `now`.
-fn is_older(
-    issue: &Fact<vigil_core::forge::Issue>,
-    pull_request: &Fact<vigil_core::forge::PullRequest>,
-    now: Timestamp,
-) -> bool {
-    let issue = match issue {
-        Fact::Found(issue) => Some(issue.observed),
-        Fact::Absent(sighting) => Some(sighting.last),
-        _ => None,
-    };
-    let pull_request = match pull_request {
-        Fact::Found(pr) => Some(pr.observed.min(pr.parts_observed)),
-        Fact::Absent(sighting) => Some(sighting.last),
-        _ => None,
-    };
-    [issue, pull_request]
-        .into_iter()
-        .flatten()
-        .any(|learned| learned < now)
 }
 
 /// Looks at processes, logs and worktrees.

@@ -1,11 +1,12 @@
 //! What is kept of a pass: the journal, when to look again, and what the next pass compares with.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use vigil_core::{SessionId, Timestamp, requeue};
 use vigil_store::{Entry as JournalEntry, Look, Memo};
 
-use super::{Batch, Entry, Moment, Reconciler};
+use super::{Batch, Entry, Moment, Reconciler, SeenSession};
 use crate::failure::Failure;
 use crate::memory;
 use crate::report::Outcome;
@@ -17,7 +18,7 @@ impl Reconciler {
             self.journal(batch, moment)?;
             self.remember(batch, moment)?;
             self.schedule_next(batch, moment)?;
-            self.note_judged(batch);
+            self.note_seen(batch);
         }
         self.store
             .put_mark(&moment.mark())
@@ -68,12 +69,12 @@ impl Reconciler {
     fn remember(&mut self, batch: &Batch, moment: &Moment) -> Result<(), Failure> {
         let name = batch.configured.source.name();
         // Sessions that were not due stay as they were last seen.
-        let looked: BTreeSet<&SessionId> = batch
+        let looked: HashSet<&SessionId> = batch
             .entries
             .iter()
             .map(|entry| &entry.evidence.session.id)
             .collect();
-        let known: BTreeSet<&SessionId> = batch.known.iter().collect();
+        let known: HashSet<&SessionId> = batch.known().collect();
         let unseen = |id: &SessionId| !looked.contains(id) && known.contains(id);
         let mut alive = self.store.seen_alive(name).map_err(memory::failed)?;
         alive.retain(|id, _| unseen(id));
@@ -107,16 +108,20 @@ impl Reconciler {
             .map_err(memory::failed)
     }
 
-    /// Notes which records were judged. One that was written is another now, and its owner may have its own mind.
-    fn note_judged(&mut self, batch: &Batch) {
-        let known: BTreeSet<&SessionId> = batch.known.iter().collect();
+    /// Notes what was judged, and forgets what is no more. A record that was written is another one at the next look, and
+    /// its owner may have a mind of its own.
+    fn note_seen(&mut self, batch: &Batch) {
+        let known: HashSet<&SessionId> = batch.known().collect();
         let source = batch.configured.source.name();
-        self.judged
+        self.seen
             .retain(|id, _| id.source != source || known.contains(id));
         for entry in &batch.entries {
             let session = &entry.evidence.session;
-            self.judged
-                .insert(session.id.clone(), session.revision.clone());
+            let seen = SeenSession {
+                revision: session.revision.clone(),
+                lookup: Arc::new(session.lookup.clone()),
+            };
+            self.seen.insert(session.id.clone(), seen);
         }
     }
 
