@@ -169,6 +169,12 @@ fn propose_batch(batch: &mut Batch, world: &dyn World) {
                 entry.outcome = Outcome::Conflict;
                 entry.guards.push(Objection::new(Code::FreshRead, detail));
             }
+            Err(Refusal::Unsaved(detail)) => {
+                entry.outcome = Outcome::Refused;
+                entry
+                    .guards
+                    .push(Objection::new(Code::UnsavedWork, detail));
+            }
             Err(Refusal::Unsafe(detail)) => {
                 entry.outcome = Outcome::Refused;
                 entry.guards.push(Objection::new(Code::LegalEdge, detail));

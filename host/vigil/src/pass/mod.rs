@@ -300,7 +300,9 @@ impl Reconciler {
         self.observe(&mut batches, how, &moment, &mut asked).await?;
         self.judge(&mut batches).await?;
         self.rule(&mut batches, &moment)?;
-        if how.confirm && self.confirm(&mut batches, how, &moment, &mut asked).await? {
+        // What one session turns out to be may let another one move, which is then confirmed as well. A look confirms
+        // every move that there is, so this ends as soon as no new one appears.
+        while how.confirm && self.confirm(&mut batches, how, &moment, &mut asked).await? {
             self.judge(&mut batches).await?;
             self.rule(&mut batches, &moment)?;
         }

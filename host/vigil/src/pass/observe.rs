@@ -41,8 +41,8 @@ impl Reconciler {
     }
 
     /// A move rests on facts that were read in this very pass: those that were only confirmed unchanged are read again,
-    /// since no list of changes tells what was deleted. Gives whether anything was read, so that the sessions have to be
-    /// judged anew.
+    /// since no list of changes tells what was deleted. Gives whether anything is other than it seemed, so that the
+    /// sessions have to be judged anew.
     pub(super) async fn confirm(
         &mut self,
         batches: &mut Vec<Batch>,
@@ -64,10 +64,13 @@ impl Reconciler {
             return Ok(false);
         }
         let asks = asks(&questions, batches);
-        let before = asked.github.requests;
-        let tried = asked.trouble.is_some();
         let answers = self.ask(asks, Doubt::Move, how, moment, asked).await?;
-        if asked.github.requests == before && asked.trouble.is_some() == tried {
+        let same = questions.iter().zip(&answers).all(|(question, answer)| {
+            let evidence = &batches[question.batch].entries[question.entry].evidence;
+            (!question.wants.any_issue() || evidence.issue == answer.issue)
+                && evidence.pull_request == answer.pull_request
+        });
+        if same {
             return Ok(false);
         }
         learn(&questions, answers, batches);
