@@ -153,7 +153,15 @@ impl Pot {
             self.ends = Some(reset);
         }
         self.spent = self.spent.saturating_add(cost);
-        self.meter = meter.or(self.meter);
+        // Answers overtake each other: one that still saw something left does not fill what is known to be empty.
+        let is_empty = self.meter.empty_until(at).is_some();
+        self.meter = match is_empty {
+            true => Meter {
+                limit: meter.limit.or(self.meter.limit),
+                ..self.meter
+            },
+            false => meter.or(self.meter),
+        };
     }
 
     /// What is left at `now`; `None`: GitHub has not said.
@@ -194,6 +202,8 @@ pub struct AccountMemory {
     pub silence: Option<Silence>,
     /// Refusals in a row that named no time.
     pub strikes: u32,
+    /// Questions that were put off in the last round, because the share was used up.
+    pub postponed: u32,
     /// The token that all this was heard with. Another one has other limits.
     pub fingerprint: Option<Fingerprint>,
     /// How many questions go into one query.
@@ -241,7 +251,10 @@ impl AccountMemory {
 
     /// An answer came that was no refusal.
     pub fn answered(&mut self, pool: Pool, cost: u64, meter: Meter, at: Timestamp) {
-        self.strikes = 0;
+        // One that was under way when GitHub said to stop is no sign that it may go on.
+        if self.silent(pool, at).is_none() {
+            self.strikes = 0;
+        }
         self.pot_mut(pool).spend(cost, meter, at);
     }
 

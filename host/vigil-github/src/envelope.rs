@@ -97,6 +97,15 @@ pub(crate) fn open<A>(
         });
     }
     let Some(Value::Object(data)) = body.remove("data") else {
+        // A secondary limit also comes as a success that holds a message alone.
+        let message = message(received.body);
+        if limits::speaks_of_limits(&message) {
+            return Err(Learned::Limited(Limit {
+                until: limits::until(headers, &message, at),
+                detail: format!("GitHub says: {message}"),
+                scope: limits::scope(headers, &message),
+            }));
+        }
         return Err(Learned::Lost(malformed(
             "there is neither data nor an error",
         )));

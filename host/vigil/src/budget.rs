@@ -36,6 +36,7 @@ pub(crate) fn report(
             account: account.to_string(),
             points: pot(known, Pool::GraphQl, shares, interval, now),
             rest_requests: pot(known, Pool::Rest, shares, interval, now),
+            postponed: u64::from(known.postponed),
             silent_until: silence.as_ref().map(|silence| ui::moment(silence.until)),
             silent_because: silence.map(|silence| silence.why),
         }

@@ -209,6 +209,8 @@ pub struct BudgetReport {
     pub points: PotReport,
     /// REST.
     pub rest_requests: PotReport,
+    /// Questions that were put off the last time, because vigil's share was used up.
+    pub postponed: u64,
     /// Nothing is sent before, RFC 3339; null: it may be asked.
     pub silent_until: Option<String>,
     /// Why; null: it may be asked.

@@ -171,7 +171,14 @@ impl Memory {
         let (Some(of_repo), Some(known)) = (of_repo, known) else {
             return lost(&target);
         };
-        match said(Some(of_repo), Some(known), ask, repo, now) {
+        let list = said(Some(of_repo), Some(known), ask, repo, now);
+        if !list.is_unknown() && !of_repo.watch.unread.is_empty() {
+            return Fact::unknown(
+                GapKind::NotReady,
+                format!("GitHub tells of a pull request in {repo} that nobody has read yet"),
+            );
+        }
+        match list {
             Fact::Found(list) => match of_repo.pick(ask, &list, now) {
                 Some(Fact::Found(pr)) => {
                     let number = u32::try_from(pr.number).unwrap_or_default();

@@ -9,6 +9,7 @@ use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
 use crate::ask::Parts;
 use crate::learn::Seen;
+use crate::memory::watch::IDLE_MAX;
 
 /// How often what is open is read again although nothing says that it changed: reads can be stale, and one look that
 /// came at the wrong moment must not stay wrong.
@@ -71,9 +72,15 @@ pub struct Known<T> {
     /// When it is read again in any case.
     #[serde(default)]
     pub due: Timestamp,
-    /// Reads in a row that did not bring what was expected.
+    /// Reads in a row that were older than what was announced.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tries: u8,
+    /// Reads in a row that found it still being worked out whether it can be merged.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unready: u8,
+    /// Tries in a row that taught nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub misses: u8,
 }
 
 fn not_asked<T>() -> Fact<T> {
@@ -99,6 +106,8 @@ impl<T> Default for Known<T> {
             announced: None,
             due: Timestamp::default(),
             tries: 0,
+            unready: 0,
+            misses: 0,
         }
     }
 }
@@ -141,6 +150,9 @@ impl<T: Clone + PartialEq> Known<T> {
             // It was tried in this very pass, without success.
             return None;
         }
+        if self.announced.is_none() && now < self.retry() && now >= self.tried {
+            return None;
+        }
         if matches!(self.fact, Fact::NotAsked) || !self.parts.contains(parts) {
             return Some(Why::Missing);
         }
@@ -160,6 +172,23 @@ impl<T: Clone + PartialEq> Known<T> {
         self.learned > now || self.tried > now
     }
 
+    /// When it is tried again after a try that taught nothing. What ends by itself is tried in every pass; what a
+    /// person has to change, after a pause that doubles with each try.
+    fn retry(&self) -> Timestamp {
+        let is_lasting = self.gap.as_ref().is_some_and(|gap| {
+            matches!(
+                gap.kind,
+                GapKind::NotFound | GapKind::Denied | GapKind::IdentityChanged | GapKind::TooLarge
+            )
+        });
+        if !is_lasting {
+            return self.tried;
+        }
+        let doubled = POLL_MIN.saturating_mul(1 << self.misses.saturating_sub(1).min(8));
+        // A pass never begins exactly on time.
+        self.tried.after(doubled.min(IDLE_MAX) - POLL_MIN / 2)
+    }
+
     /// GitHub says that this changed at `updated`, by its clock; gives whether that is news.
     pub fn announce(&mut self, updated: Timestamp) -> bool {
         if self.updated.is_some_and(|known| known >= updated)
@@ -169,6 +198,8 @@ impl<T: Clone + PartialEq> Known<T> {
         }
         self.announced = Some(updated);
         self.tries = 0;
+        self.unready = 0;
+        self.misses = 0;
         true
     }
 
@@ -176,6 +207,7 @@ impl<T: Clone + PartialEq> Known<T> {
     pub fn doubt(&mut self) {
         if self.fact != Fact::NotAsked {
             self.announced = self.announced.or(Some(self.updated.unwrap_or_default()));
+            self.misses = 0;
         }
     }
 
@@ -183,6 +215,7 @@ impl<T: Clone + PartialEq> Known<T> {
     pub fn miss(&mut self, gap: Gap, now: Timestamp) {
         let since = self.gap.as_ref().and_then(|gap| gap.since);
         self.tried = now;
+        self.misses = self.misses.saturating_add(1);
         self.gap = Some(Gap {
             since: since.or(gap.since).or(Some(now)),
             ..gap
@@ -227,6 +260,7 @@ impl<T: Clone + PartialEq> Known<T> {
         self.tried = now;
         self.gap = None;
         self.tries = 0;
+        self.misses = 0;
         self.announced = None;
         changed
     }
@@ -269,8 +303,8 @@ pub(crate) fn pull_request_due(
     if pr.state != PullRequestState::Open {
         return now.after(spread(SWEEP_ENDED, number));
     }
-    if is_being_worked_out(pr) && known.tries < TRIES_MAX {
-        return now.after(NOT_READY_FIRST * (1 << known.tries.saturating_sub(1)));
+    if is_being_worked_out(pr) && known.unready < TRIES_MAX {
+        return now.after(NOT_READY_FIRST * (1 << known.unready.saturating_sub(1)));
     }
     if moves_by_itself(pr) {
         return now.after(poll(polled));

@@ -41,6 +41,9 @@ pub struct Memory {
     told: BTreeSet<(String, u32)>,
 }
 
+/// In the place of a number: everything in a repository is other than before. GitHub counts from 1.
+const ALL_OF_IT: u32 = 0;
+
 /// What is known of a repository.
 #[derive(Debug, Default)]
 pub(crate) struct RepoMemory {

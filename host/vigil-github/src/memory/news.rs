@@ -3,7 +3,7 @@
 use vigil_core::session::{Lookup, PullRequestRef};
 use vigil_core::{Fact, Timestamp};
 
-use super::{Entry, Memory, branch_key, repo_key};
+use super::{ALL_OF_IT, Entry, Memory, branch_key, repo_key};
 use crate::ask::Parts;
 use crate::heads::Head;
 use crate::learn::Seen;
@@ -73,7 +73,14 @@ impl Memory {
     fn is_told(&self, repo: &str, number: u64) -> bool {
         !self.told.is_empty()
             && u32::try_from(number)
-                .is_ok_and(|number| self.told.contains(&(repo.to_ascii_lowercase(), number)))
+                .is_ok_and(|number| self.is_told_of(&repo.to_ascii_lowercase(), number))
+    }
+
+    fn is_told_of(&self, repo: &str, number: u32) -> bool {
+        !self.told.is_empty()
+            && [number, ALL_OF_IT]
+                .into_iter()
+                .any(|number| self.told.contains(&(repo.to_owned(), number)))
     }
 
     /// The pass is over: whatever was new in it has been judged.
@@ -82,7 +89,7 @@ impl Memory {
     }
 
     fn pull_is_due(&self, repo: &str, number: u32, now: Timestamp) -> bool {
-        if self.told.contains(&(repo.to_owned(), number)) {
+        if self.is_told_of(repo, number) {
             return true;
         }
         let known = self
@@ -93,6 +100,9 @@ impl Memory {
     }
 
     fn branch_is_due(&self, repo: &str, branch: &str, now: Timestamp) -> bool {
+        if self.is_told_of(repo, ALL_OF_IT) {
+            return true;
+        }
         let known = self
             .repos
             .get(repo)
@@ -145,6 +155,8 @@ impl Memory {
             return News::OfKnown;
         }
         if known.looks_by_branch() && !known.watch.strangers.contains(&number) {
+            known.watch.unread.entry(number).or_default();
+            self.changes.insert(Entry::Watch(key));
             return News::OfStranger;
         }
         News::Nothing

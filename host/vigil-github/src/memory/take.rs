@@ -5,12 +5,12 @@ use vigil_core::forge::PullRequest;
 use vigil_core::{Fact, Gap, Timestamp};
 
 use super::known::{is_being_worked_out, issue_due, keep_mergeability, pull_request_due};
-use super::{Branch, Entry, Memory, branch_key, repo_key};
+use super::{ALL_OF_IT, Branch, Entry, Memory, branch_key, repo_key};
 use crate::ask::Parts;
 use crate::choose::{Candidates, More};
 use crate::convert::Candidate;
 use crate::learn::{Finding, Seen};
-use crate::memory::known::SWEEP_OPEN;
+use crate::memory::known::{SWEEP_OPEN, TRIES_MAX};
 use crate::plan::{Question, Repo, Target};
 
 impl Memory {
@@ -24,6 +24,7 @@ impl Memory {
         let is_another = known.id.is_some();
         if is_another {
             self.forget(repo);
+            self.told.insert((repo_key(repo), ALL_OF_IT));
         }
         let watch = self.watch_mut(repo);
         watch.id = Some(id.to_owned());
@@ -34,6 +35,7 @@ impl Memory {
             watch.anchor = None;
             watch.verified = None;
             watch.strangers.clear();
+            watch.unread.clear();
         }
     }
 
@@ -86,15 +88,15 @@ impl Memory {
     ) {
         let key = repo_key(repo);
         let known = self.repo_mut(repo).pulls.entry(number).or_default();
-        let tries = known.tries;
         if let Fact::Found(new) = &mut seen.fact {
             keep_mergeability(new, known.fact.found());
         }
         let changed = known.take(seen, parts, now);
         if known.learned == now {
-            if known.fact.found().is_some_and(is_being_worked_out) {
-                known.tries = tries.saturating_add(1);
-            }
+            known.unready = match known.fact.found().is_some_and(is_being_worked_out) {
+                true => known.unready.saturating_add(1),
+                false => 0,
+            };
             known.due = pull_request_due(known, number, polled, now);
         }
         if changed {
@@ -172,12 +174,22 @@ impl Memory {
         polled: usize,
         now: Timestamp,
     ) {
+        let key = repo_key(repo);
+        self.changes.insert(Entry::Watch(key.clone()));
+        let known = self.repo_mut(repo);
         let Fact::Found(pr) = &seen.fact else {
+            // A replica may not have it yet. Not for ever: the branches themselves are read again now and then.
+            let unread = &mut known.watch.unread;
+            let tries = unread.entry(number).or_default();
+            *tries = tries.saturating_add(1);
+            if *tries >= TRIES_MAX {
+                unread.remove(&number);
+                known.watch.strangers.insert(number);
+            }
             return;
         };
+        known.watch.unread.remove(&number);
         let (branch, head) = (pr.head_ref.clone(), pr.head_owner.clone());
-        let key = repo_key(repo);
-        let known = self.repo_mut(repo);
         let mut joined = Vec::new();
         for (name, list) in known.branches_of(&branch, head.as_deref()) {
             let mut numbers = list.fact.found().cloned().unwrap_or_default();
@@ -189,7 +201,6 @@ impl Memory {
         }
         if joined.is_empty() {
             known.watch.strangers.insert(number);
-            self.changes.insert(Entry::Watch(key));
             return;
         }
         self.changes.extend(joined);

@@ -1,6 +1,6 @@
 //! How a repository is watched: what was seen last, and when to look again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,10 @@ pub struct Watch {
     /// Pull requests that are nobody's: their branches were looked at.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub strangers: BTreeSet<u32>,
+    /// Pull requests that were announced and that nobody has read yet, with the number of answers that did not show
+    /// them. Until then each of them may be the one of a branch.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unread: BTreeMap<u32, u8>,
 }
 
 /// An ETag, and what it belongs to: GitHub computes it from the token, too.

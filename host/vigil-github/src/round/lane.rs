@@ -8,7 +8,7 @@ use super::{Body, Outgoing, REST_IN_FLIGHT, Round, Sent};
 use crate::ask::Parts;
 use crate::budget::{Allowance, Pool, Silence};
 use crate::heads::Heads;
-use crate::memory::Needed;
+use crate::memory::{Needed, Why};
 use crate::plan::Repo;
 use crate::probe::Probe;
 use crate::query::{Query, points, points_of};
@@ -33,6 +33,10 @@ pub(super) struct Lane {
     rest: Option<Allowance>,
     /// Queries in a row without an answer.
     pub(super) unanswered: u32,
+    /// Lists in a row without an answer.
+    pub(super) unlisted: usize,
+    /// Questions that were put off in this round.
+    pub(super) postponed: u32,
     /// Something was answered in this round.
     pub(super) answered: bool,
     /// What went wrong last. When nothing else was answered, this is the trouble.
@@ -209,7 +213,7 @@ impl Round {
                 Job::Heads(repos) => {
                     let heads = Heads::new(repos);
                     if !self.affords(account, Pool::GraphQl, points_of(heads.connections), true) {
-                        self.postpone_heads(heads.repositories);
+                        self.postpone_heads(account, heads.repositories);
                         continue;
                     }
                     let body = Body::GraphQl {
@@ -309,11 +313,10 @@ impl Round {
             GapKind::RateLimited,
             format!("vigil's share of GitHub's points is used up{until}"),
         );
-        self.postponed += u32::try_from(needed.len()).unwrap_or(u32::MAX);
+        self.lane(account).postponed += u32::try_from(needed.len()).unwrap_or(u32::MAX);
         self.done += needed.len() as u64;
         for one in needed.iter().filter(|one| one.why.is_urgent()) {
-            self.memory
-                .miss(&one.question, &one.owners, &gap, self.how.now);
+            self.miss(one, &gap);
         }
     }
 
@@ -331,16 +334,7 @@ impl Round {
     pub(super) fn stop(&mut self, account: &Account, pool: Pool, gap: &Gap, trouble: Trouble) {
         let lane = self.lane(account);
         match pool {
-            Pool::Rest => {
-                lane.rest_stopped = true;
-                let probes: Vec<Job> = lane.probes.drain(..).collect();
-                // What REST does not tell, GraphQL may.
-                for job in probes {
-                    if let Job::Probe { probe, .. } = job {
-                        self.lost_probe(account, probe.repo, gap);
-                    }
-                }
-            }
+            Pool::Rest => self.divert(account, gap),
             Pool::GraphQl => {
                 lane.graphql_stopped = true;
                 let jobs: Vec<Job> = lane.jobs.drain(..).collect();
@@ -363,10 +357,29 @@ impl Round {
         self.trouble(trouble);
     }
 
+    /// No more lists are asked for in this round. What REST does not tell, GraphQL may.
+    pub(super) fn divert(&mut self, account: &Account, gap: &Gap) {
+        let lane = self.lane(account);
+        lane.rest_stopped = true;
+        let probes: Vec<Job> = lane.probes.drain(..).collect();
+        for job in probes {
+            if let Job::Probe { probe, .. } = job {
+                self.lost_probe(account, probe.repo, gap);
+            }
+        }
+    }
+
     /// Nothing was found out about these questions.
     pub(super) fn missed(&mut self, needed: &[Needed], gap: &Gap) {
         self.done += needed.len() as u64;
         for one in needed {
+            self.miss(one, gap);
+        }
+    }
+
+    fn miss(&mut self, one: &Needed, gap: &Gap) {
+        // A pull request that nobody asks about stays announced until somebody has read it.
+        if one.why != Why::Stranger {
             self.memory
                 .miss(&one.question, &one.owners, gap, self.how.now);
         }

@@ -215,6 +215,8 @@ pub struct Round {
     asked: HashSet<(Target, Parts)>,
     /// Lists that go on.
     pages: hydrate::Pages,
+    /// Repositories, by lower-case name, whose lists of changes could not be had.
+    unlisted: HashSet<String>,
     /// Whose account asks about a repository, by lower-case owner.
     owners: HashMap<String, Account>,
     /// Pull requests that move without being announced.
@@ -224,7 +226,6 @@ pub struct Round {
     trouble: Option<Trouble>,
     done: u64,
     total: u64,
-    postponed: u32,
 }
 
 /// A request that is out.
@@ -277,6 +278,7 @@ impl Round {
             phase: 0,
             asked: HashSet::new(),
             pages: hydrate::Pages::default(),
+            unlisted: HashSet::new(),
             owners: HashMap::new(),
             polled,
             estimate: Estimate::default(),
@@ -284,7 +286,6 @@ impl Round {
             trouble: None,
             done: 0,
             total: 0,
-            postponed: 0,
         }
     }
 
@@ -450,6 +451,13 @@ impl Round {
         if let Some(gap) = silent {
             self.trouble(Trouble::Unanswered { gap });
         }
+        let mut postponed = 0;
+        for (account, lane) in &self.lanes {
+            postponed += lane.postponed;
+            if self.memory.account(account).postponed != lane.postponed {
+                self.memory.account_mut(account).postponed = lane.postponed;
+            }
+        }
         let answers = self
             .asks
             .iter()
@@ -459,7 +467,7 @@ impl Round {
             answers,
             usage: self.usage,
             trouble: self.trouble,
-            postponed: self.postponed,
+            postponed,
             memory: self.memory,
         }
     }

@@ -28,6 +28,9 @@ const PAGES_MAX: u32 = 10;
 /// A list that is longer moves its beginning: it is sent again in whole with every change.
 const LIST_MAX: usize = 50;
 
+/// Lists in a row that did not come, after which REST is left alone in a round: twice as many as are out at once.
+const UNLISTED_MAX: usize = 2 * super::REST_IN_FLIGHT;
+
 /// What the pages of one list have shown so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
@@ -50,6 +53,7 @@ impl Round {
         let mut by_account: BTreeMap<Account, (Vec<Repo>, Vec<Repo>)> = BTreeMap::new();
         let mut known = std::collections::HashSet::new();
         for repo in repos {
+            self.read_unread(repo, &account);
             let Some(watch) = self.memory.watch(repo) else {
                 continue;
             };
@@ -100,6 +104,18 @@ impl Round {
         self.estimate();
     }
 
+    /// Lines up what an earlier round announced and could not read.
+    fn read_unread(&mut self, repo: &Repo, account: &impl Fn(&str) -> Account) {
+        let unread: Vec<u32> = match self.memory.watch(repo) {
+            Some(watch) => watch.unread.keys().copied().collect(),
+            None => return,
+        };
+        for number in unread {
+            let account = self.know_account(repo, account);
+            self.discover(&account, repo, number);
+        }
+    }
+
     fn probe(&mut self, account: &Account, repo: Repo) {
         let since = self.memory.watch(&repo).and_then(|watch| watch.since);
         let Some(since) = since else { return };
@@ -125,8 +141,20 @@ impl Round {
         lane.jobs.push_back(Job::Heads(vec![repo]));
     }
 
+    /// No list came, and another one may not come either: after some in a row no more are asked for.
+    fn unlisted(&mut self, account: &Account, repo: Repo, gap: &Gap) {
+        self.lost_probe(account, repo, gap);
+        let lane = self.lane(account);
+        lane.unlisted += 1;
+        lane.last_gap = Some(gap.clone());
+        if lane.unlisted >= UNLISTED_MAX {
+            self.divert(account, gap);
+        }
+    }
+
     /// No answer came by REST.
     pub(super) fn lost_probe(&mut self, account: &Account, repo: Repo, gap: &Gap) {
+        self.unlisted.insert(repo_key(&repo));
         let is_silent = self
             .memory
             .account(account)
@@ -151,8 +179,8 @@ impl Round {
     }
 
     /// There are no points left for looking: what is known stands for a while longer, and is not called confirmed.
-    pub(super) fn postpone_heads(&mut self, repos: Vec<Repo>) {
-        self.postponed += u32::try_from(repos.len()).unwrap_or(u32::MAX);
+    pub(super) fn postpone_heads(&mut self, account: &Account, repos: Vec<Repo>) {
+        self.lane(account).postponed += u32::try_from(repos.len()).unwrap_or(u32::MAX);
         let gap = Gap::new(
             GapKind::RateLimited,
             "vigil's share of GitHub's points is used up",
@@ -172,7 +200,7 @@ impl Round {
         let raw = match outcome {
             Outcome::Answer(raw) => raw,
             Outcome::TimedOut(gap) | Outcome::TooLarge(gap) | Outcome::Broken(gap) => {
-                return self.lost_probe(account, probe.repo, &gap);
+                return self.unlisted(account, probe.repo, &gap);
             }
             Outcome::NoConnection(gap) => {
                 self.missed_heads(&[probe.repo], &gap);
@@ -193,7 +221,7 @@ impl Round {
         let (probed, meter) = match learn_probe(&probe, &raw.received(now), self.how.now) {
             Learned::Answered(answered) => answered,
             Learned::Overloaded(gap) | Learned::Lost(gap) => {
-                return self.lost_probe(account, probe.repo, &gap);
+                return self.unlisted(account, probe.repo, &gap);
             }
             other => {
                 let Some((gap, trouble)) = self.trouble_of(account, Pool::Rest, other, &raw, now)
@@ -212,7 +240,9 @@ impl Round {
         let cost = u64::from(!free);
         self.usage.unchanged += u32::from(free);
         self.paid(account, cost);
-        self.lane(account).answered = true;
+        let lane = self.lane(account);
+        lane.answered = true;
+        lane.unlisted = 0;
         self.memory
             .account_mut(account)
             .answered(Pool::Rest, cost, meter, now);
@@ -469,8 +499,9 @@ impl Round {
         let news = self
             .memory
             .announce_heads(&repo, &heads.issues, &heads.pulls);
+        // A repository whose issues are switched off has an empty list of them, which is never complete.
         let overflows = |list: &[crate::heads::Head], complete: bool| {
-            !complete && list.iter().all(|head| head.updated >= horizon)
+            !complete && !list.is_empty() && list.iter().all(|head| head.updated >= horizon)
         };
         let too_many = overflows(&heads.issues, heads.issues_complete)
             || overflows(&heads.pulls, heads.pulls_complete);
@@ -480,7 +511,11 @@ impl Round {
                 .account(account)
                 .silent(Pool::Rest, now)
                 .is_none()
-            && self.memory.watch(&repo).is_some_and(|watch| !watch.no_list);
+            && !self.unlisted.contains(&repo_key(&repo))
+            && self
+                .memory
+                .watch(&repo)
+                .is_some_and(|watch| !watch.no_list && watch.since.is_some());
         if too_many && can_list {
             // More changed than the newest entries show: the list tells all of it.
             return self.probe(account, repo);

@@ -460,6 +460,9 @@ fn budget(account: &BudgetReport) -> String {
         pot(&account.points, "points"),
         pot(&account.rest_requests, "REST requests")
     );
+    if account.postponed > 0 {
+        text.push_str(&format!("; {} questions put off", account.postponed));
+    }
     if let (Some(until), Some(why)) = (&account.silent_until, &account.silent_because) {
         text.push_str(&format!("; silent until {until}: {why}"));
     }

@@ -171,9 +171,7 @@ fn propose_batch(batch: &mut Batch, world: &dyn World) {
             }
             Err(Refusal::Unsaved(detail)) => {
                 entry.outcome = Outcome::Refused;
-                entry
-                    .guards
-                    .push(Objection::new(Code::UnsavedWork, detail));
+                entry.guards.push(Objection::new(Code::UnsavedWork, detail));
             }
             Err(Refusal::Unsafe(detail)) => {
                 entry.outcome = Outcome::Refused;
