@@ -47,6 +47,9 @@ pub struct Watch {
     /// When the last complete look began: what was known then and not announced since is as old as this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified: Option<Timestamp>,
+    /// When watching it began, by this machine's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub began: Option<Timestamp>,
     /// When a look last brought news.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed: Option<Timestamp>,
@@ -115,6 +118,7 @@ impl Watch {
         resync: Option<Duration>,
     ) {
         self.verified = Some(now);
+        self.began.get_or_insert(now);
         self.tried = now;
         self.gap = None;
         self.misses = 0;
@@ -127,7 +131,8 @@ impl Watch {
     /// From one look to the next: in every pass while it is busy, then a tenth of the time that nothing has happened
     /// for, at most [`IDLE_MAX`].
     fn pause(&self, now: Timestamp, interval: Duration, resync: Option<Duration>) -> Duration {
-        let quiet = self.changed.map_or(BUSY_FOR, |changed| changed.age(now));
+        let since = self.changed.or(self.began);
+        let quiet = since.map_or(BUSY_FOR, |since| since.age(now));
         // A pass never begins exactly on time: half an interval less makes it this pass and not the next one.
         let idle = (quiet / 10).clamp(interval, IDLE_MAX.max(interval)) - interval / 2;
         idle.max(resync.unwrap_or_default())
@@ -206,6 +211,16 @@ mod tests {
         assert_eq!(pause_after(minutes(50), None), minutes(5));
         assert_eq!(pause_after(minutes(600), None), IDLE_MAX);
         assert!(pause_after(minutes(2), Some(IDLE_MAX)) >= IDLE_MAX);
+    }
+
+    #[test]
+    fn a_repository_in_which_nothing_was_ever_seen_backs_off_as_well() {
+        let mut watch = Watch::default();
+        watch.looked(false, NOW, MINUTE, None);
+        assert!(!watch.is_busy(NOW));
+        let later = NOW.after(minutes(600));
+        watch.looked(false, later, MINUTE, None);
+        assert!(watch.next > later.after(IDLE_MAX - MINUTE));
     }
 
     #[test]
