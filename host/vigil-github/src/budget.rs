@@ -403,7 +403,10 @@ mod tests {
             })
             .collect();
         assert_eq!(spans, [60, 120, 240, 480, 960, 1920, 3600, 3600]);
+        // One that was under way meanwhile says nothing; one that comes after the silence does.
         account.answered(Pool::GraphQl, 1, Meter::default(), NOW);
+        assert_eq!(account.strikes, 8);
+        account.answered(Pool::GraphQl, 1, Meter::default(), NOW.after(minutes(60)));
         assert_eq!(account.strikes, 0);
     }
 
