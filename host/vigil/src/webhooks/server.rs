@@ -344,17 +344,9 @@ impl Shared {
             let Ok(data) = frame.map_err(|_| BrokenOff)?.into_data() else {
                 continue;
             };
-            let length = reading.bytes.len() + data.len();
-            if reading.refused.is_some() {
-            } else if length > max {
-                reading.refuse(Answer::TooLarge);
-            } else if !reading.make_room(&self.room, length) {
-                reading.refuse(Answer::NoRoom);
-            } else {
-                reading.bytes.extend_from_slice(&data);
-                continue;
+            if !reading.take(&data, max, &self.room) {
+                dropped = dropped.saturating_add(data.len());
             }
-            dropped = dropped.saturating_add(data.len());
             if dropped > max {
                 break;
             }
@@ -448,6 +440,20 @@ impl Reading {
             refused: Some(answer),
             ..Reading::default()
         };
+    }
+
+    /// Keeps `data`, unless the body is refused by it or was before; gives whether it did.
+    fn take(&mut self, data: &[u8], bytes_max: usize, room: &Arc<Semaphore>) -> bool {
+        let length = self.bytes.len() + data.len();
+        if self.refused.is_none() && length > bytes_max {
+            self.refuse(Answer::TooLarge);
+        } else if self.refused.is_none() && !self.make_room(room, length) {
+            self.refuse(Answer::NoRoom);
+        }
+        if self.refused.is_none() {
+            self.bytes.extend_from_slice(data);
+        }
+        self.refused.is_none()
     }
 
     /// Whether there is room for `length` bytes in all. Nobody waits for it: room is short when somebody sends much, and
