@@ -208,6 +208,9 @@ pub enum Refusal {
     /// The record moved since it was read: look again.
     #[error("the record changed since it was read: {0}")]
     Conflict(String),
+    /// Its owner would discard unsaved work after it.
+    #[error("{0}")]
+    Unsaved(String),
     /// There is no safe way to write this.
     #[error("{0}")]
     Unsafe(String),

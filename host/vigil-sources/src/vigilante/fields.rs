@@ -49,8 +49,8 @@ pub(crate) fn owner_effects() -> OwnerEffects {
 /// leave a field as it is.
 ///
 /// # Errors
-/// [`Refusal::Unsafe`] where Vigilante has no word for the target that it would take without harm, or where the
-/// evidence does not hold what the target says.
+/// [`Refusal::Unsaved`] where Vigilante would discard work; [`Refusal::Unsafe`] where it has no word for the target that
+/// it would take without harm, or where the evidence does not hold what the target says.
 pub(crate) fn edits(
     text: &str,
     record: &Record<'_>,
@@ -300,14 +300,14 @@ impl Draft<'_> {
         };
         match signs::unsaved(self.change.evidence) {
             Unsaved::No => Ok(()),
-            Unsaved::Yes => refuse(format!(
+            Unsaved::Yes => Err(Refusal::Unsaved(format!(
                 "without its mark of maintenance Vigilante would discard the unsaved work in {worktree}; commit and \
                  push it first, or keep it elsewhere"
-            )),
-            Unsaved::Unknown => refuse(format!(
+            ))),
+            Unsaved::Unknown => Err(Refusal::Unsaved(format!(
                 "without its mark of maintenance Vigilante would discard unsaved work, and whether there is any in \
                  {worktree} could not be learned"
-            )),
+            ))),
         }
     }
 

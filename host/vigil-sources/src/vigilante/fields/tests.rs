@@ -304,8 +304,10 @@ fn a_repair_is_refused_over_work_that_vigilante_would_discard() {
             (&unseen, "could not be learned"),
         ] {
             let refused = made(&in_flight(), seen, repair(&["maintenance-in-flight"]));
-            let refused = refused.unwrap_err().to_string();
-            assert!(refused.contains(what), "{refused}");
+            match refused.unwrap_err() {
+                Refusal::Unsaved(why) => assert!(why.contains(what), "{why}"),
+                other => panic!("{other:?}"),
+            }
         }
         // What the head of the pull request holds is not lost, though no remote branch has it any more.
         unpushed.beyond_head = Fact::Found(0);
