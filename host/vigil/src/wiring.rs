@@ -1,6 +1,7 @@
 //! Puts the parts together: configuration and environment in, a [`Reconciler`] out.
 
 mod github;
+mod place;
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::pass::{Asking, ReadClocks, Reconciler};
 use crate::world::{Clocks, LiveWorld};
 use crate::{policies, sources};
 
-pub use github::Place;
+pub use place::Place;
 
 /// What every command starts from.
 #[derive(Clone)]

@@ -1,6 +1,8 @@
 //! `vigil doctor`: does vigil have what it needs?
 
+mod asked;
 mod github;
+mod silences;
 
 use serde::Serialize;
 use vigil_core::Session;

@@ -1,22 +1,20 @@
 //! What `vigil doctor` finds out about GitHub: every account that would ask, and every repository that it would ask
 //! about.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
-use vigil_core::session::{Lookup, PullRequestRef};
 use vigil_core::{Fact, GapKind, Session, Timestamp};
-use vigil_github::budget::{AccountMemory, Pool, Silence};
+use vigil_github::budget::Silence;
 use vigil_github::check::{facts_without, permissions_for};
-use vigil_github::memory::Memory;
 use vigil_github::tokens::TokenKind;
 use vigil_github::{Access, Account, Check, GitHub, Meter, Sample, Trouble};
 
+use super::asked::accounts;
+use super::silences::Silences;
 use super::{Finding, bad, good, note};
 use crate::failure::Failure;
-use crate::memory;
-use crate::pass::asking;
 use crate::ui;
 use crate::wiring::Setup;
 
@@ -106,7 +104,7 @@ pub(super) async fn look(setup: &Setup, sessions: &[Session]) -> Result<Looked, 
             place.host, place.rest_url, place.graphql_url
         ),
     ));
-    let accounts = accounts(setup, &github, sessions);
+    let accounts = accounts(&setup.config.github, &github, sessions);
     if accounts.is_empty() {
         looked.findings.push(note(
             "GitHub",
@@ -140,81 +138,6 @@ pub(super) async fn look(setup: &Setup, sessions: &[Session]) -> Result<Looked, 
         looked.accounts.push(report);
     }
     Ok(looked)
-}
-
-/// Whom an account asks about.
-#[derive(Default)]
-struct Asked {
-    owners: BTreeSet<String>,
-    samples: Vec<Sample>,
-}
-
-/// Every account that is configured or would ask about one of `sessions`.
-fn accounts(setup: &Setup, github: &GitHub, sessions: &[Session]) -> BTreeMap<Account, Asked> {
-    let mut accounts: BTreeMap<Account, Asked> = BTreeMap::new();
-    for sample in samples(sessions) {
-        let owner = sample.repo.split('/').next().unwrap_or_default().to_owned();
-        let asked = accounts.entry(github.account(&owner)).or_default();
-        asked.owners.insert(owner);
-        asked.samples.push(sample);
-    }
-    let config = &setup.config.github;
-    let of_tokens = config.token.iter().flat_map(|token| &token.owners);
-    let of_app = config.app.iter().filter_map(|app| app.owners.as_ref());
-    for owner in of_tokens.chain(of_app.flatten()) {
-        accounts.entry(github.account(owner)).or_default();
-    }
-    // Nobody in particular is asked about with the usual token, which need not be there where an App asks.
-    if accounts.is_empty() && config.app.is_none() {
-        accounts.entry(github.account("")).or_default();
-    }
-    accounts
-}
-
-/// A sample of each repository that a session's issue or pull request is in. A session whose pull request is known
-/// makes the best one, and one with a branch the next.
-fn samples(sessions: &[Session]) -> Vec<Sample> {
-    let mut best: BTreeMap<String, Sample> = BTreeMap::new();
-    for Lookup {
-        issue,
-        pull_request,
-        ..
-    } in sessions.iter().map(|session| &session.lookup)
-    {
-        let issue = issue.as_ref().ok();
-        let (repo, number, branch) = match pull_request.as_ref().ok() {
-            Some(PullRequestRef::Number { repo, number }) => (Some(repo), Some(*number), None),
-            Some(PullRequestRef::Branch { repo, branch, .. }) => {
-                (Some(repo), None, Some(branch.clone()))
-            }
-            None => (None, None, None),
-        };
-        let Some(repo) = repo.or_else(|| Some(&issue?.repo)) else {
-            continue;
-        };
-        let sample = Sample {
-            repo: repo.clone(),
-            issue: issue
-                .filter(|issue| issue.repo.eq_ignore_ascii_case(repo))
-                .map(|issue| issue.number),
-            pull_request: number,
-            branch,
-        };
-        let worth = |sample: &Sample| {
-            (
-                sample.pull_request.is_some(),
-                sample.branch.is_some(),
-                sample.issue.is_some(),
-            )
-        };
-        let known = best
-            .entry(repo.to_lowercase())
-            .or_insert_with(|| sample.clone());
-        if worth(&sample) > worth(known) {
-            *known = sample;
-        }
-    }
-    best.into_values().collect()
 }
 
 /// One account while it is looked at.
@@ -482,65 +405,4 @@ fn clock(ahead_ms: Option<i64>) -> Finding {
             "set the clock; check that NTP runs",
         ),
     }
-}
-
-/// What GitHub said about silence, in this look and before, as passes remember it.
-struct Silences {
-    host: String,
-    accounts: HashMap<Account, AccountMemory>,
-}
-
-impl Silences {
-    fn recall(setup: &Setup, host: String) -> Result<Silences, Failure> {
-        let rows = match setup.store_if_any()? {
-            Some(store) => store
-                .forge_rows(&host, Some(&[""]))
-                .map_err(memory::failed)?,
-            None => Vec::new(),
-        };
-        let rows = rows
-            .iter()
-            .map(|row| (row.repo.as_str(), row.name.as_str(), row.value.as_str()));
-        let (known, _) = Memory::read(rows);
-        let accounts = known
-            .accounts()
-            .map(|(account, known)| (account.clone(), known.clone()))
-            .collect();
-        Ok(Silences { host, accounts })
-    }
-
-    /// The silence that holds for everything that `account` would ask.
-    fn of(&self, account: &Account, now: Timestamp) -> Option<Silence> {
-        let known = self.accounts.get(account)?;
-        let of = |pool| known.silent(pool, now);
-        later(of(Pool::GraphQl), of(Pool::Rest))
-    }
-
-    /// Lets passes know of it, also after a restart.
-    fn keep(&mut self, setup: &Setup, account: &Account, silence: Silence) -> Result<(), Failure> {
-        let known = self.accounts.entry(account.clone()).or_default();
-        let mut told = known.clone();
-        told.silence = later(Some(silence), told.silence);
-        if told == *known {
-            return Ok(());
-        }
-        *known = told;
-        let now = setup.world.now();
-        let holder = format!("vigil doctor {} of {now}", std::process::id());
-        asking::tell_account(
-            &mut setup.store()?,
-            &self.host,
-            (account, known),
-            &holder,
-            now,
-        )
-    }
-}
-
-/// The one that lasts longer.
-fn later(one: Option<Silence>, other: Option<Silence>) -> Option<Silence> {
-    [one, other]
-        .into_iter()
-        .flatten()
-        .max_by_key(|silence| silence.until)
 }
