@@ -182,6 +182,53 @@ proptest! {
         }
     }
 
+    /// The issue is said not to be there, and its control is damaged now and then.
+    #[test]
+    fn an_issue_that_is_not_there_is_absent_only_with_its_control(
+        name in prop_oneof![Just(json!("acme/app")), Just(json!("Acme/App")), Just(json!("acme/new")), damages()],
+        enabled in prop_oneof![3 => Just(json!(true)), 1 => damages()],
+        value in prop_oneof![3 => Just(Value::Null), 1 => damages()],
+        more in prop::collection::vec(
+            (
+                prop_oneof![Just("NOT_FOUND"), Just("FORBIDDEN"), Just("SERVICE_UNAVAILABLE")],
+                prop_oneof![
+                    Just(json!(["repository0"])),
+                    Just(json!(["repository0", "hasIssuesEnabled"])),
+                    Just(json!(["repository0", "item0"])),
+                    Just(json!(["repository0", "item0", "labels"])),
+                    Just(json!(["repository0", "item1"])),
+                    Just(json!(["rateLimit"])),
+                ],
+            ),
+            0..3,
+        ),
+        said in prop::bool::weighted(0.8),
+    ) {
+        let mut body = good();
+        body["data"]["repository0"]["nameWithOwner"] = name;
+        body["data"]["repository0"]["hasIssuesEnabled"] = enabled;
+        body["data"]["repository0"]["item0"] = value;
+        let missing = said.then_some(("NOT_FOUND", json!(["repository0", "item0"])));
+        let errors: Vec<Value> = missing
+            .into_iter()
+            .chain(more)
+            .map(|(kind, path)| json!({ "type": kind, "path": path, "message": "as it is" }))
+            .collect();
+        // Anything else that is said about the issue or its repository may be the cause of it.
+        let other_cause = errors.iter().any(|error| {
+            let own = error["path"] == json!(["repository0", "item0"]);
+            let about = error["path"][0] == "repository0" && error["path"][1] != "item1";
+            about && !(own && error["type"] == "NOT_FOUND")
+        });
+        body["errors"] = json!(errors);
+        let expected = issue_control(&body, "item0") && !other_cause;
+        let learned = match receive(&question(), 200, &HeaderMap::new(), &body.to_string()) {
+            Learned::Answered(learned) => learned,
+            other => return Err(TestCaseError::fail(format!("{other:?}"))),
+        };
+        prop_assert_eq!(issue_of(&learned).is_absent(), expected);
+    }
+
     #[test]
     fn no_bytes_and_no_status_make_any_reader_panic(
         status in 100u16..600,
