@@ -495,13 +495,29 @@ fn every_documented_key_is_there_and_no_other() {
     assert_eq!(keys(&session(&run, 299)), of_pass);
     for status in [&status, &offline] {
         let whole = [
-            "alerts", "github", "now", "offline", "paused", "schema", "sessions", "sources",
+            "alerts", "budget", "github", "now", "offline", "paused", "schema", "sessions",
+            "sources",
         ];
         assert_eq!(
             (status["schema"].as_str(), keys(status)),
             (Some("vigil.status/1"), whole.to_vec())
         );
     }
+    assert_eq!(
+        keys(&offline["budget"][0]),
+        [
+            "account",
+            "points",
+            "postponed",
+            "rest_requests",
+            "silent_because",
+            "silent_until",
+        ]
+    );
+    assert_eq!(
+        keys(&offline["budget"][0]["points"]),
+        ["limit", "remaining", "reset", "share_left", "spent"]
+    );
     assert_eq!(keys(&session(&offline, 299)), of_status);
     assert_eq!(explained["schema"], "vigil.explain/1");
     let whole = [
