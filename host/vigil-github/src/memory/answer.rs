@@ -115,7 +115,7 @@ impl Memory {
             }
         }
         if let Some(why) = why {
-            let first = wants.first();
+            let first = wants.first() - Parts::LISTS;
             let target = Target::Branch { repo, branch };
             needed.add(target, first, why, Some(head_owner), learned);
         }
