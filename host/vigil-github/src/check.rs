@@ -12,7 +12,7 @@ use crate::github::{Clock, GitHub};
 use crate::limits::{self, Meter};
 use crate::reply::Trouble;
 use crate::tokens::{Account, Lease, Token, TokenKind};
-use crate::transport::{Answer, Failure, Wire};
+use crate::transport::{Answer, Failure, NetworkError, Wire};
 use crate::words;
 
 pub use access::{Access, Sample, facts_without, permissions_for};
@@ -42,6 +42,15 @@ pub struct Check {
 }
 
 impl GitHub {
+    /// The variable and the address of the proxy on the way to GitHub; `None`: there is none. Sends nothing, and reads
+    /// the certificates that are trusted.
+    ///
+    /// # Errors
+    /// They cannot be read, or there are none.
+    pub fn way(&self) -> Result<Option<(String, String)>, NetworkError> {
+        self.transport.way(&self.graphql)
+    }
+
     /// Asks `GET /rate_limit` as `account`, which costs nothing and needs a valid token. A rejected token is looked for
     /// again once.
     ///
@@ -85,7 +94,7 @@ impl GitHub {
         let sent = self
             .transport
             .send(&uri, token, Wire::get(), clock.deadline);
-        let answer = sent.await.map_err(no_answer)?;
+        let answer = sent.await.map_err(|failure| no_answer(&uri, failure))?;
         read(account, token, &uri, &answer, clock.now())
     }
 }
@@ -200,11 +209,13 @@ fn on_our_clock(moment: Timestamp, server: Option<Timestamp>, at: Timestamp) -> 
     }
 }
 
-fn no_answer(failure: Failure) -> Trouble {
+fn no_answer(uri: &Uri, failure: Failure) -> Trouble {
+    let host = uri.authority().map_or("", |at| at.as_str());
     match failure {
         Failure::TimedOut => timed_out(),
-        Failure::NoConnection(cause) | Failure::Broken(cause) => unreachable(cause),
-        Failure::TooLarge => unreachable("the answer is larger than is read".to_owned()),
+        Failure::NoConnection(cause) => unreachable(format!("no connection to {host}: {cause}")),
+        Failure::Broken(cause) => unreachable(format!("the connection to {host} broke: {cause}")),
+        Failure::TooLarge => unreachable(format!("the answer of {host} is larger than is read")),
     }
 }
 

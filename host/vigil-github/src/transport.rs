@@ -135,6 +135,18 @@ impl Transport {
         }
     }
 
+    /// The variable and the address of the proxy that `uri` is reached through; `None`: it is reached directly.
+    /// Reads the certificates where `uri` needs some.
+    ///
+    /// # Errors
+    /// They cannot be read, or there are none.
+    pub(crate) fn way(&self, uri: &Uri) -> Result<Option<(String, String)>, NetworkError> {
+        if uri.scheme_str() == Some("https") {
+            self.network.roots.load()?;
+        }
+        Ok(self.network.proxies.describe(uri))
+    }
+
     /// Sends one request, and waits for its answer until `deadline`.
     pub(crate) async fn send(
         &self,

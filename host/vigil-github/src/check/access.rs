@@ -162,7 +162,7 @@ impl GitHub {
             .transport
             .send(uri, token, Wire::post(&body), clock.deadline)
             .await
-            .map_err(super::no_answer)?;
+            .map_err(|failure| super::no_answer(uri, failure))?;
         let at = clock.now();
         let received = Received {
             status: answer.status,

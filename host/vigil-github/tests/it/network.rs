@@ -202,17 +202,18 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
     let (at, _) = proxy(inner, Manner::Open).await;
     let said = trouble("https://other.test", through(at.to_string())).await;
     assert!(said.contains("certificate"), "{said}");
-    let said = trouble(
-        &url,
-        Network {
-            proxies: Proxies::default(),
-            roots: Roots {
-                file: Some(folder.path().join("missing.pem")),
-                dirs: vec![dir],
-            },
-        },
-    )
-    .await;
+    let missing = roots(Some(folder.path().join("missing.pem")), vec![dir]);
+    let github = GitHub::new(Settings {
+        network: missing.clone(),
+        ..settings(&url, tokens(TOKEN))
+    });
+    let way = github.expect("settings").way();
+    assert!(
+        matches!(way, Err(NetworkError::Certificates { .. })),
+        "{way:?}"
+    );
+    let said = trouble(&url, missing).await;
+    assert!(said.starts_with("no connection to 127.0.0.1:"), "{said}");
     assert!(said.contains("SSL_CERT_FILE names"), "{said}");
     assert!(said.contains("missing.pem"), "{said}");
     assert_eq!(requests.lock().expect("the lock").len(), 2);

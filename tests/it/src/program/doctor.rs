@@ -214,6 +214,15 @@ fn a_proxy_that_is_in_the_way_is_named_and_its_password_is_not() {
             );
         }
     }
+    let through = ran(stage
+        .vigil(&["doctor"])
+        .env("NO_PROXY", "example.test")
+        .env("all_proxy", "http://me:hunter2@127.0.0.1:1"));
+    let said = &through.ended(1).out;
+    assert!(
+        said.contains("through the proxy 127.0.0.1:1 of all_proxy"),
+        "{said}"
+    );
     let ran = ran(stage
         .vigil(&["doctor", "--json"])
         .env("ALL_PROXY", "gopher://me:hunter2@127.0.0.1:1"));

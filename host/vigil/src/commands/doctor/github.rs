@@ -104,6 +104,18 @@ pub(super) async fn look(setup: &Setup, sessions: &[Session]) -> Result<Looked, 
             place.host, place.rest_url, place.graphql_url
         ),
     ));
+    match github.way() {
+        Ok(None) => {}
+        Ok(Some((variable, at))) => looked.findings.push(good(
+            "GitHub",
+            format!("through the proxy {at} of {variable}"),
+        )),
+        Err(error) => looked.findings.push(bad(
+            "GitHub",
+            error.to_string(),
+            "name a file with certificates in PEM, or unset the variable",
+        )),
+    }
     let accounts = accounts(&setup.config.github, &github, sessions);
     if accounts.is_empty() {
         looked.findings.push(note(
