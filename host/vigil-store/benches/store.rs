@@ -120,18 +120,6 @@ fn transitions(c: &mut Criterion) {
 
 fn memory(c: &mut Criterion) {
     let ids: Vec<SessionId> = (0..SESSIONS).map(common::id).collect();
-    let keys: Vec<String> = ids.iter().map(|id| format!("issue/{id}")).collect();
-    let json = serde_json::to_string(&common::evidence(1, common::at(0)).pull_request).unwrap();
-    let facts: Vec<_> = keys.iter().map(|key| (key, &json, common::at(0))).collect();
-    c.bench_function("put_facts, 10,000", |b| {
-        let (_dir, mut store) = store();
-        b.iter(|| store.put_facts(&facts).unwrap());
-    });
-    c.bench_function("facts, 10,000", |b| {
-        let (_dir, mut store) = store();
-        store.put_facts(&facts).unwrap();
-        b.iter(|| store.facts(&keys).unwrap());
-    });
     let looks: Vec<_> = ids
         .iter()
         .map(|id| Look {

@@ -1,5 +1,5 @@
-//! vigil's own memory on SQLite: journal, transitions, cached facts, leases, alerts. The only crate that knows vigil's
-//! schema.
+//! vigil's own memory on SQLite: journal, transitions, what is remembered of the forge, leases, alerts. The only crate
+//! that knows vigil's schema.
 //!
 //! One [`Store`] is one connection. Several processes may hold one each: a writer waits up to [`BUSY_TIMEOUT`] for
 //! another and then gives [`StoreError::Busy`]. Time is always an argument; nothing in here asks for it.
@@ -12,7 +12,6 @@ mod daemon;
 mod digest;
 mod error;
 mod evidence;
-mod facts;
 mod files;
 mod forge;
 mod holders;
@@ -24,7 +23,6 @@ mod memos;
 mod open;
 mod outbox;
 mod pauses;
-mod rate_limits;
 mod retention;
 mod row;
 mod schedule;
@@ -36,7 +34,6 @@ pub use daemon::DaemonLock;
 pub use digest::{EvidenceDigest, evidence_digest};
 pub use error::{Cause, Result, StoreError};
 pub use evidence::{ContentDigest, EVIDENCE_BYTES_MAX};
-pub use facts::CachedFact;
 pub use forge::{ForgeChange, ForgeRow};
 pub use journal::{Entry, JournalRow, KEEP_LATEST_AFTER, Latest};
 pub use leases::{LEASE_SPAN_MAX, Lease};
@@ -45,7 +42,6 @@ pub use memos::Memo;
 pub use open::{BUSY_TIMEOUT, SCHEMA, Store};
 pub use outbox::{Notice, RETRY_AHEAD_MAX};
 pub use pauses::Pause;
-pub use rate_limits::LIMIT_AHEAD_MAX;
 pub use retention::{Pruned, Retention};
 pub use schedule::Look;
 pub use transitions::{

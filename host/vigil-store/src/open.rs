@@ -35,7 +35,7 @@ const WAL_BYTES_KEPT: u32 = 16 * 1024 * 1024;
 
 /// vigil's own memory: one connection to one database.
 ///
-/// Durability: facts, schedule and the like are committed with `synchronous=NORMAL`, so that a power failure may take
+/// Durability: memos, schedule and the like are committed with `synchronous=NORMAL`, so that a power failure may take
 /// the last few of them back, never half of one. What must not be taken back (a prepared transition, a person's pause
 /// or acknowledgement) is committed with `synchronous=FULL`: it is on the disk, with all that was committed before it,
 /// when the call returns.

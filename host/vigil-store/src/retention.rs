@@ -40,8 +40,7 @@ pub struct Pruned {
     pub transitions: usize,
     /// Evidences that nothing named any more.
     pub evidence: usize,
-    /// Cached facts, what is remembered of the forge, memos, looks, delivered notifications, carried-out intents,
-    /// expired leases and limits.
+    /// What is remembered of the forge, memos, looks, delivered notifications, carried-out intents, expired leases.
     pub other: usize,
     /// Bytes in use afterwards.
     pub bytes: u64,
@@ -52,9 +51,6 @@ const ROWS_PER_STEP: usize = 2_000;
 
 /// Pages that one transaction gives back, for the same reason.
 const PAGES_PER_STEP: usize = 5_000;
-
-/// What was learned this much ahead of `now` was learned by a clock that ran ahead: nobody can tell its age.
-const AHEAD: Duration = minutes(5);
 
 impl Store {
     /// Forgets what is older than `retention` allows, then the oldest until the size fits, and gives the space back.
@@ -115,8 +111,6 @@ impl Store {
         self.write("forget what is old", |db| {
             let old = |sql: &str, moment: Timestamp| one(db, sql, moment);
             let mut gone = 0;
-            gone += old("DELETE FROM facts WHERE at < ?1", before)?;
-            gone += old("DELETE FROM facts WHERE at > ?1", now.after(AHEAD))?;
             gone += old("DELETE FROM forge WHERE at < ?1", before)?;
             // Nearer ones are left to the adapter, which knows what an unknown age means for each of them.
             gone += old("DELETE FROM forge WHERE at > ?1", far_ahead)?;
@@ -125,7 +119,6 @@ impl Store {
             gone += old("DELETE FROM outbox WHERE delivered_at < ?1", before)?;
             gone += old("DELETE FROM intents WHERE at < ?1", before)?;
             gone += old("DELETE FROM leases WHERE until < ?1", now)?;
-            gone += old("DELETE FROM rate_limits WHERE until < ?1", now)?;
             Ok(gone)
         })
     }

@@ -90,12 +90,6 @@ CREATE INDEX transitions_by_evidence ON transitions (evidence_id) WHERE evidence
 CREATE INDEX transitions_undoes ON transitions (undoes) WHERE undoes IS NOT NULL;
 CREATE INDEX transitions_undone_by ON transitions (undone_by) WHERE undone_by IS NOT NULL;
 
-CREATE TABLE facts (
-    key   TEXT PRIMARY KEY,
-    value TEXT NOT NULL,                   -- JSON
-    at    INTEGER NOT NULL                 -- when it was learned
-) STRICT;
-
 -- What the forge's adapter remembers; opaque to the store. It is read whole when a pass begins, and written by key.
 CREATE TABLE forge (
     host  TEXT NOT NULL,
@@ -197,8 +191,3 @@ CREATE TABLE intents (
 ) STRICT;
 CREATE INDEX intents_by_kind ON intents (kind, at);
 CREATE INDEX intents_by_session ON intents (source, session, kind);
-
-CREATE TABLE rate_limits (
-    host  TEXT PRIMARY KEY,
-    until INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;

@@ -7,8 +7,27 @@ use vigil_core::Timestamp;
 use rusqlite::OptionalExtension as _;
 
 use super::*;
+use crate::ForgeChange;
 
 const T0: Timestamp = Timestamp(1_790_000_000_000);
+
+const HOST: &str = "github.com";
+
+/// The thing `name` with this JSON.
+fn put<'a>(name: &'a str, value: &'a str) -> ForgeChange<'a> {
+    ForgeChange {
+        repo: "o/r",
+        name,
+        value: Some(value),
+        at: T0,
+    }
+}
+
+/// The names of all that is remembered.
+fn names(store: &Store) -> Vec<String> {
+    let rows = store.forge_rows(HOST, None).unwrap();
+    rows.into_iter().map(|row| row.name).collect()
+}
 
 fn synchronous(db: &Connection) -> rusqlite::Result<i64> {
     db.pragma_query_value(None, "synchronous", |row| row.get(0))
@@ -78,7 +97,7 @@ fn a_lock_that_stays_held_is_busy_and_nothing_is_changed() {
 fn a_full_disk_is_told_and_leaves_everything_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path(), T0).unwrap();
-    store.put_facts(&[("before", "1", T0)]).unwrap();
+    store.put_forge_rows(HOST, &[put("before", "1")]).unwrap();
     let pages: i64 = store
         .db
         .pragma_query_value(None, "page_count", |row| row.get(0))
@@ -88,28 +107,20 @@ fn a_full_disk_is_told_and_leaves_everything_as_it_was() {
         .pragma_update_and_check(None, "max_page_count", pages + 2, |_| Ok(()))
         .unwrap();
     let large = format!("\"{}\"", "x".repeat(1000));
-    let facts: Vec<_> = (0..100)
-        .map(|number| (format!("k{number}"), &large, T0))
-        .collect();
-    let error = store.put_facts(&facts).unwrap_err();
+    let more: Vec<_> = (0..100).map(|number| format!("pull/{number}")).collect();
+    let changes: Vec<_> = more.iter().map(|name| put(name, &large)).collect();
+    let error = store.put_forge_rows(HOST, &changes).unwrap_err();
     assert!(matches!(error, StoreError::Full { .. }), "{error}");
     assert!(error.to_string().contains("free some space"), "{error}");
-    let keys: Vec<_> = facts
-        .iter()
-        .map(|fact| fact.0.as_str())
-        .chain(["before"])
-        .collect();
-    assert_eq!(
-        store.facts(&keys).unwrap().into_keys().collect::<Vec<_>>(),
-        ["before"]
-    );
+    assert_eq!(names(&store), ["before"]);
     assert_eq!(store.damage().unwrap(), Vec::<String>::new());
     // With room again it goes on.
     store
         .db
         .pragma_update_and_check(None, "max_page_count", 1_000_000, |_| Ok(()))
         .unwrap();
-    store.put_facts(&facts).unwrap();
+    store.put_forge_rows(HOST, &changes).unwrap();
+    assert_eq!(names(&store).len(), 101);
 }
 
 #[test]
@@ -152,7 +163,7 @@ fn a_failed_write_leaves_nothing_behind() {
     let mut store = Store::in_memory(T0).unwrap();
     let failed: Result<()> = store.write("fail half-way", |db| {
         db.execute(
-            "INSERT INTO facts (key, value, at) VALUES ('k', '1', 1)",
+            "INSERT INTO forge (host, repo, name, value, at) VALUES ('github.com', 'o/r', 'k', '1', 1)",
             [],
         )?;
         db.execute_batch("no SQL")
@@ -168,7 +179,7 @@ fn a_failed_write_leaves_nothing_behind() {
         ),
         "{error}"
     );
-    assert!(store.facts(&["k"]).unwrap().is_empty());
+    assert!(names(&store).is_empty());
 }
 
 #[test]

@@ -81,10 +81,6 @@ fn v1_opens_with_all_that_is_in_it() {
         (State::Running, State::Succeeded)
     );
     assert_eq!(store.unsettled().unwrap(), [moves[0].clone()]);
-    assert_eq!(
-        store.facts(&["issue"]).unwrap()["issue"].json,
-        "{\"open\":true}"
-    );
     let forge = store.forge_rows("github.com", None).unwrap();
     assert_eq!(
         forge,
@@ -138,9 +134,6 @@ fn write_the_fixture_of_the_present_schema() {
         .unwrap();
     store
         .settle(made[0], &Settled::Written { exclusive: true }, at(20))
-        .unwrap();
-    store
-        .put_facts(&[("issue", "{\"open\":true}", at(20))])
         .unwrap();
     let remembered = ForgeChange {
         repo: "o/r",

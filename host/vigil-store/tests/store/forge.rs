@@ -1,5 +1,6 @@
 //! What the forge's adapter remembers: texts under a host, a repository and a name.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -112,6 +113,23 @@ fn what_an_older_clock_puts_replaces_what_a_newer_one_did() {
 }
 
 #[test]
+fn extreme_moments_come_back_or_are_cut_to_what_fits() {
+    let mut store = Store::in_memory(T0).unwrap();
+    let ends = [
+        (0, 0),
+        (1, 1),
+        (i64::MAX as u64, i64::MAX as u64),
+        (u64::MAX, i64::MAX as u64),
+    ];
+    for (given, kept) in ends {
+        let change = put("o/a", "x", "1", Timestamp(given));
+        store.put_forge_rows(HOST, &[change]).unwrap();
+        let rows = store.forge_rows(HOST, None).unwrap();
+        assert_eq!(rows[0].at, Timestamp(kept));
+    }
+}
+
+#[test]
 fn what_was_not_put_again_for_a_month_is_forgotten() {
     const DAY: u64 = 24 * 60;
     let mut store = Store::in_memory(T0).unwrap();
@@ -178,6 +196,58 @@ fn one_change_that_cannot_be_made_leaves_all_as_it_was() {
     let error = store.put_forge_rows(HOST, &changes).unwrap_err();
     assert!(error.to_string().contains("vigil.sqlite"), "{error}");
     assert_eq!(all(&store, HOST), ["o/a x 1 0"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// What is remembered answers like a map by repository and name, whatever they and the values are.
+    #[test]
+    fn the_rows_are_a_map(
+        changes in prop::collection::vec(
+            ("\\PC{0,2}", "\\PC{0,3}", prop::option::of("\\PC{0,20}"), any::<u32>()),
+            0..40,
+        ),
+        asked in prop::collection::vec("\\PC{0,2}", 0..4),
+    ) {
+        let mut store = Store::in_memory(T0).unwrap();
+        let mut model = BTreeMap::new();
+        for part in changes.chunks(7) {
+            let part: Vec<_> = part
+                .iter()
+                .map(|(repo, name, value, at)| ForgeChange {
+                    repo,
+                    name,
+                    value: value.as_deref(),
+                    at: Timestamp(u64::from(*at)),
+                })
+                .collect();
+            store.put_forge_rows(HOST, &part).unwrap();
+            for change in part {
+                let key = (change.repo, change.name);
+                match change.value {
+                    Some(value) => drop(model.insert(key, (value, change.at))),
+                    None => drop(model.remove(&key)),
+                }
+            }
+        }
+        let expected = |of: &dyn Fn(&str) -> bool| -> Vec<ForgeRow> {
+            let kept = model.iter().filter(|((repo, _), _)| of(repo));
+            kept.map(|((repo, name), (value, at))| ForgeRow {
+                repo: (*repo).to_owned(),
+                name: (*name).to_owned(),
+                value: (*value).to_owned(),
+                at: *at,
+            })
+            .collect()
+        };
+        prop_assert_eq!(store.forge_rows(HOST, None).unwrap(), expected(&|_| true));
+        // Some that are there, some that are not.
+        let here = changes.iter().step_by(2).map(|change| change.0.as_str());
+        let some: Vec<&str> = here.chain(asked.iter().map(String::as_str)).collect();
+        let found = store.forge_rows(HOST, Some(&some)).unwrap();
+        prop_assert_eq!(found, expected(&|repo| some.contains(&repo)));
+    }
 }
 
 proptest! {

@@ -1,58 +1,17 @@
-//! What is remembered from pass to pass: facts, memos, looks, who lived, the clocks, limits.
+//! What is remembered from pass to pass: memos, looks, who lived, the clocks, past moves.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use proptest::prelude::*;
 use vigil_core::requeue::LOOK_AGAIN_MAX;
 use vigil_core::session::Revision;
 use vigil_core::verdict::MEMO_BYTES_MAX;
 use vigil_core::{Fact, GapKind, SessionId, State, Timestamp};
-use vigil_store::{
-    CachedFact, LIMIT_AHEAD_MAX, Look, Mark, Memo, NewTransition, Settled, Store, StoreError,
-};
+use vigil_store::{Look, Mark, Memo, NewTransition, Settled, Store, StoreError};
 
 use crate::common::{T0, at, evidence, folder, id, moved, open};
 
 fn store() -> Store {
     Store::in_memory(T0).unwrap()
-}
-
-#[test]
-fn facts_come_back_with_their_age_and_the_last_word_counts() {
-    let mut store = store();
-    store
-        .put_facts(&[("a", "{\"x\":1}", at(0)), ("b", "2", at(1))])
-        .unwrap();
-    store.put_facts(&[("a", "{\"x\":2}", at(2))]).unwrap();
-    let found = store.facts(&["a", "b", "c"]).unwrap();
-    assert_eq!(found.len(), 2);
-    assert_eq!(
-        found["a"],
-        CachedFact {
-            json: "{\"x\":2}".into(),
-            at: at(2)
-        }
-    );
-    assert_eq!(found["b"].age(at(3)), Some(Duration::from_secs(120)));
-    // A clock that ran ahead is put right by the next look.
-    store
-        .put_facts(&[("a", "3", at(9)), ("a", "4", at(3))])
-        .unwrap();
-    assert_eq!(store.facts(&["a"]).unwrap()["a"].at, at(3));
-    assert!(store.facts::<&str>(&[]).unwrap().is_empty());
-}
-
-#[test]
-fn a_fact_from_the_future_has_no_age() {
-    assert_eq!(
-        CachedFact {
-            json: "1".into(),
-            at: at(5)
-        }
-        .age(at(4)),
-        None
-    );
 }
 
 #[test]
@@ -181,26 +140,6 @@ fn the_clocks_are_those_of_the_last_pass() {
         store.put_mark(&mark).unwrap();
         assert_eq!(store.mark().unwrap(), Some(mark));
     }
-}
-
-#[test]
-fn a_limit_is_told_while_it_lasts() {
-    let mut store = store();
-    assert_eq!(store.limited_until("github.com", T0).unwrap(), None);
-    store.put_limited_until("github.com", Some(at(10))).unwrap();
-    assert_eq!(
-        store.limited_until("github.com", at(9)).unwrap(),
-        Some(at(10))
-    );
-    assert_eq!(store.limited_until("github.com", at(10)).unwrap(), None);
-    assert_eq!(store.limited_until("ghe.example", at(9)).unwrap(), None);
-    store.put_limited_until("github.com", None).unwrap();
-    assert_eq!(store.limited_until("github.com", at(9)).unwrap(), None);
-    // Set by a clock that ran ahead.
-    store
-        .put_limited_until("github.com", Some(T0.after(LIMIT_AHEAD_MAX * 2)))
-        .unwrap();
-    assert_eq!(store.limited_until("github.com", T0).unwrap(), None);
 }
 
 fn moments(of: &[(u32, u64)]) -> BTreeMap<SessionId, Timestamp> {
@@ -337,46 +276,4 @@ fn past_moves_know_whether_the_facts_are_the_same() {
     assert_eq!(left.len(), 1);
     assert!(left[0].undone);
     assert_eq!(past(evidence(1, at(60)), at(60)).len(), 0);
-}
-
-#[test]
-fn extreme_moments_come_back_or_are_cut_to_what_fits() {
-    let mut store = store();
-    let ends = [
-        (0, 0),
-        (1, 1),
-        (i64::MAX as u64, i64::MAX as u64),
-        (u64::MAX, i64::MAX as u64),
-    ];
-    for (put, got) in ends {
-        store.put_facts(&[("k", "1", Timestamp(put))]).unwrap();
-        assert_eq!(store.facts(&["k"]).unwrap()["k"].at, Timestamp(got));
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    /// The cache answers like a map, whatever the keys and values are.
-    #[test]
-    fn facts_are_a_map(
-        puts in prop::collection::vec(("\\PC{0,6}", "\\PC{0,20}", any::<u32>()), 0..40),
-        asked in prop::collection::vec("\\PC{0,6}", 0..10),
-    ) {
-        let mut store = store();
-        let mut model = BTreeMap::new();
-        for part in puts.chunks(7) {
-            let facts: Vec<_> = part
-                .iter()
-                .map(|(key, json, at)| (key, json, Timestamp(u64::from(*at))))
-                .collect();
-            store.put_facts(&facts).unwrap();
-            for (key, json, at) in facts {
-                model.insert(key.clone(), CachedFact { json: json.clone(), at });
-            }
-        }
-        let keys: Vec<&String> = puts.iter().map(|put| &put.0).chain(&asked).collect();
-        let found: BTreeMap<_, _> = store.facts(&keys).unwrap().into_iter().collect();
-        prop_assert_eq!(found, model);
-    }
 }

@@ -155,13 +155,6 @@ fn alerts_pauses_and_what_was_not_delivered_stay() {
 #[test]
 fn caches_of_what_is_gone_are_forgotten() {
     let mut store = store();
-    store
-        .put_facts(&[
-            ("old", "1", days(0)),
-            ("new", "1", days(30)),
-            ("ahead", "1", days(33)),
-        ])
-        .unwrap();
     let look = |number, at| Look {
         session: id(number),
         at,
@@ -181,13 +174,11 @@ fn caches_of_what_is_gone_are_forgotten() {
     store.put_memos(&[memo(&one), memo(&two)], days(0)).unwrap();
     // The same memo left again shows that it is still in use.
     store.put_memos(&[memo(&two)], days(20)).unwrap();
-    // Facts: old and ahead; a look, a memo and a lease.
+    // A look, a memo and a lease.
     assert_eq!(
         store.prune(days(31), &Retention::default()).unwrap().other,
-        5
+        3
     );
-    let facts = store.facts(&["old", "new", "ahead"]).unwrap();
-    assert_eq!(facts.keys().collect::<Vec<_>>(), ["new"]);
     assert_eq!(store.memo(&one, "p").unwrap(), None);
     assert_eq!(store.memo(&two, "p").unwrap().as_deref(), Some("m"));
     assert_eq!(store.schedule("vigilante", days(31)).unwrap().len(), 1);
