@@ -11,11 +11,14 @@ use crate::vigilante::write::{Index, chain};
 use crate::vigilante::{Vigilante, convert, fields};
 use crate::{Change, Proposal, Refusal, SourceError, Target};
 
-/// For each of `changes` the proposal that makes it, in order. Reads the file once.
+/// For each of `changes` the proposal that makes it, in order. Reads the file once, and not at all for none.
 pub(super) fn propose(
     source: &Vigilante,
     changes: &[Change<'_>],
 ) -> Vec<Result<Proposal, Refusal>> {
+    if changes.is_empty() {
+        return Vec::new();
+    }
     let all = |refusal: Refusal| changes.iter().map(|_| Err(refusal.clone())).collect();
     let (path, text) = match read(source) {
         Ok(read) => read,

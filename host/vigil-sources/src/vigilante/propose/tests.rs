@@ -201,4 +201,6 @@ fn unreadable_files_refuse_everything() {
     assert!(matches!(gone, Err(Refusal::Conflict(_))), "{gone:?}");
     let ids = [seen.session.id.clone()];
     assert_eq!(revisions(&source, &ids).unwrap(), [None]);
+    // A quiet pass has nothing to propose, and a fleet's file is not read for that.
+    assert!(propose(&source, &[]).is_empty());
 }
