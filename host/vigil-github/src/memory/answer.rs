@@ -131,6 +131,7 @@ impl Memory {
                     let of_repo = self.repo(&repo);
                     let known = of_repo.and_then(|of| of.issues.get(&number));
                     let fact = said(of_repo, known, ask, &repo, now);
+                    let fact = whole(fact, known, |_| ask.wants.of_issue(), &repo);
                     fact.map(|issue| as_wanted_issue(issue, ask, of_repo, known, now))
                 }
                 Some(Ok(target)) => lost(&target),
@@ -142,6 +143,8 @@ impl Memory {
                     let of_repo = self.repo(&repo);
                     let known = of_repo.and_then(|of| of.pulls.get(&number));
                     let fact = said(of_repo, known, ask, &repo, now);
+                    let wants = ask.wants.of_pull_request();
+                    let fact = whole(fact, known, |pr| that_matter(Some(pr), wants), &repo);
                     fact.map(|pr| as_wanted_pull(pr, ask, of_repo, known, now))
                 }
                 Some(Ok(Target::Branch { repo, branch })) => {
@@ -184,6 +187,8 @@ impl Memory {
                     let number = u32::try_from(pr.number).unwrap_or_default();
                     let pull = of_repo.pulls.get(&number);
                     let fact = said(Some(of_repo), pull, ask, repo, now);
+                    let wants = ask.wants.of_pull_request();
+                    let fact = whole(fact, pull, |pr| that_matter(Some(pr), wants), repo);
                     fact.map(|pr| as_wanted_pull(pr, ask, Some(of_repo), pull, now))
                 }
                 Some(Fact::Absent(sighting)) => Fact::Absent(confirmed(
@@ -290,6 +295,24 @@ fn said<T: Clone + PartialEq>(
             GapKind::Malformed,
             format!("the answer about something in {repo} got lost"),
         ),
+    }
+}
+
+/// What was found, if it was read with everything that is wanted of it: what was not asked must not look as if nobody
+/// wanted it.
+fn whole<T: Clone + PartialEq>(
+    fact: Fact<T>,
+    known: Option<&Known<T>>,
+    wanted: impl FnOnce(&T) -> Parts,
+    repo: &Repo,
+) -> Fact<T> {
+    let has = known.map_or(Parts::empty(), |known| known.parts);
+    match &fact {
+        Fact::Found(found) if !has.contains(wanted(found)) => Fact::unknown(
+            GapKind::NotReady,
+            format!("something in {repo} has not been read with all that is wanted of it"),
+        ),
+        _ => fact,
     }
 }
 

@@ -1,42 +1,13 @@
-//! One thing that is known of GitHub, and when it is read again of its own accord.
-
-use std::time::Duration;
+//! One thing that is known of GitHub.
 
 use serde::{Deserialize, Serialize};
-use vigil_core::forge::{Issue, PullRequest, PullRequestState};
-use vigil_core::time::minutes;
+use vigil_core::forge::PullRequest;
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
 use crate::ask::Parts;
 use crate::learn::Seen;
+use crate::memory::due::{LAG_MAX, POLL_MIN, SWEEP_ENDED, SWEEP_OPEN, TRIES_MAX};
 use crate::memory::watch::IDLE_MAX;
-
-/// How often what is open is read again although nothing says that it changed: reads can be stale, and one look that
-/// came at the wrong moment must not stay wrong.
-pub const SWEEP_OPEN: Duration = minutes(60);
-
-/// The same for what has ended.
-pub const SWEEP_ENDED: Duration = minutes(24 * 60);
-
-/// How soon an absent issue is looked for a second time: a little over the ten minutes that two looks must lie apart.
-pub const SECOND_LOOK: Duration = minutes(11);
-
-/// How often CI that is under way, held runs and the merge queue are looked at while few of them are watched: they
-/// move without a trace in what GitHub calls an update.
-pub const POLL_MIN: Duration = minutes(1);
-
-/// The same while many are.
-pub const POLL_MAX: Duration = minutes(10);
-
-/// As many are polled every [`POLL_MIN`]; more of them stretch it, so that the price per hour stays the same.
-pub(crate) const POLLED_EASILY: usize = 500;
-
-/// How soon mergeability is asked for again while GitHub works it out, doubled with each try.
-const NOT_READY_FIRST: Duration = Duration::from_secs(15);
-
-/// Tries after which mergeability is left to the sweep, and after which an answer that is older than what was
-/// announced is taken for the truth.
-pub const TRIES_MAX: u8 = 5;
 
 /// One thing that is known of GitHub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +46,7 @@ pub struct Known<T> {
     /// Reads in a row that were older than what was announced.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tries: u8,
-    /// Reads in a row that found it still being worked out whether it can be merged.
+    /// Reads in a row that left a part open: it got lost, or GitHub was still working it out.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unready: u8,
     /// Tries in a row that taught nothing.
@@ -146,7 +117,7 @@ impl<T: Clone + PartialEq> Known<T> {
         if self.is_of_the_future(now) {
             return Some(Why::Changed);
         }
-        if self.tried == now && self.tried > self.learned {
+        if self.tried == now && self.gap.is_some() {
             // It was tried in this very pass, without success.
             return None;
         }
@@ -178,7 +149,11 @@ impl<T: Clone + PartialEq> Known<T> {
         let is_lasting = self.gap.as_ref().is_some_and(|gap| {
             matches!(
                 gap.kind,
-                GapKind::NotFound | GapKind::Denied | GapKind::IdentityChanged | GapKind::TooLarge
+                GapKind::NotFound
+                    | GapKind::Denied
+                    | GapKind::IdentityChanged
+                    | GapKind::NoControl
+                    | GapKind::TooLarge
             )
         });
         if !is_lasting {
@@ -232,9 +207,12 @@ impl<T: Clone + PartialEq> Known<T> {
         let wanted = self.announced.max(self.updated);
         if let (Some(wanted), Some(got)) = (wanted, seen.updated)
             && got < wanted
-            && self.tries < TRIES_MAX
+            && !self.is_believed(now)
         {
-            self.tries += 1;
+            self.tries = self.tries.saturating_add(1);
+            if !self.is_lagging() {
+                self.gap = None;
+            }
             self.miss(
                 Gap::new(
                     GapKind::NotReady,
@@ -265,6 +243,18 @@ impl<T: Clone + PartialEq> Known<T> {
         changed
     }
 
+    /// The last answer was older than what was announced.
+    fn is_lagging(&self) -> bool {
+        let not_ready = |gap: &Gap| gap.kind == GapKind::NotReady;
+        self.tries > 1 && self.gap.as_ref().is_some_and(not_ready)
+    }
+
+    /// Answers that are older than what was announced have come so often and for so long that no replica explains it.
+    fn is_believed(&self, now: Timestamp) -> bool {
+        let since = self.gap.as_ref().and_then(|gap| gap.since);
+        self.tries >= TRIES_MAX && since.is_some_and(|since| since.age(now) >= LAG_MAX)
+    }
+
     /// The gap in the place of what was known, if it must not be said any more.
     pub fn doubtful(&self) -> Option<Gap> {
         if let Some(gap) = &self.gap {
@@ -277,73 +267,6 @@ impl<T: Clone + PartialEq> Known<T> {
             )
         })
     }
-}
-
-/// When an issue is read again in any case.
-pub(crate) fn issue_due(known: &Known<Issue>, number: u32, now: Timestamp) -> Timestamp {
-    match &known.fact {
-        Fact::Found(issue) if !issue.open => now.after(spread(SWEEP_ENDED, number)),
-        Fact::Absent(sighting) if sighting.first.age(sighting.last) < SECOND_LOOK => {
-            now.after(SECOND_LOOK)
-        }
-        _ => now.after(spread(SWEEP_OPEN, number)),
-    }
-}
-
-/// When a pull request is read again in any case, while `polled` of them move without being announced.
-pub(crate) fn pull_request_due(
-    known: &Known<PullRequest>,
-    number: u32,
-    polled: usize,
-    now: Timestamp,
-) -> Timestamp {
-    let Fact::Found(pr) = &known.fact else {
-        return now.after(spread(SWEEP_OPEN, number));
-    };
-    if pr.state != PullRequestState::Open {
-        return now.after(spread(SWEEP_ENDED, number));
-    }
-    if is_being_worked_out(pr) && known.unready < TRIES_MAX {
-        return now.after(NOT_READY_FIRST * (1 << known.unready.saturating_sub(1)));
-    }
-    if moves_by_itself(pr) {
-        return now.after(poll(polled));
-    }
-    now.after(spread(SWEEP_OPEN, number))
-}
-
-/// GitHub is still working out whether it can be merged; an older answer for the same head may stand meanwhile.
-pub(crate) fn is_being_worked_out(pr: &PullRequest) -> bool {
-    match &pr.mergeability {
-        Fact::Unknown(gap) => gap.kind == GapKind::NotReady,
-        Fact::Found(merge) => merge.observed < pr.parts_observed,
-        _ => false,
-    }
-}
-
-/// CI under way or held, or a place in the merge queue: things that change without an update of the pull request.
-pub fn moves_by_itself(pr: &PullRequest) -> bool {
-    if pr.state != PullRequestState::Open {
-        return false;
-    }
-    let under_way = pr
-        .checks
-        .found()
-        .is_some_and(|word| word == "pending" || word == "held");
-    let held = pr.runs.found().is_some_and(|runs| !runs.is_empty());
-    under_way || held || pr.queue.found().is_some()
-}
-
-/// From one poll to the next while `polled` are polled.
-pub(crate) fn poll(polled: usize) -> Duration {
-    let times = u32::try_from(polled.div_ceil(POLLED_EASILY)).unwrap_or(u32::MAX);
-    POLL_MIN.saturating_mul(times.max(1)).min(POLL_MAX)
-}
-
-/// Up to a quarter less than `span`, the same for the same number: what was learned at once is not read again at once.
-fn spread(span: Duration, number: u32) -> Duration {
-    let hundredth = number.wrapping_mul(2_654_435_761) % 100;
-    span - span / 400 * hundredth
 }
 
 /// Keeps what was known of a part that GitHub is working out anew, as long as the head is the same one.

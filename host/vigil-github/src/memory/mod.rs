@@ -16,16 +16,17 @@ use crate::plan::Repo;
 use crate::tokens::Account;
 
 mod answer;
+mod due;
 mod known;
 mod news;
 mod take;
 mod watch;
 
 pub use answer::{Doubt, Needed};
-pub use known::{
-    Known, POLL_MAX, POLL_MIN, SECOND_LOOK, SWEEP_ENDED, SWEEP_OPEN, TRIES_MAX, Why,
-    moves_by_itself,
+pub use due::{
+    LAG_MAX, POLL_MAX, POLL_MIN, SECOND_LOOK, SWEEP_ENDED, SWEEP_OPEN, TRIES_MAX, moves_by_itself,
 };
+pub use known::{Known, Why};
 pub use news::About;
 pub(crate) use news::News;
 pub use watch::{BUSY_FOR, Etag, IDLE_MAX, OVERLAP, Watch, whole_seconds};

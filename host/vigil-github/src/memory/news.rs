@@ -7,7 +7,7 @@ use super::{ALL_OF_IT, Entry, Memory, branch_key, repo_key};
 use crate::ask::Parts;
 use crate::heads::Head;
 use crate::learn::Seen;
-use crate::memory::known::issue_due;
+use crate::memory::due::issue_due;
 use crate::plan::Repo;
 use crate::probe::Changed;
 
@@ -142,6 +142,7 @@ impl Memory {
             }
             self.told.insert((key.clone(), number));
             self.changes.insert(Entry::Issue(key, number));
+            self.doubt_pulls_that_name(repo, number);
             return News::OfKnown;
         }
         if changed.issue.is_some() {
@@ -241,8 +242,8 @@ impl Memory {
         }
         let is_woken = !woken.is_empty();
         // A number that nobody knows may be a new pull request of a branch that is waited for; so may a commit.
-        let may_be_new = a_stranger && !is_woken
-            || matches!(about, About::Commit(_) | About::Branch(_)) && !is_woken;
+        let may_be_new =
+            !is_woken && (a_stranger || matches!(about, About::Commit(_) | About::Branch(_)));
         let look = may_be_new && known.looks_by_branch() || *about == About::Repository;
         if look {
             known.watch.next = Timestamp::default();

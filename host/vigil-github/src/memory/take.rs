@@ -1,16 +1,18 @@
 //! What answers teach.
 
 use vigil_core::fact::Sighting;
-use vigil_core::forge::PullRequest;
+use vigil_core::forge::{PullRequest, PullRequestState, Reference};
 use vigil_core::{Fact, Gap, Timestamp};
 
-use super::known::{is_being_worked_out, issue_due, keep_mergeability, pull_request_due};
+use super::due::{
+    SWEEP_OPEN, TRIES_MAX, count_issue, count_pull_request, issue_due, pull_request_due,
+};
+use super::known::keep_mergeability;
 use super::{ALL_OF_IT, Branch, Entry, Memory, branch_key, repo_key};
 use crate::ask::Parts;
 use crate::choose::{Candidates, More};
 use crate::convert::Candidate;
 use crate::learn::{Finding, Seen};
-use crate::memory::known::{SWEEP_OPEN, TRIES_MAX};
 use crate::plan::{Question, Repo, Target};
 
 impl Memory {
@@ -55,10 +57,12 @@ impl Memory {
                 let known = self.repo_mut(repo).issues.entry(*number).or_default();
                 let changed = known.take(seen, question.parts, now);
                 if known.learned == now {
+                    count_issue(known);
                     known.due = issue_due(known, *number, now);
                 }
                 if changed {
                     self.told.insert((key.clone(), *number));
+                    self.doubt_pulls_that_name(repo, *number);
                 }
                 self.changes.insert(Entry::Issue(key, *number));
             }
@@ -93,14 +97,12 @@ impl Memory {
         }
         let changed = known.take(seen, parts, now);
         if known.learned == now {
-            known.unready = match known.fact.found().is_some_and(is_being_worked_out) {
-                true => known.unready.saturating_add(1),
-                false => 0,
-            };
+            count_pull_request(known);
             known.due = pull_request_due(known, number, polled, now);
         }
         if changed {
             self.told.insert((key.clone(), number));
+            self.doubt_issues_that_name(repo, number);
         }
         self.changes.insert(Entry::Pull(key, number));
     }
@@ -207,6 +209,50 @@ impl Memory {
         self.take_pull(repo, number, seen, parts, polled, now);
     }
 
+    /// An issue tells the state of the pull requests that close it, and nothing announces it when that changes.
+    fn doubt_issues_that_name(&mut self, repo: &Repo, number: u32) {
+        let key = repo_key(repo);
+        let Some(known) = self.repos.get_mut(&key) else {
+            return;
+        };
+        let pull = known.pulls.get(&number);
+        let Some(pr) = pull.and_then(|pull| pull.fact.found()) else {
+            return;
+        };
+        let state = match pr.state {
+            PullRequestState::Open => "open",
+            PullRequestState::Merged => "merged",
+            PullRequestState::Closed => "closed",
+        };
+        for (at, issue) in &mut known.issues {
+            let named = issue.fact.found().and_then(|issue| issue.closed_by.found());
+            if named.is_some_and(|named| is_outdated(named, repo, number, state)) {
+                issue.doubt();
+                self.changes.insert(Entry::Issue(key.clone(), *at));
+            }
+        }
+    }
+
+    /// A pull request tells the state of the issues that it closes, and nothing announces it when that changes.
+    pub(super) fn doubt_pulls_that_name(&mut self, repo: &Repo, number: u32) {
+        let key = repo_key(repo);
+        let Some(known) = self.repos.get_mut(&key) else {
+            return;
+        };
+        let issue = known.issues.get(&number);
+        let Some(issue) = issue.and_then(|issue| issue.fact.found()) else {
+            return;
+        };
+        let state = if issue.open { "open" } else { "closed" };
+        for (at, pull) in &mut known.pulls {
+            let named = pull.fact.found().and_then(|pr| pr.closes.found());
+            if named.is_some_and(|named| is_outdated(named, repo, number, state)) {
+                pull.doubt();
+                self.changes.insert(Entry::Pull(key.clone(), *at));
+            }
+        }
+    }
+
     /// Nothing was found out about `question`, for the reason that `gap` gives.
     pub(crate) fn miss(
         &mut self,
@@ -251,6 +297,16 @@ impl Memory {
             }
         }
     }
+}
+
+/// Whether one of `named` is this one in another state.
+fn is_outdated(named: &[Reference], repo: &Repo, number: u32, state: &str) -> bool {
+    let repo = repo.to_string();
+    named.iter().any(|one| {
+        one.number == u64::from(number)
+            && one.state != state
+            && one.repo.eq_ignore_ascii_case(&repo)
+    })
 }
 
 /// Whether a pull request's head may belong to `owner`: it does, or the fork that held it is gone.

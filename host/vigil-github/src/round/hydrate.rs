@@ -12,7 +12,7 @@ use crate::budget::Pool;
 use crate::choose::{Candidates, More, Wanted, choose};
 use crate::learn::{Answered, Finding, Learned, learn};
 use crate::limits::{Limit, Meter};
-use crate::memory::{BUSY_FOR, Needed, OVERLAP, Why};
+use crate::memory::{Needed, OVERLAP, Why};
 use crate::plan::{Question, Repo, Target, pull_request_target};
 use crate::query::{Query, points};
 use crate::reply::Trouble;
@@ -254,8 +254,6 @@ impl Round {
         let watch = self.memory.watch_mut(repo);
         watch.seen_up_to(server);
         watch.advance();
-        // Nobody knows how long it has been quiet: no longer than it takes to count as that.
-        watch.changed.get_or_insert(began.before(BUSY_FOR));
         watch.looked(false, began, interval, resync);
     }
 

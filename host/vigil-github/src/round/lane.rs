@@ -89,6 +89,10 @@ impl Lane {
             Pool::GraphQl => &mut self.graphql,
             Pool::Rest => &mut self.rest,
         };
+        // Where no limit is known yet, the first answer tells it.
+        if place.is_some_and(|known| known.urgent.is_none()) {
+            *place = None;
+        }
         place.get_or_insert_with(now)
     }
 }

@@ -306,7 +306,12 @@ impl Round {
                 }
             }
             Probed::IssuesOff => {
-                self.memory.watch_mut(&probe.repo).no_list = true;
+                let watch = self.memory.watch_mut(&probe.repo);
+                let is_news = !std::mem::replace(&mut watch.no_list, true);
+                if is_news {
+                    // Its issues are not to be had any more, and no list will ever say so.
+                    self.memory.doubt_all(&probe.repo);
+                }
                 self.probe_elsewhere(account, probe.repo);
             }
             Probed::Moved { to } => {
@@ -531,6 +536,8 @@ impl Round {
             .map(|head| head.updated)
             .max();
         let watch = self.memory.watch_mut(&repo);
+        // Issues that are switched on again are in the list again.
+        watch.no_list &= heads.issues.is_empty();
         if let Some(newest) = newest {
             watch.seen_up_to(newest);
             watch.advance();
