@@ -351,20 +351,6 @@ impl Store {
                 .collect(),
         })
     }
-
-    /// Notes that `by` took `id` back, durably; false: another one already did, and stays noted.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`] when one of them is not there.
-    pub fn mark_undone(&mut self, id: TransitionId, by: TransitionId) -> Result<bool> {
-        for named in [id, by] {
-            self.transition(named)?.ok_or_else(|| missing(named))?;
-        }
-        self.write_durably("note an undone transition", |db| {
-            let sql = "UPDATE transitions SET undone_by = ?2 WHERE id = ?1 AND undone_by IS NULL";
-            Ok(db.prepare_cached(sql)?.execute([id.0, by.0])? == 1)
-        })
-    }
 }
 
 fn missing(id: TransitionId) -> StoreError {

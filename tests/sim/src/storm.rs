@@ -172,8 +172,6 @@ impl Run<'_> {
             if let Some(id) = prepared.first() {
                 vigil.store.settle(*id, &settled, now)?;
                 if matches!(settled, Settled::Written { .. }) {
-                    vigil.store.mark_undone(row.id, *id)?;
-                    self.stage.state().disk.journal_is_durable();
                     self.undone.insert(row.session.id.clone());
                 }
             }

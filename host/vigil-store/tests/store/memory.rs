@@ -235,7 +235,7 @@ fn past_moves_know_whether_the_facts_are_the_same() {
         made
     };
     let written = || Some(Settled::Written { exclusive: true });
-    let first = make(moved(&then, &after, at(0)), written());
+    make(moved(&then, &after, at(0)), written());
     let second = make(moved(&then, &after, at(10)), written());
     make(
         moved(&then, &after, at(20)),
@@ -251,7 +251,12 @@ fn past_moves_know_whether_the_facts_are_the_same() {
         ..moved(&then, &after, at(20))
     };
     make(repair, written());
-    store.mark_undone(second, first).unwrap();
+    let undo = NewTransition {
+        kind: vigil_store::Kind::Undo,
+        undoes: Some(second),
+        ..moved(&then, &after, at(20))
+    };
+    make(undo, written());
 
     let past = |evidence, now| {
         let memory = store.memory("vigilante", &[evidence], now).unwrap();

@@ -152,30 +152,21 @@ fn an_undo_and_what_it_undoes_name_each_other() {
     (back.from, back.to) = (State::Succeeded, State::Running);
     (back.evidence, back.policy, back.policy_digest) = (None, None, None);
     back.undoes = Some(made);
-    let undo = store.prepare(&[back]).unwrap()[0];
+    let undo = store.prepare(std::slice::from_ref(&back)).unwrap()[0];
     // Settling the undo marks what it undoes: a crash cannot come between.
     assert_eq!(store.transition(made).unwrap().unwrap().undone_by, None);
     store.settle(undo, &WRITTEN, at(5)).unwrap();
-    assert!(!store.mark_undone(made, undo).unwrap());
-    assert_eq!(
-        store.transition(made).unwrap().unwrap().undone_by,
-        Some(undo)
-    );
+    let undone_by = |store: &Store| store.transition(made).unwrap().unwrap().undone_by;
+    assert_eq!(undone_by(&store), Some(undo));
+    // Another one that was written, too, does not take its place.
+    let another = store.prepare(&[back]).unwrap()[0];
+    store.settle(another, &WRITTEN, at(6)).unwrap();
+    assert_eq!(undone_by(&store), Some(undo));
     let undo = store.transition(undo).unwrap().unwrap();
     assert_eq!(
         (undo.undoes, undo.evidence, undo.forge_words),
         (Some(made), None, None)
     );
-
-    let unknown: TransitionId = "t99".parse().unwrap();
-    assert!(matches!(
-        store.mark_undone(unknown, made),
-        Err(StoreError::Missing { .. })
-    ));
-    assert!(matches!(
-        store.mark_undone(made, unknown),
-        Err(StoreError::Missing { .. })
-    ));
 }
 
 #[test]
