@@ -57,17 +57,6 @@ enum Ours {
 ///
 /// `None`: it depends on what comes after the known ones.
 pub fn choose(candidates: &Candidates, wanted: Wanted<'_>) -> Option<Fact<PullRequest>> {
-    choose_by_head(candidates, wanted, None)
-}
-
-/// The same for a caller who knows the commit at which the session's branch stands: of several that ended in time, the
-/// one with this head goes before newer ones. It makes none of the session that ended before: a branch that is used
-/// again begins where the earlier run left it, so the same head is no proof of new work.
-pub fn choose_by_head(
-    candidates: &Candidates,
-    wanted: Wanted<'_>,
-    head: Option<&str>,
-) -> Option<Fact<PullRequest>> {
     let mut possible: Vec<(&Candidate, Ours)> = candidates
         .known
         .iter()
@@ -101,15 +90,7 @@ pub fn choose_by_head(
         let ended = candidate.pull_request.ended();
         ended.is_some_and(|ended| ended >= started)
     };
-    let same_head = |(candidate, ours): &&(&Candidate, Ours)| {
-        *ours == Ours::Yes && head == Some(candidate.pull_request.head_sha.as_str())
-    };
-    let of_this_run = possible
-        .iter()
-        .filter(in_time)
-        .find(same_head)
-        .or_else(|| possible.iter().find(in_time));
-    Some(match of_this_run {
+    Some(match possible.iter().find(in_time) {
         Some((candidate, ours)) => attributed(candidate, *ours),
         None => Fact::Absent(Sighting {
             first: wanted.observed,

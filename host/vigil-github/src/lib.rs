@@ -1,8 +1,10 @@
 //! What GitHub says about issues and pull requests: plan, ask, learn.
 //!
-//! [`plan()`] works out which questions a set of sessions comes down to, and what they cost. [`GitHub::ask`] sends them,
-//! and [`learn`](learn::learn) reads what comes back. Both ends are pure; only the middle knows time, tokens and
-//! sockets. This is the only crate that knows octocrab.
+//! [`Memory`](memory::Memory) keeps what is known, and works out from it what has to be asked so that a set of sessions
+//! can be answered. A [`Round`](round::Round) says what that costs, and hands out the requests that may be sent now;
+//! [`learn`](mod@learn) reads what comes back, and the memory takes it in. All of this is pure, with the time as an
+//! argument; only [`GitHub::work`], which drives a round over HTTP, knows tokens and sockets. This is the only crate
+//! that knows octocrab.
 //!
 //! Nothing here fails: what could not be learned is a gap that says why, and nothing becomes absent unless the
 //! repository itself answered.
@@ -39,11 +41,11 @@ pub use check::{Access, Check, Sample};
 pub use github::GitHub;
 pub use heads::{Head, Heads, HeadsAnswered, RepoHeads, learn_heads};
 pub use limits::{LimitScope, Meter};
-pub use plan::{ChecksSoFar, Question, Repo, Target, plan};
+pub use plan::{ChecksSoFar, Question, Repo, Target};
 pub use probe::{Changed, Probe, Probed, learn_probe};
 pub use query::{Query, points, points_of};
 pub use reply::{Trouble, Usage};
-pub use settings::{BATCH, REQUEST_TIMEOUT, Settings, SettingsError, graphql_url};
+pub use settings::{REQUEST_TIMEOUT, Settings, SettingsError, graphql_url};
 pub use tokens::{
     Account, Accounts, Fingerprint, Lease, NoToken, Token, TokenChain, TokenKind, TokenOrigin,
     Tokens,

@@ -1,6 +1,6 @@
-//! Which questions a set of sessions comes down to: each one once, grouped by repository.
+//! What can be asked of GitHub, and which of it a session asks. What has to be asked now is worked out from what is
+//! known: see [`Memory::questions`](crate::memory::Memory::questions).
 
-use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -9,70 +9,6 @@ use vigil_core::session::PullRequestRef;
 use vigil_core::{Gap, GapKind};
 
 use crate::ask::{Ask, Parts};
-use crate::query::Query;
-
-/// The queries that would be sent for `asks`, at most `batch` sessions in each. What they cost is the sum of
-/// [`points`](crate::points); pages that a crowded branch needs, and retries, come on top.
-pub fn plan(asks: &[Ask], batch: usize) -> Vec<Query> {
-    groups(asks)
-        .chunks(batch.max(1))
-        .map(|chunk| Query::new(chunk.concat()))
-        .collect()
-}
-
-/// The questions of each session that nobody before it asked, sessions of one repository side by side. A session
-/// that shares all of its questions, or has none, has no group.
-pub fn groups(asks: &[Ask]) -> Vec<Vec<Question>> {
-    let mut groups: Vec<Vec<Question>> = Vec::new();
-    let mut places: HashMap<Target, (usize, usize)> = HashMap::new();
-    for ask in asks {
-        let mut group = Vec::new();
-        for question in questions(ask) {
-            match places.get(&question.target) {
-                // It is asked already; only what is wanted of it may grow. A place behind the last group is in the
-                // group that is just being made.
-                Some(&(at, within)) => {
-                    let asked: &mut Question = match groups.get_mut(at) {
-                        Some(earlier) => &mut earlier[within],
-                        None => &mut group[within],
-                    };
-                    asked.parts |= question.parts;
-                }
-                None => {
-                    places.insert(question.target.clone(), (groups.len(), group.len()));
-                    group.push(question);
-                }
-            }
-        }
-        if !group.is_empty() {
-            groups.push(group);
-        }
-    }
-    // One repository per query costs the least, and a repository that fails takes the fewest others with it.
-    groups.sort_by_cached_key(|group| group[0].target.repo().key());
-    groups
-}
-
-/// What one session asks.
-fn questions(ask: &Ask) -> impl Iterator<Item = Question> {
-    let issue = issue_target(ask)
-        .and_then(Result::ok)
-        .map(|target| Question {
-            target,
-            parts: ask.wants.of_issue(),
-            after: None,
-            checks_so_far: None,
-        });
-    let pull_request = pull_request_target(ask)
-        .and_then(Result::ok)
-        .map(|target| Question {
-            target,
-            parts: ask.wants.of_pull_request(),
-            after: None,
-            checks_so_far: None,
-        });
-    issue.into_iter().chain(pull_request)
-}
 
 /// What is asked to learn the issue; `None`: nobody wants it; an error: it cannot be asked for.
 pub(crate) fn issue_target(ask: &Ask) -> Option<Result<Target, Gap>> {

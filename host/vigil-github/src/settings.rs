@@ -8,10 +8,6 @@ use http::{HeaderValue, Uri};
 use crate::tokens::Tokens;
 use crate::transport::Network;
 
-/// Sessions in one query. GitHub allows 10 s for one; others have come to the same number with pull requests and
-/// their parts, while 50 have failed.
-pub const BATCH: usize = 25;
-
 /// How long one request may take: GitHub gives up after 10 s, and its answer takes a while to come.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -26,8 +22,6 @@ pub struct Settings {
     pub user_agent: String,
     /// How long one request may take, [`REQUEST_TIMEOUT`] unless there is a reason.
     pub request_timeout: Duration,
-    /// Sessions in one query, at least 1; [`BATCH`] unless there is a reason.
-    pub batch: usize,
     /// Where the token comes from.
     pub tokens: Arc<dyn Tokens>,
     /// What lies between this machine and GitHub.
@@ -42,7 +36,6 @@ impl Settings {
             rest_url: "https://api.github.com".to_owned(),
             user_agent: user_agent.into(),
             request_timeout: REQUEST_TIMEOUT,
-            batch: BATCH,
             tokens,
             network: Network::default(),
         }

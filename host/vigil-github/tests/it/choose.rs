@@ -2,7 +2,7 @@
 
 use vigil_core::forge::{PullRequest, PullRequestState};
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
-use vigil_github::choose::{Candidates, More, Wanted, choose, choose_by_head};
+use vigil_github::choose::{Candidates, More, Wanted, choose};
 use vigil_github::convert::Candidate;
 
 const STARTED: u64 = 100;
@@ -53,25 +53,6 @@ fn check(known: Vec<Candidate>, more: More, head_owner: &str, started: Option<u6
         Some(Fact::Absent(sighting)) => format!("absent {}", sighting.detail),
         Some(Fact::Unknown(gap)) => format!("unknown {}", gap.kind),
         Some(Fact::NotAsked) => "not asked".to_owned(),
-    }
-}
-
-/// With the commit that the session's branch stands at; heads are named after numbers.
-fn by_head(known: Vec<Candidate>, head: &str) -> String {
-    let wanted = Wanted {
-        base_owner: "acme",
-        head_owner: "acme",
-        started: Some(Timestamp(STARTED)),
-        observed: Timestamp(1000),
-    };
-    let list = Candidates {
-        known,
-        more: More::Complete,
-    };
-    match choose_by_head(&list, wanted, Some(head)) {
-        Some(Fact::Found(pr)) => format!("#{}", pr.number),
-        Some(Fact::Absent(sighting)) => format!("absent {}", sighting.detail),
-        other => panic!("{other:?}"),
     }
 }
 
@@ -192,31 +173,4 @@ fn an_incomplete_list_settles_only_what_is_open() {
         "unknown timed-out"
     );
     assert_eq!(on(vec![pr(9, Open, 0, us)], lost()), "#9");
-}
-
-#[test]
-fn the_head_of_the_branch_tells_between_those_that_ended_in_time() {
-    let us = Some("acme");
-    let two = || vec![pr(1, Merged, 200, us), pr(2, Closed, 200, us)];
-    assert_eq!(by_head(two(), "h1"), "#1");
-    assert_eq!(by_head(two(), "h2"), "#2");
-    // A head that none of them has says nothing: GitHub can add a commit of its own to a branch.
-    assert_eq!(by_head(two(), "h9"), "#2");
-    // An open one is being worked on, whatever its head.
-    assert_eq!(
-        by_head(vec![pr(1, Merged, 200, us), pr(2, Open, 0, us)], "h1"),
-        "#2"
-    );
-    // The branch is used again: it begins where the earlier run left it.
-    assert_eq!(
-        by_head(vec![pr(1, Merged, 99, us)], "h1"),
-        "absent earlier-run"
-    );
-    // Of a fork with the same commit.
-    let fork = vec![
-        pr(1, Merged, 200, us),
-        pr(2, Closed, 200, us),
-        pr(3, Merged, 200, Some("mallory")),
-    ];
-    assert_eq!(by_head(fork, "h3"), "#2");
 }

@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use vigil_core::Fact;
 use vigil_github::learn::{Answered, Finding, Learned, Received, learn};
-use vigil_github::{Ask, Query, Wants, plan};
+use vigil_github::{Ask, Query, Wants};
 
 use crate::support::*;
 

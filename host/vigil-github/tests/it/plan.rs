@@ -1,10 +1,17 @@
-//! Which queries a set of sessions comes down to, and what they cost.
+//! Which questions a set of sessions comes down to when nothing is known, and what they cost.
 
 use vigil_core::session::{Lookup, PullRequestRef};
 use vigil_core::{Gap, GapKind};
-use vigil_github::{Ask, Parts, Target, Wants, plan, points};
+use vigil_github::memory::{Doubt, Memory};
+use vigil_github::round::{Body, Estimate};
+use vigil_github::{Ask, Parts, Question, Target, Wants, points};
 
 use crate::support::*;
+
+fn questions(asks: &[Ask]) -> Vec<Question> {
+    let needed = Memory::default().questions(asks, Doubt::Little, NOW);
+    needed.into_iter().map(|needed| needed.question).collect()
+}
 
 #[test]
 fn sessions_that_share_a_question_ask_it_once() {
@@ -21,11 +28,8 @@ fn sessions_that_share_a_question_ask_it_once() {
         ),
         by_number("acme/app", 299, 320, LEAN),
     ];
-    let queries = plan(&asks, 25);
-    assert_eq!(queries.len(), 1);
-    let questions = &queries[0].questions;
+    let questions = questions(&asks);
     assert_eq!(questions.len(), 3, "{questions:?}");
-    assert_eq!(queries[0].repositories.len(), 1);
     // What either wants of it is asked.
     let shared = questions
         .iter()
@@ -47,9 +51,8 @@ fn a_branch_is_asked_for_once_whoever_owns_its_head() {
         fork,
         by_branch("acme/app", 1, "Fix", LEAN),
     ];
-    let branches = plan(&asks, 25)[0]
-        .questions
-        .iter()
+    let branches = questions(&asks)
+        .into_iter()
         .filter(|question| matches!(question.target, Target::Branch { .. }))
         .count();
     // git tells upper from lower case.
@@ -75,23 +78,29 @@ fn what_nobody_wants_or_nobody_can_ask_costs_nothing() {
     let mut asks = nonsense.to_vec();
     asks.push(unaskable);
     asks.push(by_branch("acme/app", u64::MAX, "", ALL));
-    assert_eq!(plan(&asks, 25), []);
-    assert_eq!(plan(&[], 25), []);
+    assert_eq!(questions(&asks), []);
+    assert_eq!(questions(&[]), []);
+    assert_eq!(round(&asks).cost(), Estimate::default());
 }
 
 #[test]
-fn a_batch_counts_sessions_and_keeps_repositories_together() {
+fn a_query_keeps_repositories_together() {
     let asks: Vec<_> = (0..100)
         .map(|n| by_number(&format!("acme/app-{}", n % 4), n + 1, n + 1000, LEAN))
         .collect();
-    let queries = plan(&asks, 25);
-    assert_eq!(queries.len(), 4);
-    for query in &queries {
-        assert_eq!(query.questions.len(), 50);
-        assert_eq!(query.repositories.len(), 1);
-    }
-    // A batch of none would never end.
-    assert_eq!(plan(&asks[..3], 0).len(), 3);
+    let mut round = round(&asks);
+    assert_eq!((round.cost().queries, round.cost().questions), (4, 200));
+    let first = round.next(NOW).expect("a query");
+    let Body::GraphQl { variables, .. } = first.body else {
+        panic!("{first:?}");
+    };
+    let named = |start: &str| {
+        variables
+            .keys()
+            .filter(|name| name.starts_with(start))
+            .count()
+    };
+    assert_eq!((named("number"), named("name")), (50, 1));
 }
 
 #[test]
@@ -100,7 +109,8 @@ fn the_price_follows_the_published_formula() {
         let asks: Vec<_> = (1..=count)
             .map(|n| by_number("acme/app", n, n + 1000, LEAN))
             .collect();
-        plan(&asks, 1000).iter().map(points).collect::<Vec<_>>()
+        let queries = plan(&asks, 2000);
+        queries.iter().map(points).collect::<Vec<_>>()
     };
     // One list for the labels of each issue; a pull request by number has none.
     assert_eq!(lean(1), [1]);
@@ -113,9 +123,9 @@ fn the_price_follows_the_published_formula() {
     let asks: Vec<_> = (1..=75)
         .map(|n| by_branch("acme/app", n, &format!("b{n}"), ALL))
         .collect();
-    assert_eq!(plan(&asks, 75)[0].connections, 150);
-    assert_eq!(points(&plan(&asks, 75)[0]), 2);
-    assert_eq!(points(&plan(&asks, 25)[0]), 1);
+    assert_eq!(plan(&asks, 150)[0].connections, 150);
+    assert_eq!(points(&plan(&asks, 150)[0]), 2);
+    assert_eq!(points(&plan(&asks, 50)[0]), 1);
 }
 
 #[test]

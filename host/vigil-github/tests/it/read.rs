@@ -6,7 +6,7 @@ use vigil_core::forge::{Issue, PullRequest};
 use vigil_core::{Fact, Timestamp};
 use vigil_github::learn::{Answered, Finding, Learned, Received, learn};
 use vigil_github::{
-    Ask, Heads, Meter, Parts, Probe, Probed, Query, Repo, Wants, learn_heads, learn_probe, plan,
+    Ask, Heads, Meter, Parts, Probe, Probed, Query, Repo, Wants, learn_heads, learn_probe,
 };
 use vigil_model::{Model, Permission, Request, TokenKind};
 

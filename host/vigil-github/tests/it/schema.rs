@@ -11,7 +11,9 @@ use std::path::PathBuf;
 use apollo_compiler::{ExecutableDocument, Schema, validation::Valid};
 use vigil_core::session::{IssueRef, Lookup, PullRequestRef};
 use vigil_core::{Gap, GapKind};
-use vigil_github::{Ask, ChecksSoFar, Heads, Parts, Query, Question, Repo, Target, Wants, plan};
+use vigil_github::{Ask, ChecksSoFar, Heads, Parts, Query, Question, Repo, Target, Wants};
+
+use crate::support::plan;
 
 fn schema() -> Option<Valid<Schema>> {
     let path = env::var_os("VIGIL_GITHUB_SCHEMA").map_or_else(default_path, PathBuf::from);
@@ -130,7 +132,7 @@ fn fleet() -> Vec<Ask> {
 #[test]
 fn every_document_is_valid_by_the_published_schema() {
     let Some(schema) = schema() else { return };
-    let fleet = plan(&fleet(), 25);
+    let fleet = plan(&fleet(), 50);
     assert_eq!(fleet.len(), 4);
     let heads = [0, 1, 50].map(|count| {
         let repo = |n| Repo::parse(&format!("acme/app-{n}")).expect("a name");

@@ -12,8 +12,8 @@ use vigil_github::budget::{Pool, Shares};
 use vigil_github::memory::{Change, Doubt, Memory};
 use vigil_github::round::{How, Round};
 use vigil_github::{
-    Answer, Ask, GitHub, Parts, Settings, TokenChain, TokenOrigin, Tokens, Trouble, Usage, Wants,
-    graphql_url,
+    Account, Answer, Ask, GitHub, Parts, Query, Question, Settings, Target, TokenChain,
+    TokenOrigin, Tokens, Trouble, Usage, Wants, graphql_url,
 };
 use vigil_model::{Handle, Model, Server};
 
@@ -79,6 +79,34 @@ pub(crate) fn by_branch(repo: &str, issue: u64, branch: &str, wants: Wants) -> A
         wants,
         started: Some(Timestamp(NOW.0 - 3_600_000)),
     }
+}
+
+/// Queries for all that `asks` want, each question once and `size` of them in a query at most, as if nothing were known
+/// and everything mattered. What the product asks, and when, is up to its memory and its rounds.
+pub(crate) fn plan(asks: &[Ask], size: usize) -> Vec<Query> {
+    let mut questions: Vec<Question> = Vec::new();
+    for ask in asks {
+        let alone = std::slice::from_ref(ask);
+        for needed in Memory::default().questions(alone, Doubt::Little, NOW) {
+            let parts = match needed.question.target {
+                Target::Issue { .. } => ask.wants.of_issue(),
+                Target::PullRequest { .. } | Target::Branch { .. } => ask.wants.of_pull_request(),
+            };
+            let question = Question {
+                parts,
+                ..needed.question
+            };
+            let asked = questions
+                .iter_mut()
+                .find(|asked| asked.target == question.target);
+            match asked {
+                Some(asked) => asked.parts |= parts,
+                None => questions.push(question),
+            }
+        }
+    }
+    let chunks = questions.chunks(size);
+    chunks.map(|chunk| Query::new(chunk.to_vec())).collect()
 }
 
 /// The newest commit of every pull request here.
@@ -244,6 +272,31 @@ pub(crate) fn client(server: &Handle) -> Client {
     Client::new(settings(&server.rest_url(), tokens(TOKEN)))
 }
 
+/// All of the budget, once a minute.
+fn how(now: Timestamp) -> How {
+    How {
+        now,
+        interval: Duration::from_secs(60),
+        shares: Shares {
+            reserve: 0,
+            own: 100,
+        },
+        resync: None,
+    }
+}
+
+/// A round that answers `asks` when nothing is known yet, of one account.
+pub(crate) fn round(asks: &[Ask]) -> Round {
+    let account = |_: &str| Account::usual();
+    Round::ask(
+        Memory::default(),
+        asks.to_vec(),
+        Doubt::Little,
+        account,
+        how(NOW),
+    )
+}
+
 /// GitHub, and what is remembered of its accounts. Facts are forgotten from one call to the next, so that each asks.
 pub(crate) struct Client {
     pub(crate) github: GitHub,
@@ -285,17 +338,8 @@ impl Client {
         });
         let (memory, unreadable) = Memory::read(rows);
         assert_eq!(unreadable, 0);
-        let how = How {
-            now,
-            interval: Duration::from_secs(60),
-            shares: Shares {
-                reserve: 0,
-                own: 100,
-            },
-            resync: None,
-        };
         let account = |owner: &str| self.github.account(owner);
-        let mut round = Round::ask(memory, asks.to_vec(), Doubt::Little, account, how);
+        let mut round = Round::ask(memory, asks.to_vec(), Doubt::Little, account, how(now));
         self.github.work(&mut round, now, deadline, deadline).await;
         let mut ended = round.end();
         let silent = ended.memory.accounts().find_map(|(_, known)| {
