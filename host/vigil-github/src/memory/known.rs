@@ -243,6 +243,16 @@ impl<T: Clone + PartialEq> Known<T> {
         changed
     }
 
+    /// It was read in the pass at `now`, and nothing casts doubt on that.
+    pub(crate) fn is_read_at(&self, now: Timestamp) -> bool {
+        self.learned == now && self.doubtful().is_none()
+    }
+
+    /// It is this very thing in the state that it had at `updated`, and nothing casts doubt on that.
+    pub(crate) fn is_as_of(&self, id: &str, updated: Timestamp) -> bool {
+        self.id.as_deref() == Some(id) && self.updated == Some(updated) && self.doubtful().is_none()
+    }
+
     /// The last answer was older than what was announced.
     fn is_lagging(&self) -> bool {
         let not_ready = |gap: &Gap| gap.kind == GapKind::NotReady;

@@ -134,6 +134,15 @@ impl Memory {
             let Ok(number) = u32::try_from(candidate.pull_request.number) else {
                 continue;
             };
+            // A list of a branch tells less than a look at the pull request itself. Where it tells nothing new, what is
+            // known beyond it stays.
+            let known = self.repo(repo).and_then(|known| known.pulls.get(&number));
+            if known.is_some_and(|known| {
+                !parts.contains(known.parts)
+                    && (known.is_read_at(now) || known.is_as_of(&candidate.id, candidate.updated))
+            }) {
+                continue;
+            }
             let seen = Seen {
                 fact: Fact::Found(candidate.pull_request.clone()),
                 id: Some(candidate.id.clone()),

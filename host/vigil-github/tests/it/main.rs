@@ -24,4 +24,5 @@ mod silence;
 mod support;
 mod tls;
 mod tokens;
+mod watch;
 mod world;

@@ -1,0 +1,17 @@
+//! A fleet that is watched from pass to pass, over real sockets: what is remembered, what a fault does to it, and that
+//! everything is learned once the fault has ended.
+
+mod fleet;
+
+mod branches;
+mod budget;
+mod identity;
+mod lag;
+mod limits;
+mod moves;
+mod network;
+mod pace;
+mod pages;
+mod properties;
+mod restart;
+mod secret;

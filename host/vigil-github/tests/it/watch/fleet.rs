@@ -1,0 +1,573 @@
+//! Passes over a fleet, as `vigil run` makes them: find out what changed, ask what has to be known, store both.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use secrecy::SecretString;
+use serde_json::Value;
+use vigil_core::forge::{Issue, PullRequest};
+use vigil_core::{Fact, Gap, Timestamp};
+use vigil_github::budget::Shares;
+use vigil_github::memory::{Change, Doubt, IDLE_MAX, Memory};
+use vigil_github::round::{Body, Ended, How, Landed, Outcome, Raw, Round, Scan};
+use vigil_github::{
+    Account, Answer, Ask, Fingerprint, GitHub, Repo, Settings, Tokens, Trouble, Usage,
+};
+use vigil_model::{Handle, Model, Request, Server, Tally};
+
+use crate::support::*;
+
+/// From one pass to the next.
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+
+/// Longer than any pass here takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Sessions, what is known about them, and the GitHub that they are on.
+pub(super) struct Fleet {
+    pub(super) server: Handle,
+    pub(super) asks: Vec<Ask>,
+    pub(super) memory: Memory,
+    pub(super) shares: Shares,
+    pub(super) resync: Option<Duration>,
+    /// How long a pass may take.
+    pub(super) deadline: Duration,
+    github: GitHub,
+    clock: Arc<AtomicU64>,
+    /// The rows that a store would hold.
+    pub(super) rows: BTreeMap<(String, String), String>,
+    /// What is known about each session, as of the last pass that looked at it.
+    last: Vec<Option<Answer>>,
+}
+
+/// What a pass came to.
+#[derive(Debug)]
+pub(super) struct Pass {
+    /// One for each session, whether or not it was looked at.
+    pub(super) answers: Vec<Answer>,
+    /// How many sessions were looked at.
+    pub(super) looked_at: usize,
+    pub(super) trouble: Option<Trouble>,
+    pub(super) usage: Usage,
+    pub(super) postponed: u32,
+}
+
+impl Pass {
+    /// The kinds of all issues and pull requests, each once.
+    pub(super) fn kinds(&self) -> Vec<&str> {
+        let mut kinds: Vec<_> = self
+            .answers
+            .iter()
+            .flat_map(|answer| [kind(&answer.issue), kind(&answer.pull_request)])
+            .collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
+    }
+
+    pub(super) fn issue(&self, at: usize) -> &Issue {
+        match &self.answers[at].issue {
+            Fact::Found(issue) => issue,
+            other => panic!("session {at}: {other:?}"),
+        }
+    }
+
+    pub(super) fn pull(&self, at: usize) -> &PullRequest {
+        match &self.answers[at].pull_request {
+            Fact::Found(pull) => pull,
+            other => panic!("session {at}: {other:?}"),
+        }
+    }
+
+    /// The kinds of issue and pull request of one session.
+    pub(super) fn pair(&self, at: usize) -> (&str, &str) {
+        let answer = &self.answers[at];
+        (kind(&answer.issue), kind(&answer.pull_request))
+    }
+
+    /// Requests of both kinds.
+    pub(super) fn requests(&self) -> u32 {
+        self.usage.requests + self.usage.rest
+    }
+}
+
+/// A GitHub whose clock is turned by hand.
+pub(super) fn serve_by(model: Model, clock: &Arc<AtomicU64>) -> Handle {
+    let clock = clock.clone();
+    let address = ([127, 0, 0, 1], 0).into();
+    Server::start_with(
+        model,
+        address,
+        Arc::new(move || clock.load(Ordering::SeqCst)),
+    )
+    .expect("a port on loopback")
+}
+
+impl Fleet {
+    /// With the valid token.
+    pub(super) fn new(model: Model, asks: Vec<Ask>) -> Fleet {
+        Fleet::with_tokens(model, asks, tokens(TOKEN))
+    }
+
+    pub(super) fn with_tokens(model: Model, asks: Vec<Ask>, tokens: Arc<dyn Tokens>) -> Fleet {
+        let clock = Arc::new(AtomicU64::new(NOW.0));
+        Fleet::with_settings(model, asks, &clock, |url| settings(url, tokens))
+    }
+
+    pub(super) fn with_settings(
+        model: Model,
+        asks: Vec<Ask>,
+        clock: &Arc<AtomicU64>,
+        settings: impl FnOnce(&str) -> Settings,
+    ) -> Fleet {
+        let mut model = model;
+        model.set_now(clock.load(Ordering::SeqCst));
+        let server = serve_by(model, clock);
+        let github = GitHub::new(settings(&server.rest_url())).expect("settings");
+        let last = vec![None; asks.len()];
+        Fleet {
+            server,
+            asks,
+            memory: Memory::default(),
+            // All of it, so that only the tests of the budget meet it.
+            shares: Shares {
+                reserve: 0,
+                own: 100,
+            },
+            resync: None,
+            deadline: PATIENCE,
+            github,
+            clock: clock.clone(),
+            rows: BTreeMap::new(),
+            last,
+        }
+    }
+
+    /// Sessions of one repository with an open issue and an open pull request each: the odd ones by branch, the even
+    /// ones by number.
+    pub(super) fn of(count: u64, repos: u64) -> Fleet {
+        let (model, asks) = mixed(count, repos);
+        Fleet::new(model, asks)
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp(self.clock.load(Ordering::SeqCst))
+    }
+
+    /// Turns the clock of both sides on.
+    pub(super) fn wait(&self, span: Duration) {
+        let ms = u64::try_from(span.as_millis()).expect("a span");
+        let now_ms = self.clock.fetch_add(ms, Ordering::SeqCst) + ms;
+        self.server.with(|model| model.set_now(now_ms));
+    }
+
+    /// Changes GitHub.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Model)) {
+        let now_ms = self.now().0;
+        self.server.with(|model| {
+            model.set_now(now_ms);
+            change(model);
+        });
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        self.server.with(|model| model.tally().clone())
+    }
+
+    /// Another process, with other settings, that knows what is stored.
+    pub(super) fn settle_for(&mut self, settings: Settings) {
+        self.github = GitHub::new(settings).expect("settings");
+    }
+
+    /// Gives a request so much time, and no more.
+    pub(super) fn patience(&mut self, request_timeout: Duration) {
+        let mut settings = settings(&self.server.rest_url(), tokens(TOKEN));
+        settings.request_timeout = request_timeout;
+        self.settle_for(settings);
+    }
+
+    fn how(&self) -> How {
+        How {
+            now: self.now(),
+            interval: MINUTE,
+            shares: self.shares,
+            resync: self.resync,
+        }
+    }
+
+    /// A pass in a while.
+    pub(super) async fn after(&mut self, span: Duration) -> Pass {
+        self.wait(span);
+        self.pass().await
+    }
+
+    /// A pass now, and what holds for every one of them.
+    pub(super) async fn pass(&mut self) -> Pass {
+        let now = self.now();
+        let scanned = self.scan().await;
+        let due: Vec<usize> = (0..self.asks.len()).filter(|at| self.is_due(*at)).collect();
+        let asks: Vec<Ask> = due.iter().map(|at| self.asks[*at].clone()).collect();
+        let asked = self.ask(asks, Doubt::Little).await;
+        for (at, answer) in due.iter().zip(&asked.answers) {
+            assert_eq!(*answer, self.memory.answer(&self.asks[*at], now));
+        }
+        self.memory.judged();
+        let answers: Vec<Answer> = self
+            .asks
+            .iter()
+            .map(|ask| self.memory.answer(ask, now))
+            .collect();
+        for (at, answer) in due.iter().map(|at| (*at, &answers[*at])) {
+            self.last[at] = Some(answer.clone());
+        }
+        self.nobody_overlooked(&answers);
+        self.rows_hold_it_all(&answers);
+        self.manners();
+        Pass {
+            answers,
+            looked_at: due.len(),
+            trouble: scanned.trouble.or(asked.trouble),
+            usage: Usage {
+                requests: scanned.usage.requests + asked.usage.requests,
+                rest: scanned.usage.rest + asked.usage.rest,
+                unchanged: scanned.usage.unchanged + asked.usage.unchanged,
+                points: scanned.usage.points + asked.usage.points,
+                meter: asked.usage.meter.or(scanned.usage.meter),
+            },
+            postponed: scanned.postponed + asked.postponed,
+        }
+    }
+
+    /// Passes, one a minute, until `done` says so; panics after `most`.
+    pub(super) async fn until(&mut self, most: u32, done: impl Fn(&Pass) -> bool) -> Pass {
+        for _ in 0..most {
+            let pass = self.after(MINUTE).await;
+            if done(&pass) {
+                return pass;
+            }
+        }
+        panic!("not within {most} minutes");
+    }
+
+    /// Passes until everything that is known is what GitHub says; the back-off must suffice for that.
+    pub(super) async fn until_learned(&mut self) -> Pass {
+        self.learned_within(IDLE_MAX).await
+    }
+
+    /// Passes until everything that is known is what GitHub says, for so long at most.
+    pub(super) async fn learned_within(&mut self, span: Duration) -> Pass {
+        let most = span.as_secs() / 60 + 1;
+        let mut difference = String::new();
+        for _ in 0..most {
+            let pass = self.after(MINUTE).await;
+            match self.difference(&pass) {
+                None => return pass,
+                Some(found) => difference = found,
+            }
+        }
+        panic!("not learned within {most} minutes: {difference}");
+    }
+
+    /// A session is looked at that was never looked at, that something was announced about, or of which something is
+    /// not known.
+    fn is_due(&self, at: usize) -> bool {
+        let now = self.now();
+        let ask = &self.asks[at];
+        self.last[at].as_ref().is_none_or(|last| {
+            last.issue.is_unknown()
+                || last.pull_request.is_unknown()
+                || self.memory.is_touched(&ask.lookup, now)
+        })
+    }
+
+    /// Finds out what changed.
+    pub(super) async fn scan(&mut self) -> Ended {
+        let mut repos: Vec<Repo> = Vec::new();
+        for repo in self.asks.iter().flat_map(Ask::repos) {
+            if !repos.contains(&repo) {
+                repos.push(repo);
+            }
+        }
+        let memory = std::mem::take(&mut self.memory);
+        let account = |owner: &str| self.github.account(owner);
+        let round = Round::scan(memory, &repos, Scan::Due, account, self.how());
+        self.work(round).await
+    }
+
+    /// Asks what has to be known.
+    pub(super) async fn ask(&mut self, asks: Vec<Ask>, doubt: Doubt) -> Ended {
+        let memory = std::mem::take(&mut self.memory);
+        let account = |owner: &str| self.github.account(owner);
+        let round = Round::ask(memory, asks, doubt, account, self.how());
+        self.work(round).await
+    }
+
+    async fn work(&mut self, mut round: Round) -> Ended {
+        let now = self.now();
+        self.github
+            .work(&mut round, now, self.deadline, self.deadline)
+            .await;
+        let mut ended = round.end();
+        let mut memory = std::mem::take(&mut ended.memory);
+        self.store(memory.take_changes());
+        self.memory = memory;
+        ended
+    }
+
+    /// Works on what has to be asked until `enough`, and loses everything that is not stored.
+    pub(super) async fn crash_when(&mut self, enough: impl Fn(&Tally) -> bool) {
+        let memory = std::mem::take(&mut self.memory);
+        let account = |owner: &str| self.github.account(owner);
+        let asks = self.asks.clone();
+        let mut round = Round::ask(memory, asks, Doubt::Little, account, self.how());
+        let now = self.now();
+        let slice = Duration::from_millis(1);
+        while self
+            .github
+            .work(&mut round, now, slice, self.deadline)
+            .await
+        {
+            let changes = round.take_changes();
+            self.store(changes);
+            if enough(&self.tally()) {
+                break;
+            }
+        }
+        drop(round);
+        self.restart();
+    }
+
+    fn store(&mut self, changes: Vec<Change>) {
+        for Change { repo, name, value } in changes {
+            match value {
+                Some(value) => self.rows.insert((repo, name), value),
+                None => self.rows.remove(&(repo, name)),
+            };
+        }
+    }
+
+    /// What another process reads from the store.
+    pub(super) fn stored(&self) -> Memory {
+        let rows = self
+            .rows
+            .iter()
+            .map(|((repo, name), value)| (repo.as_str(), name.as_str(), value.as_str()));
+        let (memory, unreadable) = Memory::read(rows);
+        assert_eq!(unreadable, 0);
+        memory
+    }
+
+    /// The process begins anew.
+    pub(super) fn restart(&mut self) {
+        self.memory = self.stored();
+        self.last = vec![None; self.asks.len()];
+    }
+
+    /// Whatever is known otherwise than when the session was looked at has been told: else nobody would judge it.
+    fn nobody_overlooked(&self, answers: &[Answer]) {
+        for (at, (answer, last)) in answers.iter().zip(&self.last).enumerate() {
+            let last = last.as_ref().expect("looked at once");
+            if comparable(answer) != comparable(last) {
+                // Not to know any more is news that the next look brings; to know something else is not.
+                let unknown = answer.issue.is_unknown() || answer.pull_request.is_unknown();
+                assert!(
+                    unknown,
+                    "session {at} was not looked at: {last:?} became {answer:?}"
+                );
+            }
+        }
+    }
+
+    /// Another process that reads the rows gives the same answers.
+    fn rows_hold_it_all(&self, answers: &[Answer]) {
+        let stored = self.stored();
+        for (ask, answer) in self.asks.iter().zip(answers) {
+            assert_eq!(stored.answer(ask, self.now()), *answer);
+        }
+    }
+
+    /// One query and four probes at a time, and silence when told.
+    fn manners(&self) {
+        let tally = self.tally();
+        assert_eq!(tally.while_limited, 0, "{tally:?}");
+        assert!(tally.graphql_at_once_max <= 1, "{tally:?}");
+        assert!(tally.rest_at_once_max <= 4, "{tally:?}");
+    }
+
+    /// What GitHub says about every session when it is asked for everything, without a fault and without a socket.
+    pub(super) fn truth(&self) -> Vec<Answer> {
+        let mut model = self.server.with(|model| model.clone());
+        model.heal();
+        model.secondary_limits(None);
+        model.token(TRUTH).login("all-knowing").sees_all();
+        let now = self.now();
+        let how = How {
+            shares: Shares {
+                reserve: 0,
+                own: 100,
+            },
+            ..self.how()
+        };
+        let account = |_: &str| Account::usual();
+        let asks = self.asks.clone();
+        let mut round = Round::ask(Memory::default(), asks, Doubt::Little, account, how);
+        while let Some(outgoing) = round.next(now) {
+            let Body::GraphQl {
+                document,
+                variables,
+            } = &outgoing.body
+            else {
+                panic!("nothing is known that could have changed");
+            };
+            let variables = Value::Object(variables.clone());
+            let request = Request::graphql(document, variables, TRUTH);
+            let response = model.respond(request, now.0);
+            let landed = Landed {
+                id: outgoing.id,
+                outcome: Outcome::Answer(raw(&response)),
+                sent: 1,
+            };
+            round.take(landed, now);
+        }
+        round.end().answers
+    }
+
+    /// What is claimed in `pass` and is not so; `None`: every answer is what GitHub says.
+    pub(super) fn difference(&self, pass: &Pass) -> Option<String> {
+        let truth = self.truth();
+        let pairs = pass.answers.iter().zip(&truth).enumerate();
+        pairs.into_iter().find_map(|(at, (known, truth))| {
+            let (known, truth) = (comparable(known), comparable(truth));
+            let same = known == as_far_as(&known, truth.clone());
+            (!same).then(|| format!("session {at}: {}", where_they_differ(&known, &truth)))
+        })
+    }
+
+    /// Whatever is claimed in `pass` is so; not to know is allowed.
+    pub(super) fn nothing_false(&self, pass: &Pass) {
+        let truth = self.truth();
+        for (at, (known, truth)) in pass.answers.iter().zip(&truth).enumerate() {
+            let (mut known, truth) = (comparable(known), comparable(truth));
+            if !known.issue.is_unknown() {
+                assert_eq!(known.issue, truth.issue, "session {at}");
+            }
+            let truth = as_far_as(&known, truth);
+            if let (Fact::Found(known), Fact::Found(truth)) =
+                (&mut known.pull_request, &truth.pull_request)
+                && known.checks.is_unknown()
+            {
+                known.checks.clone_from(&truth.checks);
+            }
+            if !known.pull_request.is_unknown() {
+                assert_eq!(known.pull_request, truth.pull_request, "session {at}");
+            }
+        }
+    }
+
+    /// Every answer of `pass` is what GitHub says.
+    pub(super) fn all_true(&self, pass: &Pass) {
+        assert_eq!(self.difference(pass), None);
+    }
+}
+
+const TRUTH: &str = "ghp_theOneThatSeesEverything0123456789";
+
+fn raw(response: &vigil_model::Response) -> Raw {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &response.headers {
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_str(value).expect("a header's value"),
+        );
+    }
+    Raw {
+        status: StatusCode::from_u16(response.status).expect("a status"),
+        headers,
+        body: response.body.clone(),
+        fingerprint: Fingerprint::of(&SecretString::from(TRUTH)),
+        origin: "the test".to_owned(),
+        took: Duration::ZERO,
+    }
+}
+
+/// An answer without the moments at which it was learned, and gaps by their kind alone.
+pub(super) fn comparable(answer: &Answer) -> Answer {
+    let mut answer = answer.clone();
+    let zero = Timestamp::default();
+    timeless(&mut answer.issue);
+    timeless(&mut answer.pull_request);
+    if let Fact::Found(issue) = &mut answer.issue {
+        issue.observed = zero;
+        timeless(&mut issue.closer);
+    }
+    if let Fact::Found(pr) = &mut answer.pull_request {
+        (pr.observed, pr.parts_observed) = (zero, zero);
+        if let Fact::Found(merge) = &mut pr.mergeability {
+            merge.observed = zero;
+        }
+        timeless(&mut pr.mergeability);
+        timeless(&mut pr.review);
+        timeless(&mut pr.checks);
+        timeless(&mut pr.check_list);
+        timeless(&mut pr.runs);
+        timeless(&mut pr.queue);
+        timeless(&mut pr.auto_merge);
+    }
+    answer
+}
+
+/// The lines in which two answers differ, so that a failure can be read.
+fn where_they_differ(known: &Answer, truth: &Answer) -> String {
+    let (known, truth) = (format!("{known:#?}"), format!("{truth:#?}"));
+    let only = |one: &str, other: &str| -> Vec<String> {
+        let lines = one.lines().filter(|line| !other.contains(*line));
+        lines.map(|line| line.trim().to_owned()).collect()
+    };
+    format!(
+        "known is {:?}, and GitHub says {:?}",
+        only(&known, &truth),
+        only(&truth, &known)
+    )
+}
+
+/// What a full read that looked as far as `known` does would have said: single checks and held runs are looked at where
+/// they can matter, and what was looked at earlier may be known beyond that.
+fn as_far_as(known: &Answer, mut truth: Answer) -> Answer {
+    if let (Some(known), Fact::Found(truth)) = (known.pull_request.found(), &mut truth.pull_request)
+    {
+        if truth.check_list.is_absent() && known.check_list.found().is_some() {
+            truth.check_list.clone_from(&known.check_list);
+        }
+        if truth.runs.is_absent() && known.runs.found().is_some_and(Vec::is_empty) {
+            truth.runs.clone_from(&known.runs);
+        }
+    }
+    truth
+}
+
+fn timeless<T>(fact: &mut Fact<T>) {
+    match fact {
+        Fact::Absent(sighting) => {
+            sighting.first = Timestamp::default();
+            sighting.last = Timestamp::default();
+        }
+        Fact::Unknown(gap) => *gap = Gap::new(gap.kind.clone(), ""),
+        Fact::Found(_) | Fact::NotAsked => {}
+    }
+}
+
+/// `count` open issues in as many repositories as `repos`, `acme/app-0` and on, each with an open pull request: number
+/// `n + 100,000` on branch `vigilante/issue-n`. Sessions with odd numbers look by branch, the others by number.
+pub(super) fn mixed(count: u64, repos: u64) -> (Model, Vec<Ask>) {
+    let (model, mut asks) = fleet(count, repos);
+    for (n, ask) in (1..=count).zip(&mut asks) {
+        if n % 2 == 0 {
+            let repo = format!("acme/app-{}", n % repos);
+            *ask = by_number(&repo, n, n + 100_000, ALL);
+        }
+    }
+    (model, asks)
+}

@@ -1,0 +1,140 @@
+//! Tokens that go and come while a fleet is watched.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vigil_github::{Accounts, TokenChain, TokenOrigin, Trouble};
+use vigil_model::{Fault, Model, Scope};
+
+use super::fleet::*;
+use crate::support::*;
+
+const NEXT: &str = "ghp_theNextTokenThatNobodyMaySee0123456";
+
+fn in_file(path: &Path) -> TokenChain {
+    TokenChain::new(vec![TokenOrigin::File {
+        path: path.to_owned(),
+    }])
+}
+
+/// A fleet whose token stands in a file.
+async fn watched(folder: &tempfile::TempDir) -> Fleet {
+    let path = folder.path().join("token");
+    std::fs::write(&path, TOKEN).expect("a file");
+    let (model, asks) = mixed(120, 3);
+    let mut fleet = Fleet::with_tokens(model, asks, Arc::new(in_file(&path)));
+    let pass = fleet.pass().await;
+    fleet.all_true(&pass);
+    let pass = fleet.after(MINUTE).await;
+    assert_eq!(pass.kinds(), ["found"]);
+    fleet
+}
+
+fn much_changes(model: &mut Model) {
+    for n in 1..=120 {
+        let repo = format!("acme/app-{}", n % 3);
+        model.repo(&repo).pull(n + 100_000).label("x");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_revoked_while_a_pass_is_under_way_ends_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut fleet = watched(&folder).await;
+    fleet.change(|model| {
+        much_changes(model);
+        // The lists and the first query are answered.
+        model.fail_next_in(Scope::GraphQl, 1, Fault::Delay(1));
+    });
+    fleet.wait(MINUTE);
+    fleet.scan().await;
+    fleet.change(|model| {
+        model.token(TOKEN).revoked();
+    });
+    let before = fleet.tally().requests;
+    let pass = fleet.pass().await;
+    fleet.nothing_false(&pass);
+    assert!(matches!(pass.trouble, Some(Trouble::TokenRejected { .. })));
+    assert_eq!(fleet.tally().requests - before, 1, "it is not tried again");
+    fleet.change(|model| {
+        model.token(TOKEN).restored();
+    });
+    fleet.until_learned().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_replaced_goes_without_the_etags_of_the_old_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut fleet = watched(&folder).await;
+    let pass = fleet.after(MINUTE).await;
+    assert_eq!(pass.usage.unchanged, 3, "the lists are known");
+    std::fs::write(folder.path().join("token"), NEXT).expect("a file");
+    fleet.change(|model| {
+        model.rotate_token(TOKEN, NEXT);
+        much_changes(model);
+    });
+    let before = fleet.tally();
+    let pass = fleet.after(MINUTE).await;
+    fleet.all_true(&pass);
+    let after = fleet.tally();
+    assert!(after.refused > before.refused);
+    // Whatever was asked with the old one was refused; nothing that was asked with the new one was conditional.
+    assert_eq!(after.not_modified, before.not_modified);
+    assert!(after.conditional - before.conditional <= 4);
+    let pass = fleet.after(MINUTE).await;
+    assert_eq!(pass.usage.unchanged, 3, "the new one has its own by now");
+}
+
+#[tokio::test]
+async fn an_etag_of_the_old_token_is_not_sent_with_the_new_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut fleet = watched(&folder).await;
+    fleet.after(MINUTE).await;
+    // Another process, with another token from the start.
+    fleet.change(|model| model.rotate_token(TOKEN, NEXT));
+    fleet.restart();
+    let settings = settings(&fleet.server.rest_url(), tokens(NEXT));
+    fleet.settle_for(settings);
+    let before = fleet.tally();
+    let pass = fleet.after(MINUTE).await;
+    fleet.all_true(&pass);
+    let after = fleet.tally();
+    assert_eq!(after.conditional, before.conditional);
+    assert_eq!(after.rest - before.rest, 3);
+    assert_eq!(after.refused, before.refused);
+}
+
+#[tokio::test]
+async fn a_token_that_expires_is_rejected_and_another_account_goes_on() {
+    let chain = |secret: &str| {
+        TokenChain::new(vec![TokenOrigin::Env {
+            name: "GH_TOKEN".to_owned(),
+            value: Some(secrecy::SecretString::from(secret.to_owned())),
+        }])
+    };
+    let accounts = Accounts::new(chain(TOKEN)).with_token(["umbrella"], chain(NEXT));
+    let (mut model, mut asks) = mixed(4, 1);
+    model
+        .token(NEXT)
+        .login("somebody")
+        .expires_at(NOW.0 + 90_000);
+    model.repo("umbrella/app").issue(1).pull(2).head("fix");
+    asks.push(by_number("umbrella/app", 1, 2, ALL));
+    let mut fleet = Fleet::with_tokens(model, asks, Arc::new(accounts));
+    let pass = fleet.pass().await;
+    fleet.all_true(&pass);
+    fleet.wait(Duration::from_secs(120));
+    fleet.change(|model| {
+        model.repo("umbrella/app").pull(2).merged();
+        model.repo("acme/app-0").issue(1).closed("completed");
+    });
+    let pass = fleet.pass().await;
+    fleet.nothing_false(&pass);
+    assert_eq!(pass.pair(4), ("unauthenticated", "unauthenticated"));
+    assert!(!pass.issue(0).open, "the other account goes on");
+    fleet.change(|model| {
+        model.token(NEXT).expires_at(NOW.0 + 86_400_000);
+    });
+    fleet.until_learned().await;
+}
