@@ -368,6 +368,23 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_was_overtaken_does_not_fill_an_empty_pot() {
+        let mut account = AccountMemory::default();
+        let limit = Limit {
+            until: Some(NOW.after(minutes(5))),
+            detail: "API rate limit exceeded".into(),
+            scope: LimitScope::Pot,
+        };
+        account.limited(Pool::Rest, &limit, Meter::default(), NOW);
+        account.answered(Pool::Rest, 1, meter(17), NOW);
+        assert!(account.silent(Pool::Rest, NOW).is_some());
+        let later = NOW.after(minutes(6));
+        assert_eq!(account.silent(Pool::Rest, later), None);
+        account.answered(Pool::Rest, 1, meter(16), later);
+        assert_eq!(account.rest.remaining(later), Some(16));
+    }
+
+    #[test]
     fn a_primary_limit_empties_one_pot_and_a_secondary_one_silences_the_account() {
         let limit = |scope| Limit {
             until: Some(NOW.after(minutes(5))),

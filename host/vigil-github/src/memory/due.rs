@@ -32,6 +32,10 @@ pub(crate) const POLLED_EASILY: usize = 500;
 /// How soon mergeability is asked for again while GitHub works it out, doubled with each try.
 const NOT_READY_FIRST: Duration = Duration::from_secs(15);
 
+/// How soon a new commit that has no checks yet is looked at again: they begin some seconds after the push, and nothing
+/// announces that.
+const CHECKS_BEGIN: Duration = minutes(2);
+
 /// Tries after which mergeability is left to the sweep, and before which no answer that is older than what was
 /// announced is believed.
 pub const TRIES_MAX: u8 = 5;
@@ -71,6 +75,12 @@ pub(crate) fn pull_request_due(
     };
     if moves_by_itself(pr) {
         due = due.min(now.after(poll(polled)));
+    }
+    let is_new = known
+        .head_since
+        .is_some_and(|since| since.age(now) < CHECKS_BEGIN);
+    if is_new && pr.checks.is_absent() && pr.state == PullRequestState::Open {
+        due = due.min(now.after(CHECKS_BEGIN));
     }
     if is_partly_lost(pr) || is_being_worked_out(pr) && known.unready < TRIES_MAX {
         due = due.min(again(known.unready, now));
@@ -174,4 +184,145 @@ pub(crate) fn poll(polled: usize) -> Duration {
 fn spread(span: Duration, number: u32) -> Duration {
     let hundredth = number.wrapping_mul(2_654_435_761) % 100;
     span - span / 400 * hundredth
+}
+
+#[cfg(test)]
+mod tests {
+    use vigil_core::forge::Mergeability;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_154_400_000);
+
+    fn pull() -> PullRequest {
+        PullRequest {
+            number: 2,
+            state: PullRequestState::Open,
+            draft: false,
+            created: NOW.before(minutes(600)),
+            merged: None,
+            closed: None,
+            url: String::new(),
+            head_ref: "fix".into(),
+            base_ref: "main".into(),
+            head_sha: "aaaa".into(),
+            head_owner: Some("acme".into()),
+            mergeability: Fact::NotAsked,
+            review: Fact::NotAsked,
+            review_list: Fact::NotAsked,
+            checks: Fact::NotAsked,
+            check_list: Fact::NotAsked,
+            runs: Fact::NotAsked,
+            queue: Fact::NotAsked,
+            auto_merge: Fact::NotAsked,
+            closes: Fact::NotAsked,
+            parts_observed: NOW,
+            observed: NOW,
+        }
+    }
+
+    /// How soon it is read again, after so many reads in a row that left something open.
+    fn due(unready: u8, change: impl FnOnce(&mut PullRequest)) -> Duration {
+        let mut pr = pull();
+        change(&mut pr);
+        let known = Known {
+            fact: Fact::Found(pr),
+            unready,
+            ..Known::default()
+        };
+        NOW.age(pull_request_due(&known, 2, 1, NOW))
+    }
+
+    fn gap(kind: GapKind) -> Fact<String> {
+        Fact::unknown(kind, "")
+    }
+
+    #[test]
+    fn what_moves_by_itself_is_polled_and_the_rest_is_swept() {
+        let rest = due(0, |_| {});
+        assert!(rest > SWEEP_OPEN / 2 && rest <= SWEEP_OPEN, "{rest:?}");
+        for word in ["pending", "held"] {
+            let polled = due(0, |pr| pr.checks = Fact::Found(word.into()));
+            assert_eq!(polled, POLL_MIN, "{word}");
+        }
+        let ended = due(0, |pr| {
+            pr.state = PullRequestState::Merged;
+            pr.checks = Fact::Found("pending".into());
+        });
+        assert!(ended > SWEEP_ENDED / 2, "{ended:?}");
+    }
+
+    #[test]
+    fn a_part_that_got_lost_is_read_again_within_the_back_off() {
+        let lost = |unready| due(unready, |pr| pr.checks = gap(GapKind::Unreachable));
+        assert_eq!(lost(1), NOT_READY_FIRST);
+        assert_eq!(lost(3), NOT_READY_FIRST * 4);
+        assert_eq!(lost(200), IDLE_MAX);
+        let of_an_ended_one = due(1, |pr| {
+            pr.state = PullRequestState::Closed;
+            pr.closes = Fact::unknown(GapKind::Malformed, "");
+        });
+        assert_eq!(of_an_ended_one, NOT_READY_FIRST);
+        // A permission is not given by asking again.
+        let denied = due(1, |pr| pr.checks = gap(GapKind::Denied));
+        assert!(denied > SWEEP_OPEN / 2);
+    }
+
+    #[test]
+    fn mergeability_is_asked_for_again_soon_and_not_for_ever() {
+        let working = |unready| {
+            due(unready, |pr| {
+                pr.mergeability = Fact::unknown(GapKind::NotReady, "");
+            })
+        };
+        let soon: Vec<u64> = (1..TRIES_MAX).map(|at| working(at).as_secs()).collect();
+        assert_eq!(soon, [15, 30, 60, 120]);
+        assert!(working(TRIES_MAX) > SWEEP_OPEN / 2);
+        // The same while an older value stands.
+        let kept = due(1, |pr| {
+            pr.mergeability = Fact::Found(Mergeability {
+                mergeable: true,
+                merge_state: "clean".into(),
+                observed: NOW.before(minutes(1)),
+            });
+        });
+        assert_eq!(kept, NOT_READY_FIRST);
+    }
+
+    #[test]
+    fn a_new_head_without_checks_is_looked_at_once_more() {
+        let after = |since: Duration| {
+            let mut pr = pull();
+            pr.checks = Fact::absent_at(NOW);
+            let known = Known {
+                fact: Fact::Found(pr),
+                head_since: Some(NOW.before(since)),
+                ..Known::default()
+            };
+            NOW.age(pull_request_due(&known, 2, 1, NOW))
+        };
+        assert_eq!(after(Duration::ZERO), CHECKS_BEGIN);
+        assert!(after(CHECKS_BEGIN) > SWEEP_OPEN / 2);
+    }
+
+    #[test]
+    fn the_more_are_polled_the_less_often() {
+        assert_eq!(poll(0), POLL_MIN);
+        assert_eq!(poll(500), POLL_MIN);
+        assert_eq!(poll(501), POLL_MIN * 2);
+        assert_eq!(poll(1_000_000), POLL_MAX);
+    }
+
+    #[test]
+    fn what_was_learned_at_once_is_not_swept_at_once() {
+        let spans: Vec<Duration> = (1..=100).map(|at| spread(SWEEP_OPEN, at)).collect();
+        assert!(spans.iter().all(|span| *span <= SWEEP_OPEN));
+        assert!(
+            spans
+                .iter()
+                .all(|span| *span > SWEEP_OPEN / 4 * 3 - minutes(1))
+        );
+        let first = spans.iter().filter(|span| **span < minutes(50)).count();
+        assert!((20..=50).contains(&first), "{first}");
+    }
 }

@@ -49,6 +49,9 @@ pub struct Known<T> {
     /// Reads in a row that left a part open: it got lost, or GitHub was still working it out.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unready: u8,
+    /// When a new commit was first seen at the head of a pull request; `None`: it was there from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_since: Option<Timestamp>,
     /// Tries in a row that taught nothing.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub misses: u8,
@@ -78,6 +81,7 @@ impl<T> Default for Known<T> {
             due: Timestamp::default(),
             tries: 0,
             unready: 0,
+            head_since: None,
             misses: 0,
         }
     }
@@ -293,5 +297,130 @@ pub(crate) fn keep_mergeability(new: &mut PullRequest, old: Option<&PullRequest>
         && let Fact::Found(known) = &old.mergeability
     {
         new.mergeability = Fact::Found(known.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigil_core::time::minutes;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_154_400_000);
+
+    fn seen(what: u8, updated: Timestamp) -> Seen<u8> {
+        Seen {
+            fact: Fact::Found(what),
+            id: Some("I_1".into()),
+            updated: Some(updated),
+        }
+    }
+
+    fn known() -> Known<u8> {
+        let mut known = Known::default();
+        known.take(seen(1, NOW), Parts::empty(), NOW);
+        known.due = NOW.after(SWEEP_OPEN);
+        known
+    }
+
+    #[test]
+    fn what_is_announced_is_doubtful_until_it_is_read() {
+        let mut known = known();
+        assert_eq!(known.doubtful(), None);
+        assert!(!known.announce(NOW), "it is no news");
+        let later = NOW.after(minutes(1));
+        assert!(known.announce(later));
+        assert!(!known.announce(later), "nor is it a second time");
+        assert!(known.doubtful().is_some());
+        assert_eq!(known.why(Parts::empty(), later), Some(Why::Changed));
+        known.take(seen(2, later), Parts::empty(), later);
+        assert_eq!((known.doubtful(), known.fact.found()), (None, Some(&2)));
+    }
+
+    #[test]
+    fn an_older_answer_is_believed_after_both_many_tries_and_a_long_time() {
+        let announced = NOW.after(minutes(1));
+        let mut many = known();
+        many.announce(announced);
+        for second in 0..100 {
+            let at = announced.after(std::time::Duration::from_secs(second));
+            many.take(seen(3, NOW), Parts::empty(), at);
+            assert_eq!(many.fact.found(), Some(&1));
+            assert!(many.doubtful().is_some());
+        }
+        let mut long = known();
+        long.announce(announced);
+        long.take(seen(3, NOW), Parts::empty(), announced);
+        long.take(seen(3, NOW), Parts::empty(), announced.after(LAG_MAX));
+        assert_eq!(long.fact.found(), Some(&1));
+        many.take(seen(3, NOW), Parts::empty(), announced.after(LAG_MAX));
+        assert_eq!((many.fact.found(), many.doubtful()), (Some(&3), None));
+    }
+
+    #[test]
+    fn an_earlier_trouble_does_not_count_as_lag() {
+        let mut known = known();
+        let down = || Gap::new(GapKind::Unreachable, "down");
+        known.miss(down(), NOW);
+        let later = NOW.after(LAG_MAX * 2);
+        known.announce(later);
+        for _ in 0..=TRIES_MAX {
+            known.take(seen(3, NOW), Parts::empty(), later);
+        }
+        assert_eq!(known.fact.found(), Some(&1));
+    }
+
+    #[test]
+    fn what_a_person_has_to_change_is_asked_for_less_and_less_often() {
+        let tried = |kind: GapKind| {
+            let mut known = known();
+            let mut tries = Vec::new();
+            for minute in 0..60 {
+                let at = NOW.after(minutes(minute));
+                if minute == 0 || known.why(Parts::empty(), at).is_some() {
+                    tries.push(minute);
+                    known.miss(Gap::new(kind.clone(), "no"), at);
+                }
+            }
+            tries
+        };
+        assert_eq!(tried(GapKind::NotFound), [0, 1, 3, 7, 15, 30, 45]);
+        assert_eq!(tried(GapKind::Unreachable).len(), 60);
+    }
+
+    #[test]
+    fn news_end_the_pause() {
+        let mut known = known();
+        for minute in 1..9 {
+            known.miss(Gap::new(GapKind::Denied, "no"), NOW.after(minutes(minute)));
+        }
+        let at = NOW.after(minutes(10));
+        assert_eq!(known.why(Parts::empty(), at), None);
+        known.announce(at);
+        assert_eq!(known.why(Parts::empty(), at), Some(Why::Changed));
+    }
+
+    #[test]
+    fn what_failed_in_a_pass_is_not_tried_again_in_it() {
+        let mut known = known();
+        // It was read in this very pass, and a read with more of it failed.
+        known.miss(Gap::new(GapKind::Unreachable, "down"), NOW);
+        assert_eq!(known.why(Parts::CHECKS, NOW), None);
+        assert_eq!(
+            known.why(Parts::CHECKS, NOW.after(minutes(1))),
+            Some(Why::Missing)
+        );
+    }
+
+    #[test]
+    fn another_thing_of_the_same_name_is_told_apart() {
+        let mut known = known();
+        let later = NOW.after(minutes(5));
+        let other = Seen {
+            id: Some("I_2".into()),
+            ..seen(2, later)
+        };
+        known.take(other, Parts::empty(), later);
+        assert_eq!(known.other_since, Some(later));
     }
 }

@@ -91,9 +91,20 @@ impl Memory {
         now: Timestamp,
     ) {
         let key = repo_key(repo);
-        let known = self.repo_mut(repo).pulls.entry(number).or_default();
+        let of_repo = self.repo_mut(repo);
+        let began = of_repo.watch.began;
+        let known = of_repo.pulls.entry(number).or_default();
         if let Fact::Found(new) = &mut seen.fact {
-            keep_mergeability(new, known.fact.found());
+            let old = known.fact.found();
+            keep_mergeability(new, old);
+            let is_new = match old {
+                Some(old) => old.head_sha != new.head_sha,
+                // What was there when the watching began has had its time.
+                None => began.is_some_and(|began| new.created > began),
+            };
+            if is_new {
+                known.head_since = Some(now);
+            }
         }
         let changed = known.take(seen, parts, now);
         if known.learned == now {

@@ -2,6 +2,7 @@
 //! everything is learned once the fault has ended.
 
 mod fleet;
+mod truth;
 
 mod branches;
 mod budget;

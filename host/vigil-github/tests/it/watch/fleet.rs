@@ -5,19 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use secrecy::SecretString;
-use serde_json::Value;
 use vigil_core::forge::{Issue, PullRequest};
-use vigil_core::{Fact, Gap, Timestamp};
+use vigil_core::{Fact, Timestamp};
 use vigil_github::budget::Shares;
 use vigil_github::memory::{Change, Doubt, IDLE_MAX, Memory};
-use vigil_github::round::{Body, Ended, How, Landed, Outcome, Raw, Round, Scan};
-use vigil_github::{
-    Account, Answer, Ask, Fingerprint, GitHub, Repo, Settings, Tokens, Trouble, Usage,
-};
-use vigil_model::{Handle, Model, Request, Server, Tally};
+use vigil_github::round::{Ended, How, Round, Scan};
+use vigil_github::{Answer, Ask, GitHub, Repo, Settings, Tokens, Trouble, Usage};
+use vigil_model::{Handle, Model, Server, Tally};
 
+use super::truth::{self, as_far_as, comparable, stateless, where_they_differ};
 use crate::support::*;
 
 /// From one pass to the next.
@@ -151,6 +147,12 @@ impl Fleet {
     pub(super) fn of(count: u64, repos: u64) -> Fleet {
         let (model, asks) = mixed(count, repos);
         Fleet::new(model, asks)
+    }
+
+    /// One more session.
+    pub(super) fn watch(&mut self, ask: Ask) {
+        self.asks.push(ask);
+        self.last.push(None);
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -399,40 +401,8 @@ impl Fleet {
 
     /// What GitHub says about every session when it is asked for everything, without a fault and without a socket.
     pub(super) fn truth(&self) -> Vec<Answer> {
-        let mut model = self.server.with(|model| model.clone());
-        model.heal();
-        model.secondary_limits(None);
-        model.token(TRUTH).login("all-knowing").sees_all();
-        let now = self.now();
-        let how = How {
-            shares: Shares {
-                reserve: 0,
-                own: 100,
-            },
-            ..self.how()
-        };
-        let account = |_: &str| Account::usual();
-        let asks = self.asks.clone();
-        let mut round = Round::ask(Memory::default(), asks, Doubt::Little, account, how);
-        while let Some(outgoing) = round.next(now) {
-            let Body::GraphQl {
-                document,
-                variables,
-            } = &outgoing.body
-            else {
-                panic!("nothing is known that could have changed");
-            };
-            let variables = Value::Object(variables.clone());
-            let request = Request::graphql(document, variables, TRUTH);
-            let response = model.respond(request, now.0);
-            let landed = Landed {
-                id: outgoing.id,
-                outcome: Outcome::Answer(raw(&response)),
-                sent: 1,
-            };
-            round.take(landed, now);
-        }
-        round.end().answers
+        let model = self.server.with(|model| model.clone());
+        truth::full_read(model, self.asks.clone(), self.how())
     }
 
     /// What is claimed in `pass` and is not so; `None`: every answer is what GitHub says.
@@ -450,7 +420,11 @@ impl Fleet {
     pub(super) fn nothing_false(&self, pass: &Pass) {
         let truth = self.truth();
         for (at, (known, truth)) in pass.answers.iter().zip(&truth).enumerate() {
-            let (mut known, truth) = (comparable(known), comparable(truth));
+            let (mut known, mut truth) = (comparable(known), comparable(truth));
+            // What something names may have moved on, which is not known before that itself is read.
+            for answer in [&mut known, &mut truth] {
+                stateless(answer);
+            }
             if !known.issue.is_unknown() {
                 assert_eq!(known.issue, truth.issue, "session {at}");
             }
@@ -470,92 +444,6 @@ impl Fleet {
     /// Every answer of `pass` is what GitHub says.
     pub(super) fn all_true(&self, pass: &Pass) {
         assert_eq!(self.difference(pass), None);
-    }
-}
-
-const TRUTH: &str = "ghp_theOneThatSeesEverything0123456789";
-
-fn raw(response: &vigil_model::Response) -> Raw {
-    let mut headers = HeaderMap::new();
-    for (name, value) in &response.headers {
-        headers.insert(
-            HeaderName::from_static(name),
-            HeaderValue::from_str(value).expect("a header's value"),
-        );
-    }
-    Raw {
-        status: StatusCode::from_u16(response.status).expect("a status"),
-        headers,
-        body: response.body.clone(),
-        fingerprint: Fingerprint::of(&SecretString::from(TRUTH)),
-        origin: "the test".to_owned(),
-        took: Duration::ZERO,
-    }
-}
-
-/// An answer without the moments at which it was learned, and gaps by their kind alone.
-pub(super) fn comparable(answer: &Answer) -> Answer {
-    let mut answer = answer.clone();
-    let zero = Timestamp::default();
-    timeless(&mut answer.issue);
-    timeless(&mut answer.pull_request);
-    if let Fact::Found(issue) = &mut answer.issue {
-        issue.observed = zero;
-        timeless(&mut issue.closer);
-    }
-    if let Fact::Found(pr) = &mut answer.pull_request {
-        (pr.observed, pr.parts_observed) = (zero, zero);
-        if let Fact::Found(merge) = &mut pr.mergeability {
-            merge.observed = zero;
-        }
-        timeless(&mut pr.mergeability);
-        timeless(&mut pr.review);
-        timeless(&mut pr.checks);
-        timeless(&mut pr.check_list);
-        timeless(&mut pr.runs);
-        timeless(&mut pr.queue);
-        timeless(&mut pr.auto_merge);
-    }
-    answer
-}
-
-/// The lines in which two answers differ, so that a failure can be read.
-fn where_they_differ(known: &Answer, truth: &Answer) -> String {
-    let (known, truth) = (format!("{known:#?}"), format!("{truth:#?}"));
-    let only = |one: &str, other: &str| -> Vec<String> {
-        let lines = one.lines().filter(|line| !other.contains(*line));
-        lines.map(|line| line.trim().to_owned()).collect()
-    };
-    format!(
-        "known is {:?}, and GitHub says {:?}",
-        only(&known, &truth),
-        only(&truth, &known)
-    )
-}
-
-/// What a full read that looked as far as `known` does would have said: single checks and held runs are looked at where
-/// they can matter, and what was looked at earlier may be known beyond that.
-fn as_far_as(known: &Answer, mut truth: Answer) -> Answer {
-    if let (Some(known), Fact::Found(truth)) = (known.pull_request.found(), &mut truth.pull_request)
-    {
-        if truth.check_list.is_absent() && known.check_list.found().is_some() {
-            truth.check_list.clone_from(&known.check_list);
-        }
-        if truth.runs.is_absent() && known.runs.found().is_some_and(Vec::is_empty) {
-            truth.runs.clone_from(&known.runs);
-        }
-    }
-    truth
-}
-
-fn timeless<T>(fact: &mut Fact<T>) {
-    match fact {
-        Fact::Absent(sighting) => {
-            sighting.first = Timestamp::default();
-            sighting.last = Timestamp::default();
-        }
-        Fact::Unknown(gap) => *gap = Gap::new(gap.kind.clone(), ""),
-        Fact::Found(_) | Fact::NotAsked => {}
     }
 }
 

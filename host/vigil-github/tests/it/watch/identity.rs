@@ -206,7 +206,6 @@ async fn an_issue_that_goes_is_missed_in_the_list_and_absent_once_it_was_looked_
         assert_eq!(pass.pair(0), ("found", "found"));
         // A second look is made soon, while nothing else happens.
         let first = sighting.first;
-        let graphql = fleet.tally().graphql;
         let again = |pass: &Pass| match &pass.answers[2].issue {
             Fact::Absent(sighting) => {
                 assert_eq!(sighting.first, first);
@@ -215,7 +214,6 @@ async fn an_issue_that_goes_is_missed_in_the_list_and_absent_once_it_was_looked_
             other => panic!("{other:?}"),
         };
         fleet.until(minutes(SECOND_LOOK) + 2, again).await;
-        let _ = graphql;
     }
 }
 

@@ -124,6 +124,54 @@ async fn checks_that_are_under_way_are_polled_until_they_have_ended() {
 }
 
 #[tokio::test]
+async fn checks_that_begin_after_the_first_look_at_a_new_head_are_seen() {
+    let (mut fleet, pass) = watched(ALL, |_| {}).await;
+    assert_eq!(checks(&pass), "absent");
+    // What was there from the beginning is left alone.
+    for _ in 0..5 {
+        assert_eq!(fleet.after(MINUTE).await.usage.requests, 0);
+    }
+    fleet.change(|model| {
+        model.repo(REPO).pull(2).push("bbbb");
+    });
+    let pass = fleet.after(MINUTE).await;
+    assert_eq!(checks(&pass), "absent");
+    fleet.change(|model| {
+        model.repo(REPO).pull(2).check("build", None);
+    });
+    let pass = fleet.until(3, |pass| checks(pass) == "pending").await;
+    fleet.all_true(&pass);
+
+    // A new pull request has a new head, too.
+    let mut later = by_branch(REPO, 1, "later", ALL);
+    later.started = Some(NOW);
+    fleet.watch(later);
+    fleet.after(MINUTE).await;
+    fleet.change(|model| {
+        model.repo(REPO).pull(3).head("later").sha("cccc");
+    });
+    let pass = fleet.after(MINUTE).await;
+    assert!(pass.pull(1).checks.is_absent());
+    fleet.change(|model| {
+        model.repo(REPO).pull(3).check("build", None);
+    });
+    fleet
+        .until(3, |pass| pass.pull(1).checks.found().is_some())
+        .await;
+    // Where no checks come, it rests after that.
+    fleet.change(|model| {
+        model.repo(REPO).pull(2).closed();
+        model.repo(REPO).pull(3).push("dddd");
+    });
+    for _ in 0..4 {
+        fleet.after(MINUTE).await;
+    }
+    for _ in 0..5 {
+        assert_eq!(fleet.after(MINUTE).await.usage.requests, 0);
+    }
+}
+
+#[tokio::test]
 async fn many_that_are_under_way_are_polled_less_often_and_never_too_seldom() {
     let mut model = Model::new(NOW.0 - 3_600_000);
     model.token(TOKEN);

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use vigil_github::Ask;
 use vigil_github::memory::IDLE_MAX;
-use vigil_model::Model;
+use vigil_model::{ErrorType, Fault, Forbidden, Model, Scope};
 
 use super::fleet::*;
 use crate::support::*;
@@ -129,6 +129,73 @@ async fn checked(edits: Vec<(Edit, u64, bool)>, everywhere: bool) {
     }
 }
 
+/// Something that goes wrong and does not look like an answer.
+fn faults() -> impl Strategy<Value = Option<(Scope, Fault)>> {
+    let forbidden = prop_oneof![
+        Just(Forbidden::Permission),
+        Just(Forbidden::Saml),
+        Just(Forbidden::Secondary(Some(70))),
+        Just(Forbidden::Secondary(None)),
+    ];
+    let error = prop_oneof![
+        Just(ErrorType::Forbidden),
+        Just(ErrorType::ServiceUnavailable),
+        Just(ErrorType::Internal),
+        Just(ErrorType::ResourceLimitsExceeded),
+        Just(ErrorType::Other("NEVER_SEEN_BEFORE")),
+    ];
+    let fault = prop_oneof![
+        Just(Fault::Reset),
+        Just(Fault::CutBody),
+        Just(Fault::CutJson),
+        prop_oneof![Just(500), Just(502), Just(503), Just(504)].prop_map(Fault::Html),
+        Just(Fault::BadCredentials),
+        Just(Fault::BadCredentialsExhausted),
+        forbidden.prop_map(Fault::Forbidden),
+        Just(Fault::TooManyRequests(Some(100))),
+        Just(Fault::SecondaryAs200(None)),
+        (any::<bool>(), any::<bool>()).prop_map(|(headers, older_name)| Fault::RateLimited {
+            headers,
+            older_name,
+        }),
+        (2..5_usize, error).prop_map(|(nth, error)| Fault::EveryNth { nth, error }),
+        (1..5_usize).prop_map(|answered| Fault::ResourceLimits { answered }),
+        (1..5_usize).prop_map(|lookups_max| Fault::TimesOut {
+            lookups_max,
+            status: 502,
+        }),
+    ];
+    let scope = prop_oneof![Just(Scope::Any), Just(Scope::Rest), Just(Scope::GraphQl)];
+    prop_oneof![1 => Just(None), 2 => (scope, fault).prop_map(Some)]
+}
+
+/// An edit and a fault before each pass. For so short a time that every pass looks everywhere.
+async fn survived(steps: Vec<(Edit, u64, Option<(Scope, Fault)>, bool)>) {
+    let mut fleet = watched();
+    let pass = fleet.pass().await;
+    fleet.all_true(&pass);
+    let mut fresh = 100;
+    for (edit, at, fault, restarts) in steps {
+        fleet.wait(MINUTE / 2);
+        fresh += 1;
+        fleet.change(|model| {
+            make(model, edit, at, fresh);
+            model.heal();
+            if let Some((scope, fault)) = fault {
+                model.fail(scope, fault);
+            }
+        });
+        if restarts {
+            fleet.restart();
+        }
+        let pass = fleet.after(MINUTE / 2).await;
+        fleet.nothing_false(&pass);
+    }
+    fleet.change(Model::heal);
+    // The longest that GitHub may have said to wait, and the back-off.
+    fleet.learned_within(MINUTE * 60 + IDLE_MAX).await;
+}
+
 fn run(check: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -146,5 +213,12 @@ proptest! {
         everywhere in any::<bool>(),
     ) {
         run(checked(edits, everywhere));
+    }
+
+    #[test]
+    fn whatever_goes_wrong_nothing_false_is_claimed_and_all_is_learned_in_the_end(
+        steps in prop::collection::vec((edits(), 0..REPOS, faults(), prop::bool::weighted(0.2)), 1..8),
+    ) {
+        run(survived(steps));
     }
 }
