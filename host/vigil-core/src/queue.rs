@@ -35,6 +35,27 @@ impl Queue {
         self.due.get(id).is_none_or(|due| *due <= now)
     }
 
+    /// The moment of the next look at `id`; `None`: it was never heard of.
+    pub fn due_at(&self, id: &SessionId) -> Option<Timestamp> {
+        self.due.get(id).copied()
+    }
+
+    /// The moment up to which at most `count` looks are due at `now`, the most overdue first; `None`: no more than that
+    /// are.
+    pub fn up_to(&self, count: usize, now: Timestamp) -> Option<Timestamp> {
+        let mut overdue: Vec<Timestamp> = self
+            .due
+            .values()
+            .copied()
+            .filter(|due| *due <= now)
+            .collect();
+        if overdue.len() <= count {
+            return None;
+        }
+        let (_, last, _) = overdue.select_nth_unstable(count.saturating_sub(1));
+        Some(*last)
+    }
+
     /// The moment of the next look, if any is known.
     pub fn next(&self) -> Option<Timestamp> {
         self.due.values().min().copied()
@@ -66,6 +87,17 @@ mod tests {
         queue.wake(id(1), Timestamp(1));
         queue.settle(id(1), Timestamp(50));
         assert!(!queue.is_due(&id(1), Timestamp(49)));
+    }
+
+    #[test]
+    fn the_most_overdue_come_first() {
+        let mut queue = Queue::default();
+        for n in 1..=9 {
+            queue.wake(id(n), Timestamp(u64::from(n) * 10));
+        }
+        assert_eq!(queue.up_to(3, Timestamp(60)), Some(Timestamp(30)));
+        assert_eq!(queue.up_to(6, Timestamp(60)), None);
+        assert_eq!(queue.due_at(&id(2)), Some(Timestamp(20)));
     }
 
     #[test]

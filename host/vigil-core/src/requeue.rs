@@ -41,7 +41,7 @@ pub struct Requeue {
 /// the attempt alone, so that a fleet does not come back at the same moment and a test can repeat it.
 ///
 /// A session that is held in `state` is looked at again after `interval` while an agent may be at work on it, and
-/// after [`QUIET`], less up to a quarter, otherwise.
+/// after [`QUIET`], less up to a half, otherwise.
 pub fn requeue(
     id: &SessionId,
     ruling: &Ruling,
@@ -71,8 +71,9 @@ pub fn requeue(
             // An agent that ends leaves no trace but its absence.
             State::Running => interval,
             _ => {
+                // What was looked at together is not all looked at together again.
                 let quiet = QUIET.max(interval);
-                quiet - jitter(id, 0, quiet)
+                quiet - 2 * jitter(id, 0, quiet)
             }
         }),
     };
@@ -178,7 +179,7 @@ mod tests {
             requeue(&id, &ruling, false, 0, minutes(1), state, Timestamp(0)).at
         };
         let moments: Vec<_> = (0..100).map(at).collect();
-        let earliest = Timestamp(0).after(QUIET - QUIET / 4);
+        let earliest = Timestamp(0).after(QUIET / 2);
         assert!(
             moments
                 .iter()

@@ -122,7 +122,11 @@ impl Chain {
         questions: &[ChainQuestion<'_>],
         quarantine: &mut Quarantine,
     ) -> Vec<Vec<PolicyAnswer>> {
-        let mut all: Vec<Vec<PolicyAnswer>> = vec![Vec::new(); questions.len()];
+        // Most chains have one link, and a list grows by fours.
+        let mut all: Vec<Vec<PolicyAnswer>> = questions
+            .iter()
+            .map(|_| Vec::with_capacity(self.links.len()))
+            .collect();
         let mut undecided: Vec<usize> = (0..questions.len()).collect();
         for (place, link) in self.links.iter().enumerate() {
             let earlier = |at: usize| questions[at].failures.get(place).and_then(Option::as_ref);

@@ -52,7 +52,7 @@ impl Memory {
         let Some(Ok(Target::Issue { repo, number })) = issue_target(ask) else {
             return;
         };
-        let known = self.repo(&repo).and_then(|of| of.issues.get(&number));
+        let known = self.repo(&repo).and_then(|of| of.issue(number));
         let parts = ask.wants.of_issue();
         let (why, learned) = why(known, parts, doubt, now);
         if let Some(why) = why {
@@ -65,7 +65,7 @@ impl Memory {
         let wants = ask.wants.of_pull_request();
         match pull_request_target(ask) {
             Some(Ok(Target::PullRequest { repo, number })) => {
-                let known = self.repo(&repo).and_then(|of| of.pulls.get(&number));
+                let known = self.repo(&repo).and_then(|of| of.pull(number));
                 needed.add_pull(repo, number, known, wants, doubt, now);
             }
             Some(Ok(Target::Branch { repo, branch })) => {
@@ -89,7 +89,7 @@ impl Memory {
         };
         let wants = ask.wants.of_pull_request();
         let of_repo = self.repo(&repo);
-        let known = of_repo.and_then(|of| of.branches.get(&branch_key(head_owner, &branch)));
+        let known = of_repo.and_then(|of| of.branch(&branch_key(head_owner, &branch)));
         let (mut why, learned) = why(known, Parts::empty(), doubt, now);
         let tried = known.is_some_and(|known| known.tried == now);
         if let (None, Some(of_repo), Some(known)) = (why, of_repo, known)
@@ -98,7 +98,7 @@ impl Memory {
             match of_repo.pick(ask, list, now) {
                 Some(Fact::Found(pr)) => {
                     let number = u32::try_from(pr.number).unwrap_or_default();
-                    let pull = of_repo.pulls.get(&number);
+                    let pull = of_repo.pull(number);
                     needed.add_pull(repo.clone(), number, pull, wants, doubt, now);
                 }
                 Some(_) => {}
@@ -107,7 +107,7 @@ impl Memory {
                 None => {}
             }
             for number in &list.numbers {
-                let pull = of_repo.pulls.get(number);
+                let pull = of_repo.pull(*number);
                 // Another of them may have been opened again, or be the one that counts.
                 if pull.is_some_and(|pull| pull.why(pull.parts, now) == Some(Why::Changed)) {
                     needed.add_pull(repo.clone(), *number, pull, Parts::empty(), doubt, now);
@@ -129,7 +129,7 @@ impl Memory {
                 Some(Err(gap)) => Fact::Unknown(gap),
                 Some(Ok(Target::Issue { repo, number })) => {
                     let of_repo = self.repo(&repo);
-                    let known = of_repo.and_then(|of| of.issues.get(&number));
+                    let known = of_repo.and_then(|of| of.issue(number));
                     let fact = said(of_repo, known, ask, &repo, now);
                     let fact = whole(fact, known, |_| ask.wants.of_issue(), &repo);
                     fact.map(|issue| as_wanted_issue(issue, ask, of_repo, known, now))
@@ -141,7 +141,7 @@ impl Memory {
                 Some(Err(gap)) => Fact::Unknown(gap),
                 Some(Ok(Target::PullRequest { repo, number })) => {
                     let of_repo = self.repo(&repo);
-                    let known = of_repo.and_then(|of| of.pulls.get(&number));
+                    let known = of_repo.and_then(|of| of.pull(number));
                     let fact = said(of_repo, known, ask, &repo, now);
                     let wants = ask.wants.of_pull_request();
                     let fact = whole(fact, known, |pr| that_matter(Some(pr), wants), &repo);
@@ -170,7 +170,7 @@ impl Memory {
             branch: branch.to_owned(),
         };
         let of_repo = self.repo(repo);
-        let known = of_repo.and_then(|of| of.branches.get(&branch_key(head_owner, branch)));
+        let known = of_repo.and_then(|of| of.branch(&branch_key(head_owner, branch)));
         let (Some(of_repo), Some(known)) = (of_repo, known) else {
             return lost(&target);
         };
@@ -185,7 +185,7 @@ impl Memory {
             Fact::Found(list) => match of_repo.pick(ask, &list, now) {
                 Some(Fact::Found(pr)) => {
                     let number = u32::try_from(pr.number).unwrap_or_default();
-                    let pull = of_repo.pulls.get(&number);
+                    let pull = of_repo.pull(number);
                     let fact = said(Some(of_repo), pull, ask, repo, now);
                     let wants = ask.wants.of_pull_request();
                     let fact = whole(fact, pull, |pr| that_matter(Some(pr), wants), repo);

@@ -45,14 +45,14 @@ pub struct Memory {
 /// In the place of a number: everything in a repository is other than before. GitHub counts from 1.
 const ALL_OF_IT: u32 = 0;
 
-/// What is known of a repository.
+/// What is known of a repository. Boxed, since tables keep room for half as much again.
 #[derive(Debug, Default)]
 pub(crate) struct RepoMemory {
     pub(crate) watch: Watch,
-    pub(crate) issues: HashMap<u32, Known<Issue>>,
-    pub(crate) pulls: HashMap<u32, Known<PullRequest>>,
+    pub(crate) issues: HashMap<u32, Box<Known<Issue>>>,
+    pub(crate) pulls: HashMap<u32, Box<Known<PullRequest>>>,
     /// By [`branch_key`].
-    pub(crate) branches: HashMap<String, Known<Branch>>,
+    pub(crate) branches: HashMap<String, Box<Known<Branch>>>,
 }
 
 /// The pull requests of a branch that may be somebody's, by number, the newest first.
@@ -268,6 +268,21 @@ fn json<T: Serialize>(value: Option<&T>) -> Option<String> {
 }
 
 impl RepoMemory {
+    /// What is known of an issue.
+    pub(crate) fn issue(&self, number: u32) -> Option<&Known<Issue>> {
+        self.issues.get(&number).map(Box::as_ref)
+    }
+
+    /// What is known of a pull request.
+    pub(crate) fn pull(&self, number: u32) -> Option<&Known<PullRequest>> {
+        self.pulls.get(&number).map(Box::as_ref)
+    }
+
+    /// What is known of a branch, by [`branch_key`].
+    pub(crate) fn branch(&self, key: &str) -> Option<&Known<Branch>> {
+        self.branches.get(key).map(Box::as_ref)
+    }
+
     /// Whether anything was ever asked that may find pull requests by their branch.
     pub(crate) fn looks_by_branch(&self) -> bool {
         !self.branches.is_empty()
@@ -279,7 +294,9 @@ impl RepoMemory {
         branch: &'a str,
         head_owner: Option<&'a str>,
     ) -> impl Iterator<Item = (&'a String, &'a mut Known<Branch>)> {
-        self.branches.iter_mut().filter(move |(key, _)| {
+        let all = self.branches.iter_mut();
+        let all = all.map(|(key, known)| (key, known.as_mut()));
+        all.filter(move |(key, _)| {
             key.split_once(':').is_some_and(|(owner, name)| {
                 name == branch && head_owner.is_none_or(|head| head.eq_ignore_ascii_case(owner))
             })

@@ -99,14 +99,16 @@ async fn daemon(
     reconciler.asking.resync = listen.map(|_| setup.config.webhooks.resync.0);
     let interval = setup.config.run.interval.0;
     tracing::info!(interval = %humantime::format_duration(interval), sources = reconciler.sources.len(), "watching");
-    let mut how = How::once();
+    let mut how = How::watch();
     let mut trouble = None;
     for number in 0_u64.. {
         let started = setup.world.now();
+        let mut behind = false;
         // A signal lets the pass end: nothing is left half done, and recovery has nothing to do.
         match reconciler.pass(&how).await {
             Ok(passed) => {
                 log(&passed, setup.world.now());
+                behind = passed.batches.iter().any(|batch| batch.behind);
                 // Told when it changes, and by every daemon that starts into it: an alert is raised only once.
                 if passed.trouble != trouble {
                     trouble.clone_from(&passed.trouble);
@@ -130,7 +132,11 @@ async fn daemon(
         // A pass that took longer than the interval is followed by the next at once; only what comes after the sleep
         // later than the sleep was meant to last was held up. A clock that was set back makes no sleep longer.
         let ended = setup.world.now();
-        let left = interval.saturating_sub(started.age(ended));
+        let left = match behind {
+            // The rest of a fleet that does not fit into one pass waits no longer than it has to.
+            true => Duration::ZERO,
+            false => interval.saturating_sub(started.age(ended)),
+        };
         let mut due = pin!(tokio::time::sleep(left));
         let overslept = loop {
             tokio::select! {
@@ -155,9 +161,8 @@ async fn daemon(
         doorbell.answer(reconciler);
         doorbell.tell();
         how = How {
-            due_only: true,
             overslept,
-            ..How::once()
+            ..How::watch()
         };
     }
     Ok(EXIT_DONE)

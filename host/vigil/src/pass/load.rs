@@ -1,6 +1,6 @@
 //! Reads the records, and picks the sessions to look at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +43,7 @@ impl Reconciler {
                 awake_since: moment.awake_since,
                 source: configured.facts.clone(),
             };
+            let (loaded, behind) = loaded;
             let (picked, error) = match loaded {
                 Ok(picked) => (picked, None),
                 Err(error) => {
@@ -70,6 +71,7 @@ impl Reconciler {
                 read_only,
                 entries,
                 listed,
+                behind,
                 survey: Survey::default(),
             });
         }
@@ -95,41 +97,53 @@ impl Reconciler {
     }
 
     /// Reads one source. Besides what is due a session is looked at whose record is another than when it was last
-    /// judged, or about which the forge has something new.
+    /// judged, or about which the forge has something new. Second: some that are due have to wait.
     async fn load_one(
         &mut self,
         configured: &Configured,
         due: Option<Queue>,
         how: &How,
         moment: &Moment,
-    ) -> Result<Result<Picked, SourceError>, Failure> {
+    ) -> Result<(Result<Picked, SourceError>, bool), Failure> {
         let source = Arc::clone(&configured.source);
         let world = Arc::clone(&self.world);
         let (how, now) = (how.clone(), moment.now);
         let seen = std::mem::take(&mut self.seen);
         let forge = self.asking.memory.take();
-        let (loaded, seen, forge) = blocking(move || {
+        let (loaded, behind, seen, forge) = blocking(move || {
+            let cutoff = due.as_ref().and_then(|due| due.up_to(how.at_most, now));
+            let mut first_looks: HashSet<SessionId> = HashSet::new();
+            let mut behind = cutoff.is_some();
             let is_told = |seen: &SeenSession| {
                 forge
                     .as_ref()
                     .is_some_and(|known| known.is_touched(&seen.lookup, now))
             };
             let mut pick = |listed: &Listed| {
-                how.may_look_at(&listed.id, listed.state)
-                    && due.as_ref().is_none_or(|due| {
-                        due.is_due(&listed.id, now)
-                            || seen.get(&listed.id).is_none_or(|seen| {
-                                seen.revision != listed.revision || is_told(seen)
-                            })
-                    })
+                if !how.may_look_at(&listed.id, listed.state) {
+                    return false;
+                }
+                let Some(due) = &due else { return true };
+                let Some(seen) = seen.get(&listed.id) else {
+                    // Asked twice about one record, it has its place already.
+                    let has_place = first_looks.len() < how.at_most
+                        && first_looks.insert(listed.id.clone())
+                        || first_looks.contains(&listed.id);
+                    behind |= !has_place;
+                    return has_place;
+                };
+                let is_due = due
+                    .due_at(&listed.id)
+                    .is_none_or(|at| at <= cutoff.unwrap_or(now).min(now));
+                is_due || seen.revision != listed.revision || is_told(seen)
             };
             let loaded = source.load_picked(&mut pick, world.as_ref());
-            (loaded, seen, forge)
+            (loaded, behind, seen, forge)
         })
         .await?;
         self.seen = seen;
         self.asking.memory = forge;
-        Ok(loaded)
+        Ok((loaded, behind))
     }
 
     fn read_only(

@@ -95,6 +95,9 @@ pub struct How {
     pub dry_run: bool,
     /// Look only at what is due; otherwise at everything that isn't settled.
     pub due_only: bool,
+    /// About so many sessions at most, the most overdue first, where only what is due is looked at; the others wait for
+    /// the next pass.
+    pub at_most: usize,
     /// A repository that was looked at within this time is not looked at again. Where only what is due is looked at,
     /// the repositories have times of their own.
     pub facts_max_age: Duration,
@@ -116,6 +119,7 @@ impl How {
         How {
             dry_run: false,
             due_only: false,
+            at_most: usize::MAX,
             facts_max_age: Duration::ZERO,
             // 5 min: 10,000 sessions in batches of 25 at under a second each.
             deadline: Duration::from_secs(300),
@@ -123,6 +127,16 @@ impl How {
             overslept: Duration::ZERO,
             confirm: true,
             keep_facts: true,
+        }
+    }
+
+    /// What a daemon does: what is due, in portions, so that a fleet needs no more memory than one.
+    pub fn watch() -> Self {
+        How {
+            due_only: true,
+            // 5,000 take about a second, and 15 MB.
+            at_most: 5_000,
+            ..How::once()
         }
     }
 
@@ -154,6 +168,8 @@ pub struct Batch {
     pub entries: Vec<Entry>,
     /// Every session of the source, looked at or not.
     pub listed: Arc<[Listed]>,
+    /// Some that are due wait for the next pass.
+    pub behind: bool,
     /// What the batch shows as a whole.
     pub survey: Survey,
 }
@@ -291,11 +307,10 @@ impl Reconciler {
             self.scan(&repos, how, &moment, &mut asked).await?;
         }
         let mut batches = self.load(how, &moment).await?;
-        if !how.due_only {
-            let entries = batches.iter().flat_map(|batch| &batch.entries);
-            let repos = asking::repos(entries.map(|entry| &entry.evidence.session.lookup));
-            self.scan(&repos, how, &moment, &mut asked).await?;
-        }
+        // So do the repositories of sessions that are looked at for the first time.
+        let entries = batches.iter().flat_map(|batch| &batch.entries);
+        let repos = asking::repos(entries.map(|entry| &entry.evidence.session.lookup));
+        self.scan(&repos, how, &moment, &mut asked).await?;
         self.want(&mut batches).await?;
         self.observe(&mut batches, how, &moment, &mut asked).await?;
         self.judge(&mut batches).await?;
