@@ -163,11 +163,18 @@ impl Memory {
         News::Nothing
     }
 
-    /// Takes in the newest entries of a busy repository: `pulls` with their branches. Gives whether there was news.
-    pub(crate) fn announce_heads(&mut self, repo: &Repo, issues: &[Head], pulls: &[Head]) -> bool {
+    /// Takes in the newest entries of a busy repository: `pulls` with their branches. Gives whether there was news, and
+    /// the pull requests that nobody has seen and that have a branch which is waited for.
+    pub(crate) fn announce_heads(
+        &mut self,
+        repo: &Repo,
+        issues: &[Head],
+        pulls: &[Head],
+    ) -> (bool, Vec<u32>) {
         let key = repo_key(repo);
         let known = self.repos.entry(key.clone()).or_default();
         let mut news = false;
+        let mut strangers = Vec::new();
         for head in issues {
             if let Some(issue) = known.issues.get_mut(&head.number)
                 && issue.announce(head.updated)
@@ -182,16 +189,20 @@ impl Memory {
                     news = true;
                     self.changes.insert(Entry::Pull(key.clone(), head.number));
                 }
-            } else if let Some(branch) = &head.branch {
-                for (name, list) in known.branches_of(branch, head.owner.as_deref()) {
-                    list.doubt();
-                    news = true;
-                    self.changes
-                        .insert(Entry::Branch(key.clone(), name.clone()));
-                }
+            } else if let Some(branch) = &head.branch
+                && !known.watch.strangers.contains(&head.number)
+                && known
+                    .branches_of(branch, head.owner.as_deref())
+                    .next()
+                    .is_some()
+            {
+                known.watch.unread.entry(head.number).or_default();
+                strangers.push(head.number);
+                news = true;
+                self.changes.insert(Entry::Watch(key.clone()));
             }
         }
-        news
+        (news, strangers)
     }
 
     /// Something happened, as a webhook says. Gives whether anything that is known is to be read again.

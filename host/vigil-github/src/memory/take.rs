@@ -5,7 +5,7 @@ use vigil_core::forge::{PullRequest, PullRequestState, Reference};
 use vigil_core::{Fact, Gap, Timestamp};
 
 use super::due::{
-    SWEEP_OPEN, TRIES_MAX, count_issue, count_pull_request, issue_due, pull_request_due,
+    LAG_MAX, SWEEP_OPEN, TRIES_MAX, count_issue, count_pull_request, issue_due, pull_request_due,
 };
 use super::known::keep_mergeability;
 use super::{ALL_OF_IT, Branch, Entry, Memory, branch_key, repo_key};
@@ -161,6 +161,8 @@ impl Memory {
             };
             self.take_pull(repo, number, seen, parts, polled, now);
         }
+        let mut numbers = numbers;
+        numbers.extend(self.too_new_for_a_replica(repo, branch, owner, &numbers, now));
         let fact = match &list.more {
             More::Lost(gap) => Fact::Unknown(gap.clone()),
             _ if numbers.is_empty() && list.more == More::Complete => Fact::absent_at(now),
@@ -184,6 +186,32 @@ impl Memory {
         known.take(seen, Parts::empty(), now);
         known.due = now.after(SWEEP_OPEN);
         self.changes.insert(Entry::Branch(key, name));
+    }
+
+    /// Pull requests of a branch that are known and not in its list, though none ever leaves it: a replica that lags
+    /// does not have the newest ones yet.
+    fn too_new_for_a_replica(
+        &self,
+        repo: &Repo,
+        branch: &str,
+        owner: &str,
+        listed: &[u32],
+        now: Timestamp,
+    ) -> Vec<u32> {
+        let Some(of_repo) = self.repo(repo) else {
+            return Vec::new();
+        };
+        let known = of_repo.branches.get(&branch_key(owner, branch));
+        let Some(known) = known.and_then(|known| known.fact.found()) else {
+            return Vec::new();
+        };
+        let is_new = |number: &&u32| {
+            let pull = of_repo.pulls.get(number);
+            let pr = pull.and_then(|pull| pull.fact.found());
+            pr.is_some_and(|pr| pr.created.age(now) < LAG_MAX)
+        };
+        let missing = known.numbers.iter().filter(|one| !listed.contains(one));
+        missing.filter(is_new).copied().collect()
     }
 
     /// A pull request that nobody knew was read: it joins the branch that it belongs to, or is remembered as nobody's.
@@ -341,5 +369,127 @@ pub(super) fn confirmed(sighting: &Sighting, as_of: Timestamp) -> Sighting {
     Sighting {
         last: sighting.last.max(as_of),
         ..sighting.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_154_400_000);
+
+    fn repo() -> Repo {
+        Repo::parse("acme/app").expect("a name")
+    }
+
+    fn candidate(number: u64, created: Timestamp) -> Candidate {
+        Candidate {
+            pull_request: PullRequest {
+                number,
+                state: PullRequestState::Open,
+                draft: false,
+                created,
+                merged: None,
+                closed: None,
+                url: String::new(),
+                head_ref: "fix".into(),
+                base_ref: "main".into(),
+                head_sha: "aaaa".into(),
+                head_owner: Some("acme".into()),
+                mergeability: Fact::NotAsked,
+                review: Fact::NotAsked,
+                review_list: Fact::NotAsked,
+                checks: Fact::NotAsked,
+                check_list: Fact::NotAsked,
+                runs: Fact::NotAsked,
+                queue: Fact::NotAsked,
+                auto_merge: Fact::NotAsked,
+                closes: Fact::NotAsked,
+                parts_observed: created,
+                observed: created,
+            },
+            id: format!("PR_{number}"),
+            updated: created,
+        }
+    }
+
+    /// The branch's list is read at `now` and holds `candidates`.
+    fn read(memory: &mut Memory, candidates: &[Candidate], now: Timestamp) -> Vec<u32> {
+        let question = Question {
+            target: Target::Branch {
+                repo: repo(),
+                branch: "fix".into(),
+            },
+            parts: Parts::empty(),
+            after: None,
+            checks_so_far: None,
+        };
+        let list = Candidates {
+            known: candidates.to_vec(),
+            more: More::Complete,
+        };
+        memory.take(&question, Finding::Branch(list), &["acme".into()], 0, now);
+        let known = &memory.repos["acme/app"].branches["acme:fix"];
+        known
+            .fact
+            .found()
+            .map_or_else(Vec::new, |list| list.numbers.clone())
+    }
+
+    #[test]
+    fn a_list_that_lags_does_not_lose_the_newest_pull_request() {
+        let mut memory = Memory::default();
+        let all = [
+            candidate(8, NOW),
+            candidate(7, NOW.before(Duration::from_secs(86_400))),
+        ];
+        assert_eq!(read(&mut memory, &all, NOW), [8, 7]);
+        let soon = NOW.after(LAG_MAX / 2);
+        assert_eq!(read(&mut memory, &all[1..], soon), [7, 8]);
+        // Nothing lags for so long: it is gone.
+        assert_eq!(read(&mut memory, &all[1..], NOW.after(LAG_MAX)), [7]);
+    }
+
+    #[test]
+    fn a_pull_request_that_nobody_finds_is_given_up_after_some_tries() {
+        let mut memory = Memory::default();
+        read(&mut memory, &[], NOW);
+        memory.repo_mut(&repo()).watch.unread.insert(9, 0);
+        let seen = || Seen {
+            fact: Fact::unknown(vigil_core::GapKind::NotFound, ""),
+            id: None,
+            updated: None,
+        };
+        for at in 1..=TRIES_MAX {
+            let watch = &memory.repos["acme/app"].watch;
+            assert_eq!(watch.unread.get(&9), Some(&(at - 1)));
+            memory.take_stranger(&repo(), 9, seen(), Parts::empty(), 0, NOW);
+        }
+        let watch = &memory.repos["acme/app"].watch;
+        assert!(watch.unread.is_empty() && watch.strangers.contains(&9));
+    }
+
+    #[test]
+    fn another_repository_of_the_name_takes_nothing_over() {
+        let mut memory = Memory::default();
+        memory.take_identity(&repo(), "R_1", NOW);
+        read(&mut memory, &[candidate(8, NOW)], NOW);
+        memory.watch_mut(&repo()).unread.insert(9, 0);
+        let later = NOW.after(LAG_MAX);
+        memory.take_identity(&repo(), "R_2", later);
+        let known = &memory.repos["acme/app"];
+        assert!(known.pulls.is_empty() && known.branches.is_empty());
+        assert!(known.watch.unread.is_empty());
+        assert_eq!(known.watch.other_since, Some(later));
+        // The rows of what was forgotten go, too.
+        let gone = memory.take_changes();
+        let gone: Vec<&str> = gone
+            .iter()
+            .filter(|change| change.value.is_none())
+            .map(|change| change.name.as_str())
+            .collect();
+        assert_eq!(gone, ["pull 8", "branch acme:fix"]);
     }
 }

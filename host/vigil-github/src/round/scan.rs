@@ -501,9 +501,12 @@ impl Round {
             .memory
             .watch(&repo)
             .map_or(Timestamp::default(), |watch| watch.horizon());
-        let news = self
+        let (news, strangers) = self
             .memory
             .announce_heads(&repo, &heads.issues, &heads.pulls);
+        for number in strangers {
+            self.discover(account, &repo, number);
+        }
         // A repository whose issues are switched off has an empty list of them, which is never complete.
         let overflows = |list: &[crate::heads::Head], complete: bool| {
             !complete && !list.is_empty() && list.iter().all(|head| head.updated >= horizon)

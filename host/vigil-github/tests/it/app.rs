@@ -17,7 +17,7 @@ use crate::support::*;
 
 const TIME: Duration = Duration::from_secs(60);
 
-const PUBLIC: &str = include_str!("app/public.pem");
+pub(crate) const PUBLIC: &str = include_str!("app/public.pem");
 
 /// A copy of one of the test's keys that nobody else can read.
 pub(crate) fn key(folder: &Path, name: &str) -> PathBuf {

@@ -5,6 +5,7 @@ use vigil_github::memory::{LAG_MAX, SWEEP_OPEN, TRIES_MAX};
 use vigil_model::Model;
 
 use super::fleet::*;
+use crate::support::*;
 async fn watched() -> Fleet {
     let mut fleet = Fleet::of(4, 1);
     let pass = fleet.pass().await;
@@ -96,6 +97,38 @@ async fn a_read_that_lags_behind_what_is_known_takes_nothing_back() {
     let pass = fleet.until_learned().await;
     assert_eq!(pass.pull(1).state, PullRequestState::Merged);
     assert!(!pass.issue(0).open);
+}
+
+#[tokio::test]
+async fn a_pull_request_that_the_newest_entries_show_and_reads_do_not_is_not_absent() {
+    // Ten busy repositories are looked at by their newest entries.
+    let mut model = Model::new(NOW.0 - 3_600_000);
+    model.token(TOKEN);
+    let mut asks = Vec::new();
+    for at in 0..10 {
+        let repo = format!("acme/app-{at}");
+        model.repo(&repo).issue(1);
+        asks.push(by_branch(&repo, 1, "fix", ALL));
+    }
+    let mut fleet = Fleet::new(model, asks);
+    fleet.pass().await;
+    fleet.change(|model| {
+        for at in 0..10 {
+            model.repo(&format!("acme/app-{at}")).issue(1).label("x");
+        }
+    });
+    fleet.after(MINUTE).await;
+    fleet.change(|model| {
+        model.lag_flipping("acme/app-3", 3);
+        model.repo("acme/app-3").pull(400).head("fix");
+    });
+    // Old entries first, then new ones with an old read.
+    let pass = fleet.after(MINUTE).await;
+    assert_eq!(pass.pair(3).1, "absent");
+    let pass = fleet.after(MINUTE).await;
+    assert!(!pass.answers[3].pull_request.is_absent(), "{pass:?}");
+    let pass = fleet.until(8, |pass| pass.pair(3).1 == "found").await;
+    fleet.all_true(&pass);
 }
 
 #[tokio::test]

@@ -2,12 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use vigil_github::{Accounts, TokenChain, TokenOrigin, Trouble};
+use vigil_core::Timestamp;
+use vigil_github::{Accounts, App, AppKey, AppSettings, Network, TokenChain, TokenOrigin, Trouble};
 use vigil_model::{Fault, Model, Scope};
 
 use super::fleet::*;
+use crate::app::{PUBLIC, key};
 use crate::support::*;
 
 const NEXT: &str = "ghp_theNextTokenThatNobodyMaySee0123456";
@@ -137,4 +140,61 @@ async fn a_token_that_expires_is_rejected_and_another_account_goes_on() {
         model.token(NEXT).expires_at(NOW.0 + 86_400_000);
     });
     fleet.until_learned().await;
+}
+
+#[tokio::test]
+async fn an_apps_tokens_come_and_go_and_nothing_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = AppKey::read(&key(folder.path(), "pkcs8.pem")).expect("a key");
+    let (mut model, asks) = mixed(6, 2);
+    model.app(7, PUBLIC).installation(70, "acme");
+    let clock = Arc::new(AtomicU64::new(NOW.0));
+    let ours = clock.clone();
+    let mut fleet = Fleet::with_settings(model, asks, &clock, |url| {
+        let app = App::new(AppSettings {
+            id: "7".to_owned(),
+            key,
+            rest_url: url.to_owned(),
+            user_agent: "vigil/0.1.0".to_owned(),
+            request_timeout: MINUTE,
+            network: Network::default(),
+            now: Arc::new(move || Timestamp(ours.load(Ordering::SeqCst))),
+        })
+        .expect("settings");
+        let accounts = Accounts::new(TokenChain::new(Vec::new()));
+        settings(url, Arc::new(accounts.with_app(app, None::<[&str; 0]>)))
+    });
+    let pass = fleet.pass().await;
+    fleet.all_true(&pass);
+    let mut conditional = Vec::new();
+    for at in 1..=20_u64 {
+        fleet.change(|model| {
+            let n = at % 6 + 1;
+            model
+                .repo(&format!("acme/app-{}", n % 2))
+                .issue(n)
+                .label(&format!("at-{at}"));
+        });
+        let before = fleet.tally();
+        let pass = fleet.after(MINUTE * 10).await;
+        fleet.all_true(&pass);
+        conditional.push(fleet.tally().conditional - before.conditional);
+    }
+    let tally = fleet.tally();
+    assert_eq!(tally.refused, 0);
+    let tokens = tally
+        .log
+        .iter()
+        .filter(|asked| asked.target.ends_with("/access_tokens"));
+    // Three hours and twenty minutes, renewed a little before each hour is over.
+    assert_eq!(tokens.count(), 4);
+    // The first look with each new token is unconditional, all others say what is known.
+    let unconditional = conditional.iter().filter(|count| **count == 0).count();
+    assert_eq!(unconditional, 4, "{conditional:?}");
+
+    // Nobody looked while the last one ran out.
+    fleet.wait(MINUTE * 200);
+    let pass = fleet.pass().await;
+    fleet.all_true(&pass);
+    assert_eq!(fleet.tally().refused, 0);
 }
