@@ -63,6 +63,23 @@ fn all_unknown(pass: &Pass, of: &[&str]) {
 }
 
 #[tokio::test]
+async fn a_repository_that_was_renamed_before_anybody_looked_is_called_so() {
+    let (mut model, asks) = crate::support::fleet(1, 1);
+    let repo = asks[0].repos().next().expect("a repository").to_string();
+    model.repo(&repo).renamed("acme/elsewhere");
+    let server = serve(model);
+    let reply = ask(&client(&server), &asks).await;
+    assert_eq!(kinds(&reply), ["identity-changed"]);
+    let gap = reply.answers[0].issue.gap().expect("a gap");
+    assert!(gap.detail.contains("renamed or transferred"), "{gap}");
+    // Who has no access is told no more than that.
+    let (mut model, asks) = crate::support::fleet(1, 1);
+    model.repo(&repo).deleted();
+    let reply = ask(&client(&serve(model)), &asks).await;
+    assert_eq!(kinds(&reply), ["not-found"]);
+}
+
+#[tokio::test]
 async fn what_went_elsewhere_is_unknown_and_nothing_of_it_is_absent() {
     type Change = fn(&mut Model);
     let cases: [(Change, &[&str]); 4] = [

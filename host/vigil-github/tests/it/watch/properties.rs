@@ -169,15 +169,16 @@ fn faults() -> impl Strategy<Value = Option<(Scope, Fault)>> {
     prop_oneof![1 => Just(None), 2 => (scope, fault).prop_map(Some)]
 }
 
+/// An edit, the repository that it is made in, what goes wrong meanwhile, and whether the process begins anew.
+type Step = (Edit, u64, Option<(Scope, Fault)>, bool);
+
 /// An edit and a fault before each pass. For so short a time that every pass looks everywhere.
-async fn survived(steps: Vec<(Edit, u64, Option<(Scope, Fault)>, bool)>) {
+async fn survived(steps: Vec<Step>) {
     let mut fleet = watched();
     let pass = fleet.pass().await;
     fleet.all_true(&pass);
-    let mut fresh = 100;
-    for (edit, at, fault, restarts) in steps {
+    for (fresh, (edit, at, fault, restarts)) in (101..).zip(steps) {
         fleet.wait(MINUTE / 2);
-        fresh += 1;
         fleet.change(|model| {
             make(model, edit, at, fresh);
             model.heal();
