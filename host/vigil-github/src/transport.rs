@@ -30,7 +30,7 @@ use proxy::Speaks;
 pub use proxy::{Proxies, ProxyVariable};
 pub use roots::Roots;
 
-/// The largest body that is read. 25 sessions with 100 labels each stay far below 1 MiB.
+/// The largest body that is read. 100 questions with 100 labels each stay below 1 MiB.
 pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What lies between this machine and GitHub. [`Default`]: nothing, and the machine's own certificates.

@@ -46,8 +46,8 @@ pub struct Run {
 
 impl Default for Run {
     fn default() -> Self {
-        // A minute: a merged pull request is noticed while its author still looks, and a batch of 25 sessions costs
-        // one point of the 5,000 an hour.
+        // A minute: a merged pull request is noticed while its author still looks, and where nothing changed a pass costs
+        // no point of the 5,000 an hour.
         Run {
             interval: Span::minutes(1),
         }

@@ -256,7 +256,10 @@ fn said<T: Clone + PartialEq>(
             format!("the answer about something in {repo} got lost"),
         );
     };
-    if let Some(gap) = &known.gap {
+    // Where it went says more than that it is not here.
+    let moved = of_repo.watch.gap.as_ref();
+    let moved = moved.filter(|gap| gap.kind == GapKind::IdentityChanged);
+    if let Some(gap) = moved.or(known.gap.as_ref()) {
         return Fact::Unknown(gap.clone());
     }
     if known.is_of_the_future(now) {

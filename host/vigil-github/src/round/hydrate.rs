@@ -80,7 +80,16 @@ impl Round {
                 let lane = self.lane(account);
                 lane.unanswered = 0;
                 lane.answered = true;
+                let missing: Vec<Repo> = query
+                    .repositories
+                    .iter()
+                    .filter(|repo| !answered.repositories.iter().any(|(seen, _)| seen == *repo))
+                    .cloned()
+                    .collect();
                 self.learned(account, needed, answered, &raw, now);
+                for repo in missing {
+                    self.look_for(account, repo);
+                }
             }
             Learned::Overloaded(gap) => {
                 self.usage.points += points(query);

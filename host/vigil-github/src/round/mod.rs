@@ -215,6 +215,8 @@ pub struct Round {
     asked: HashSet<(Target, Parts)>,
     /// Lists that go on.
     pages: hydrate::Pages,
+    /// Repositories, by lower-case name, that GraphQL does not find and REST was asked about.
+    looked_for: HashSet<String>,
     /// Repositories, by lower-case name, whose lists of changes could not be had.
     unlisted: HashSet<String>,
     /// Whose account asks about a repository, by lower-case owner.
@@ -278,6 +280,7 @@ impl Round {
             phase: 0,
             asked: HashSet::new(),
             pages: hydrate::Pages::default(),
+            looked_for: HashSet::new(),
             unlisted: HashSet::new(),
             owners: HashMap::new(),
             polled,

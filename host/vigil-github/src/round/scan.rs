@@ -10,7 +10,7 @@ use crate::ask::Parts;
 use crate::budget::Pool;
 use crate::heads::{Heads, HeadsAnswered, REPOSITORIES_MAX, RepoHeads, learn_heads};
 use crate::learn::Learned;
-use crate::memory::{Etag, Needed, News, Why, repo_key};
+use crate::memory::{Etag, Needed, News, Why, repo_key, whole_seconds};
 use crate::plan::{Question, Repo, Target};
 use crate::probe::{Changed, Probe, Probed, learn_probe};
 use crate::query::points_of;
@@ -127,6 +127,23 @@ impl Round {
         });
     }
 
+    /// GraphQL does not find a repository, for whatever reason. REST says where it went, if it went anywhere.
+    pub(super) fn look_for(&mut self, account: &Account, repo: Repo) {
+        let known = self.memory.watch(&repo).and_then(|watch| watch.since);
+        if known.is_some() || !self.looked_for.insert(repo_key(&repo)) {
+            // A repository that is watched is looked at by its list in any case.
+            return;
+        }
+        let since = whole_seconds(self.how.now);
+        self.total += 1;
+        self.lane(account).probes.push_back(Job::Probe {
+            probe: Probe { repo, since },
+            path: None,
+            page: 1,
+            seen: Seen::default(),
+        });
+    }
+
     /// The list cannot be had by REST: GraphQL tells the newest entries.
     pub(super) fn probe_elsewhere(&mut self, account: &Account, repo: Repo) {
         let lane = self.lane(account);
@@ -154,6 +171,9 @@ impl Round {
 
     /// No answer came by REST.
     pub(super) fn lost_probe(&mut self, account: &Account, repo: Repo, gap: &Gap) {
+        if self.looked_for.contains(&repo_key(&repo)) {
+            return self.missed_heads(&[repo], gap);
+        }
         self.unlisted.insert(repo_key(&repo));
         let is_silent = self
             .memory
@@ -317,7 +337,10 @@ impl Round {
             Probed::Moved { to } => {
                 let gap = Gap::new(
                     GapKind::IdentityChanged,
-                    format!("{} is now called {to}", probe.repo),
+                    format!(
+                        "{} was renamed or transferred: GitHub points to {to}",
+                        probe.repo
+                    ),
                 );
                 self.missed_heads(&[probe.repo], &gap);
             }

@@ -128,7 +128,7 @@ async fn what_is_missing_is_told_apart() {
         model.repo("acme/app").issues_disabled();
     });
     assert_eq!(off.await, pair("no-control", "found"));
-    // The repository itself is out of sight, in three ways that look the same.
+    // The repository itself is out of sight, in two ways that look the same.
     for change in [
         |model: &mut vigil_model::Model| {
             model.repo("acme/app").deleted();
@@ -136,13 +136,15 @@ async fn what_is_missing_is_told_apart() {
         |model: &mut vigil_model::Model| {
             model.repo("acme/app").private();
         },
-        |model: &mut vigil_model::Model| {
-            model.repo("acme/app").renamed("acme/new");
-        },
     ] {
         let hidden = look(by_number(299, 319), change).await;
         assert_eq!(hidden, pair("not-found", "not-found"));
     }
+    // Of one that bears another name REST says so.
+    let renamed = look(by_number(299, 319), |model| {
+        model.repo("acme/app").renamed("acme/new");
+    });
+    assert_eq!(renamed.await, pair("identity-changed", "identity-changed"));
     let granted = look(by_number(299, 319), |model| {
         model.repo("acme/app").private();
         model.token(TOKEN).sees("acme/app");
