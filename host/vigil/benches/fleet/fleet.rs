@@ -34,6 +34,9 @@ const BEGINNING: Timestamp = Timestamp(1_774_551_600_000);
 /// From one pass of the daemon to the next.
 pub(crate) const INTERVAL: Duration = minutes(1);
 
+/// Between a pass and the next one where the first left something over: as little as the clock tells apart in records.
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// A pull request's number is its issue's and this.
 const PULLS: u64 = 10_000;
 
@@ -178,8 +181,8 @@ impl Count {
     }
 }
 
-/// A pass: what it cost, and which sessions it wrote to which state.
-#[derive(Debug)]
+/// What looking once came to: what it cost, and which sessions were written to which state.
+#[derive(Debug, Default)]
 pub(crate) struct Look {
     /// What was sent.
     pub(crate) count: Count,
@@ -260,56 +263,60 @@ impl Fleet {
         });
     }
 
-    /// The first pass of a daemon: everything.
+    /// The first pass of `vigil run --once`: everything.
     ///
     /// # Errors
     /// Those of [`Fleet::daemon`].
     pub(crate) fn first(&mut self) -> Result<Look> {
-        self.pass(&How::once())
+        self.look(&How::once())
     }
 
-    /// A later pass of a daemon: what is due, an interval after the last one began.
+    /// What a daemon does an interval after it last began: a pass over what is due, and as many more as that takes.
     ///
     /// # Errors
     /// vigil's memory failed, GitHub could not be asked, or a source or a write failed: then there is nothing to count.
     pub(crate) fn daemon(&mut self) -> Result<Look> {
         self.wait_until(self.last.after(INTERVAL));
-        self.pass(&How {
-            due_only: true,
-            ..How::once()
-        })
+        self.look(&How::watch())
     }
 
-    fn pass(&mut self, how: &How) -> Result<Look> {
+    fn look(&mut self, how: &How) -> Result<Look> {
         self.last = self.now();
         self.server.with(Model::reset_tally);
-        let passed = self.runtime.block_on(self.vigil.pass(how))?;
-        ensure!(
-            passed.trouble.is_none(),
-            "GitHub could not be asked: {:?}",
-            passed.trouble
-        );
-        ensure!(
-            !passed.failed(),
-            "a source or a write failed: {:?}",
-            passed.sources()
-        );
-        let sent = self.server.with(|model| {
-            let tally = model.tally();
-            Count {
-                graphql: tally.graphql,
-                points: tally.points,
-                rest: tally.rest,
-                charged: tally.rest_charged,
-                bad: tally.refused + tally.while_limited + tally.writes,
-                postponed: passed.github.postponed,
+        let mut look = Look::default();
+        loop {
+            let passed = pass(&self.runtime, &mut self.vigil, how)?;
+            look.count.postponed += passed.github.postponed;
+            look.moved.extend(moved(&passed));
+            if !passed.batches.iter().any(|batch| batch.behind) {
+                break;
             }
+            self.wait(AT_ONCE);
+        }
+        self.server.with(|model| {
+            let (tally, count) = (model.tally(), &mut look.count);
+            count.graphql = tally.graphql;
+            count.points = tally.points;
+            count.rest = tally.rest;
+            count.charged = tally.rest_charged;
+            count.bad = tally.refused + tally.while_limited + tally.writes;
         });
-        Ok(Look {
-            count: sent,
-            moved: moved(&passed),
-        })
+        Ok(look)
     }
+}
+
+/// One pass in which nothing went wrong.
+///
+/// # Errors
+/// Something did.
+pub(crate) fn pass(runtime: &Runtime, vigil: &mut Reconciler, how: &How) -> Result<Passed> {
+    let passed = runtime.block_on(vigil.pass(how))?;
+    let (trouble, sources) = (&passed.trouble, passed.sources());
+    ensure!(
+        !passed.failed(),
+        "a pass failed: GitHub: {trouble:?}; sources: {sources:?}"
+    );
+    Ok(passed)
 }
 
 /// vigil over the home that it is made for, below `root`, by a clock that others may turn.

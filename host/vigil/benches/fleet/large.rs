@@ -3,13 +3,13 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 use vigil::pass::How;
 
-use crate::fleet::{self, Addresses, INTERVAL, Plan};
+use crate::fleet::{self, AT_ONCE, Addresses, INTERVAL, Plan};
 
 /// The words by which this program starts itself.
 pub(crate) const SERVE: &str = "serve-large";
@@ -18,23 +18,20 @@ pub(crate) const WATCH: &str = "watch-large";
 const SESSIONS: u64 = 100_000;
 const REPOSITORIES: u64 = 200;
 
-/// Passes of the daemon after the first, in which nothing happens: as many as it takes until every session was looked
-/// at once more.
-const PASSES: u32 = 18;
+/// Minutes after the first look, in which nothing happens: until every session was looked at once more.
+const MINUTES: u32 = 18;
 
 /// What the large fleet came to.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Large {
-    /// The first pass, which asks about everything, in milliseconds.
+    /// The passes of the first look, which ask about everything, together, in milliseconds.
     pub(crate) first_ms: u64,
-    /// The slowest of the quiet ones.
+    /// The slowest pass after them.
     pub(crate) slowest_ms: u64,
     /// How many sessions that one judged.
-    pub(crate) judged_max: u64,
+    pub(crate) judged: u64,
     /// The most memory that was ever resident, in MB.
     pub(crate) peak_mb: u64,
-    /// The same of the quiet passes alone.
-    pub(crate) quiet_peak_mb: u64,
 }
 
 fn plan() -> Plan {
@@ -72,53 +69,33 @@ pub(crate) fn watch() -> Result<String> {
     // What made the fleet does not count.
     forget_peak()?;
     let mut large = Large::default();
-    for pass in 0..=PASSES {
-        let how = How {
-            due_only: pass > 0,
-            // The model answers a hundred questions in milliseconds; a slow machine may take longer than most people
-            // would wait.
-            deadline: Duration::from_secs(3600),
-            ..How::once()
-        };
+    let (mut all, mut minute) = (0, 0);
+    while minute <= MINUTES {
         let began = Instant::now();
-        let passed = runtime.block_on(vigil.pass(&how))?;
+        let passed = fleet::pass(&runtime, &mut vigil, &How::watch())?;
         let took = u64::try_from(began.elapsed().as_millis())?;
-        ensure!(
-            !passed.failed(),
-            "a pass failed: {:?} {:?}",
-            passed.trouble,
-            passed.sources()
-        );
+        let judged = passed.batches.iter().map(|batch| batch.entries.len());
+        let judged = u64::try_from(judged.sum::<usize>())?;
+        let behind = passed.batches.iter().any(|batch| batch.behind);
         ensure!(passed.github.postponed == 0, "questions were put off");
-        let judged = passed
-            .batches
-            .iter()
-            .map(|batch| batch.entries.len())
-            .sum::<usize>();
-        let judged = u64::try_from(judged)?;
         drop(passed);
         // For whoever wants to know where it goes.
+        let (now, most) = (memory_mb("VmRSS")?, memory_mb("VmHWM")?);
         eprintln!(
-            "    pass {pass}: {judged} judged, {took} ms, {} MB now, {} MB at most",
-            memory_mb("VmRSS")?,
-            memory_mb("VmHWM")?
+            "    minute {minute}: {judged} judged, {took} ms, {now} MB now, {most} MB at most"
         );
-        if pass == 0 {
-            ensure!(
-                judged == SESSIONS,
-                "the first pass judged {judged} sessions"
-            );
-            large.first_ms = took;
-            large.peak_mb = memory_mb("VmHWM")?;
-            forget_peak()?;
-        } else {
-            large.slowest_ms = large.slowest_ms.max(took);
-            large.judged_max = large.judged_max.max(judged);
+        if minute == 0 {
+            all += judged;
+            large.first_ms += took;
+        } else if took > large.slowest_ms {
+            (large.slowest_ms, large.judged) = (took, judged);
         }
-        clock.fetch_add(u64::try_from(INTERVAL.as_millis())?, Ordering::AcqRel);
+        let span = if behind { AT_ONCE } else { INTERVAL };
+        clock.fetch_add(u64::try_from(span.as_millis())?, Ordering::AcqRel);
+        minute += u32::from(!behind);
     }
-    large.quiet_peak_mb = memory_mb("VmHWM")?;
-    large.peak_mb = large.peak_mb.max(large.quiet_peak_mb);
+    ensure!(all == SESSIONS, "the first look judged {all} sessions");
+    large.peak_mb = memory_mb("VmHWM")?;
     Ok(serde_json::to_string(&large)?)
 }
 
