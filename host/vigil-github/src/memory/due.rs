@@ -53,11 +53,26 @@ pub(crate) fn issue_due(known: &Known<Issue>, number: u32, now: Timestamp) -> Ti
         }
         _ => now.after(spread(SWEEP_OPEN, number)),
     };
-    match known.fact.found() {
+    let due = match known.fact.found() {
         Some(issue) if is_partly_unread(issue) => calm.min(again(known.unready, now)),
         _ => calm,
+    };
+    due.min(after_its_second(known, now))
+}
+
+/// GitHub tells whole seconds: what changes again within the second in which it was read is announced by nothing. So
+/// what was read that soon after its last change is read once more.
+fn after_its_second<T>(known: &Known<T>, now: Timestamp) -> Timestamp {
+    match known.updated {
+        Some(updated) if updated.after(SOON) > now && updated < now.after(SOON) => {
+            now.after(POLL_MIN)
+        }
+        _ => Timestamp(u64::MAX),
     }
 }
+
+/// So soon after a change another one may still bear the same second, by clocks that agree as well as most do.
+const SOON: Duration = Duration::from_secs(5);
 
 /// When a pull request is read again in any case, while `polled` of them move without being announced.
 pub(crate) fn pull_request_due(
@@ -85,7 +100,7 @@ pub(crate) fn pull_request_due(
     if is_partly_lost(pr) || is_being_worked_out(pr) && known.unready < TRIES_MAX {
         due = due.min(again(known.unready, now));
     }
-    due
+    due.min(after_its_second(known, now))
 }
 
 /// How soon a read is repeated that left something open, `times` in a row.
@@ -188,6 +203,17 @@ fn spread(span: Duration, number: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_was_read_within_the_second_of_its_change_is_read_once_more() {
+        let mut known = Known::<Issue> {
+            updated: Some(NOW.before(Duration::from_secs(1))),
+            ..Known::default()
+        };
+        assert_eq!(issue_due(&known, 1, NOW), NOW.after(POLL_MIN));
+        known.updated = Some(NOW.before(minutes(1)));
+        assert!(issue_due(&known, 1, NOW) > NOW.after(SWEEP_OPEN / 2));
+    }
+
     use vigil_core::forge::Mergeability;
 
     use super::*;

@@ -198,7 +198,7 @@ impl Round {
         }
     }
 
-    /// There are no points left for looking: what is known stands for a while longer, and is not called confirmed.
+    /// There are no points left for looking: nobody can say any more whether what is known still holds.
     pub(super) fn postpone_heads(&mut self, account: &Account, repos: Vec<Repo>) {
         self.lane(account).postponed += u32::try_from(repos.len()).unwrap_or(u32::MAX);
         let gap = Gap::new(
