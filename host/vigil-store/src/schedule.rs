@@ -1,6 +1,6 @@
 //! When each session is looked at next, so that a restart neither forgets a backoff nor looks at all at once.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 use vigil_core::requeue::LOOK_AGAIN_MAX;
 use vigil_core::{SessionId, Timestamp};
 
@@ -62,6 +62,45 @@ impl Store {
                         why: row.get(4)?,
                     })
                 })?
+                .collect()
+        })
+    }
+
+    /// When the next look at each session of `source` is, in no order: [`Store::schedule`] for a fleet, of which few
+    /// looks are due.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn due(&self, source: &str, now: Timestamp) -> Result<Vec<(SessionId, Timestamp)>> {
+        let too_far = ms(now.after(LOOK_AGAIN_MAX));
+        self.read("read the schedule", |db| {
+            let sql =
+                "SELECT source, session, iif(due > ?2, ?3, due) FROM schedule WHERE source = ?1";
+            db.prepare_cached(sql)?
+                .query_map(params![source, too_far, ms(now)], |row| {
+                    Ok((row::session_id(row, 0)?, row::at(row, 2)?))
+                })?
+                .collect()
+        })
+    }
+
+    /// The tries in an unbroken row that learned too little, for each of `sessions`, in order; zero for one that was
+    /// never looked at.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn attempts(&self, sessions: &[&SessionId]) -> Result<Vec<u32>> {
+        self.read("read the schedule", |db| {
+            let sql = "SELECT attempts FROM schedule WHERE source = ?1 AND session = ?2";
+            let mut statement = db.prepare_cached(sql)?;
+            sessions
+                .iter()
+                .map(|session| {
+                    let found = statement
+                        .query_row([&session.source, &session.id], |row| row::count(row, 0))
+                        .optional()?;
+                    Ok(found.unwrap_or_default())
+                })
                 .collect()
         })
     }

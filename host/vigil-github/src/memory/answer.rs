@@ -259,7 +259,7 @@ fn said<T: Clone + PartialEq>(
     // Where it went says more than that it is not here.
     let moved = of_repo.watch.gap.as_ref();
     let moved = moved.filter(|gap| gap.kind == GapKind::IdentityChanged);
-    if let Some(gap) = moved.or(known.gap.as_ref()) {
+    if let Some(gap) = moved.or(known.gap.as_deref()) {
         return Fact::Unknown(gap.clone());
     }
     if known.is_of_the_future(now) {

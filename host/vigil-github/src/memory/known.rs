@@ -33,7 +33,7 @@ pub struct Known<T> {
     pub learned: Timestamp,
     /// Why the last try taught nothing; `None`: it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gap: Option<Gap>,
+    pub gap: Option<Box<Gap>>,
     /// When the last try was made.
     #[serde(default)]
     pub tried: Timestamp,
@@ -150,7 +150,7 @@ impl<T: Clone + PartialEq> Known<T> {
     /// When it is tried again after a try that taught nothing. What ends by itself is tried in every pass; what a
     /// person has to change, after a pause that doubles with each try.
     fn retry(&self) -> Timestamp {
-        let is_lasting = self.gap.as_ref().is_some_and(|gap| {
+        let is_lasting = self.gap.as_deref().is_some_and(|gap| {
             matches!(
                 gap.kind,
                 GapKind::NotFound
@@ -192,13 +192,13 @@ impl<T: Clone + PartialEq> Known<T> {
 
     /// The last try taught nothing. What was known stays remembered, and is not said any more.
     pub fn miss(&mut self, gap: Gap, now: Timestamp) {
-        let since = self.gap.as_ref().and_then(|gap| gap.since);
+        let since = self.gap.as_deref().and_then(|gap| gap.since);
         self.tried = now;
         self.misses = self.misses.saturating_add(1);
-        self.gap = Some(Gap {
+        self.gap = Some(Box::new(Gap {
             since: since.or(gap.since).or(Some(now)),
             ..gap
-        });
+        }));
     }
 
     /// Takes an answer in; gives whether it said anything else than what was known. An answer of a replica that lags
@@ -260,18 +260,18 @@ impl<T: Clone + PartialEq> Known<T> {
     /// The last answer was older than what was announced.
     fn is_lagging(&self) -> bool {
         let not_ready = |gap: &Gap| gap.kind == GapKind::NotReady;
-        self.tries > 1 && self.gap.as_ref().is_some_and(not_ready)
+        self.tries > 1 && self.gap.as_deref().is_some_and(not_ready)
     }
 
     /// Answers that are older than what was announced have come so often and for so long that no replica explains it.
     fn is_believed(&self, now: Timestamp) -> bool {
-        let since = self.gap.as_ref().and_then(|gap| gap.since);
+        let since = self.gap.as_deref().and_then(|gap| gap.since);
         self.tries >= TRIES_MAX && since.is_some_and(|since| since.age(now) >= LAG_MAX)
     }
 
     /// The gap in the place of what was known, if it must not be said any more.
     pub fn doubtful(&self) -> Option<Gap> {
-        if let Some(gap) = &self.gap {
+        if let Some(gap) = self.gap.as_deref() {
             return Some(gap.clone());
         }
         self.announced.is_some().then(|| {

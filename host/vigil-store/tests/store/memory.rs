@@ -103,6 +103,13 @@ fn the_schedule_survives_a_restart() {
         [look(2, 3, 0), look(1, 5, 3)]
     );
     assert_eq!(store.schedule("other", T0).unwrap(), []);
+    let mut due = store.due("vigilante", T0).unwrap();
+    due.sort();
+    assert_eq!(due, [(id(1), at(5)), (id(2), at(3))]);
+    assert_eq!(
+        store.attempts(&[&id(7), &id(2), &id(1)]).unwrap(),
+        [0, 0, 3]
+    );
     store.forget_schedule(&[id(2), id(7)]).unwrap();
     assert_eq!(store.schedule("vigilante", T0).unwrap(), [look(1, 5, 3)]);
 }
@@ -121,7 +128,13 @@ fn a_look_that_a_fast_clock_set_is_due() {
     store.put_schedule(&[far.clone(), near.clone()]).unwrap();
     assert_eq!(
         store.schedule("vigilante", T0).unwrap(),
-        [Look { at: T0, ..far }, near]
+        [
+            Look {
+                at: T0,
+                ..far.clone()
+            },
+            near.clone()
+        ]
     );
 }
 

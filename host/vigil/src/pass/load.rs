@@ -86,12 +86,9 @@ impl Reconciler {
             return Ok(None);
         }
         let mut queue = Queue::default();
-        let looks = self
-            .store
-            .schedule(source, moment.now)
-            .map_err(memory::failed)?;
-        for look in looks {
-            queue.wake(look.session, look.at);
+        let looks = self.store.due(source, moment.now).map_err(memory::failed)?;
+        for (session, at) in looks {
+            queue.wake(session, at);
         }
         Ok(Some(queue))
     }

@@ -134,8 +134,8 @@ impl How {
     pub fn watch() -> Self {
         How {
             due_only: true,
-            // 5,000 take about a second, and 15 MB.
-            at_most: 5_000,
+            // They take less than a second, and about 20 MB.
+            at_most: 2_500,
             ..How::once()
         }
     }

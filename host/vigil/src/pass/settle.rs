@@ -126,16 +126,14 @@ impl Reconciler {
     }
 
     fn schedule_next(&mut self, batch: &Batch, moment: &Moment) -> Result<(), Failure> {
-        let name = batch.configured.source.name();
-        let before: BTreeMap<SessionId, u32> = self
-            .store
-            .schedule(name, moment.now)
-            .map_err(memory::failed)?
-            .into_iter()
-            .map(|look| (look.session, look.attempts))
+        let ids: Vec<&SessionId> = batch
+            .entries
+            .iter()
+            .map(|entry| &entry.evidence.session.id)
             .collect();
+        let before = self.store.attempts(&ids).map_err(memory::failed)?;
         let mut looks = Vec::with_capacity(batch.entries.len());
-        for entry in &batch.entries {
+        for (entry, attempts) in batch.entries.iter().zip(before) {
             let Some(ruling) = &entry.ruling else {
                 continue;
             };
@@ -146,7 +144,6 @@ impl Reconciler {
                 .iter()
                 .any(|(fact, _)| entry.asked.iter().any(|asked| asked == fact));
             let troubled = unknown || matches!(entry.outcome, Outcome::Conflict | Outcome::Failed);
-            let attempts = before.get(&session.id).copied().unwrap_or_default();
             let next = requeue::requeue(
                 &session.id,
                 ruling,
