@@ -81,6 +81,8 @@ pub struct Pot {
     pub spent: u64,
     /// When this window ends; `None`: nothing was taken yet.
     pub ends: Option<Timestamp>,
+    /// When all this was heard, by this machine's clock.
+    pub told: Timestamp,
 }
 
 /// What may be taken from a pot at a moment.
@@ -142,6 +144,8 @@ impl Pot {
 
     /// Notes what an answer told, and what it cost. `at`: when it arrived.
     pub fn spend(&mut self, cost: u64, meter: Meter, at: Timestamp) {
+        // Answers overtake each other: one that still saw something left does not fill what is known to be empty.
+        let is_empty = self.empty_until(at).is_some();
         if self.is_over(at) || self.ends.is_none() {
             self.spent = 0;
             self.ends = Some(meter.reset.unwrap_or_else(|| at.after(WINDOW)));
@@ -152,9 +156,8 @@ impl Pot {
             self.spent = 0;
             self.ends = Some(reset);
         }
+        self.told = at;
         self.spent = self.spent.saturating_add(cost);
-        // Answers overtake each other: one that still saw something left does not fill what is known to be empty.
-        let is_empty = self.meter.empty_until(at).is_some();
         self.meter = match is_empty {
             true => Meter {
                 limit: meter.limit.or(self.meter.limit),
@@ -182,12 +185,21 @@ impl Pot {
 
     /// When there will be something again, if nothing is left.
     pub fn empty_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.meter.empty_until(now)
+        self.meter
+            .empty_until(now)
+            .filter(|_| !is_ahead(self.told, now))
     }
 
+    /// The window has ended; or all this was heard before the clock was set back, and says nothing about this one.
     fn is_over(&self, now: Timestamp) -> bool {
-        self.ends.is_some_and(|ends| ends <= now)
+        self.ends.is_some_and(|ends| ends <= now) || is_ahead(self.told, now)
     }
+}
+
+/// What was heard at `told` was heard before the clock was set back. The answers of a pass come a little after the moment
+/// that it bears.
+fn is_ahead(told: Timestamp, now: Timestamp) -> bool {
+    told > now.after(SAME_WINDOW)
 }
 
 /// What is remembered of an account: its pots, and whether it was told to be silent.
@@ -214,6 +226,9 @@ pub struct AccountMemory {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Silence {
+    /// When it was heard, by this machine's clock.
+    #[serde(default)]
+    pub told: Timestamp,
     /// Nothing is sent before.
     pub until: Timestamp,
     /// What it said.
@@ -238,8 +253,11 @@ impl AccountMemory {
 
     /// Until when `pool` must not be asked, and why; `None`: it may be.
     pub fn silent(&self, pool: Pool, now: Timestamp) -> Option<Silence> {
-        let told = self.silence.clone().filter(|told| told.until > now);
+        // What was heard before the clock was set back ends nobody knows when.
+        let told = self.silence.clone();
+        let told = told.filter(|told| told.until > now && !is_ahead(told.told, now));
         let empty = self.pot(pool).empty_until(now).map(|until| Silence {
+            told: now,
             until,
             why: format!("the {} of this token are used up", pool.unit()),
         });
@@ -267,6 +285,7 @@ impl AccountMemory {
             at.after(grown.min(SILENCE_GROWN_MAX))
         });
         let silence = Silence {
+            told: at,
             until,
             why: limit.detail.clone(),
         };
@@ -285,17 +304,20 @@ impl AccountMemory {
         silence
     }
 
-    /// The account now has this token. Another one than before begins anew, unless `renewed` says that it is the same
-    /// account's next token.
-    pub fn has_token(&mut self, fingerprint: &Fingerprint, renewed: bool) {
+    /// The account now has this token. Another one has pots of its own, unless `renewed` says that it is the same
+    /// account's next token; what vigil took counts on, since both may be the same user's, and so does a silence that
+    /// was told only just now: an answer to the other token can come late.
+    pub fn has_token(&mut self, fingerprint: &Fingerprint, renewed: bool, now: Timestamp) {
         if self.fingerprint.as_ref() == Some(fingerprint) {
             return;
         }
         if self.fingerprint.is_some() && !renewed {
-            *self = AccountMemory {
-                batch: self.batch,
-                ..AccountMemory::default()
-            };
+            self.graphql.meter = Meter::default();
+            self.rest.meter = Meter::default();
+            self.silence = self
+                .silence
+                .take()
+                .filter(|silence| !is_ahead(silence.told, now) && silence.told.age(now) <= SILENCE);
         }
         self.fingerprint = Some(fingerprint.clone());
     }
@@ -385,6 +407,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_clock_that_was_ahead_was_told_ends_with_it() {
+        let ahead = NOW.after(minutes(365 * 24 * 60));
+        let mut account = AccountMemory::default();
+        let meter = |at: Timestamp, remaining| Meter {
+            limit: Some(5_000),
+            remaining: Some(remaining),
+            reset: Some(at.after(minutes(30))),
+        };
+        account.answered(Pool::GraphQl, 1_250, meter(ahead, 0), ahead);
+        let limit = Limit {
+            until: Some(ahead.after(minutes(5))),
+            detail: "slow down".into(),
+            scope: LimitScope::Account,
+        };
+        account.limited(Pool::Rest, &limit, Meter::default(), ahead);
+        assert_eq!(account.silent(Pool::GraphQl, NOW), None);
+        account.answered(Pool::GraphQl, 1, meter(NOW, 4_000), NOW);
+        assert_eq!(account.graphql.spent, 1);
+        let allowance = account.graphql.allowance(Shares::default(), MINUTE, NOW);
+        assert_eq!(allowance.urgent, Some(1_249));
+    }
+
+    #[test]
     fn a_primary_limit_empties_one_pot_and_a_secondary_one_silences_the_account() {
         let limit = |scope| Limit {
             until: Some(NOW.after(minutes(5))),
@@ -435,13 +480,23 @@ mod tests {
             detail: "secondary".into(),
             scope: LimitScope::Account,
         };
+        let until_later = Limit {
+            until: Some(NOW.after(minutes(50))),
+            ..limit.clone()
+        };
         let mut account = AccountMemory::default();
-        account.has_token(&print("a"), false);
+        account.has_token(&print("a"), false, NOW);
         account.limited(Pool::Rest, &limit, Meter::default(), NOW);
         let mut renewed = account.clone();
-        renewed.has_token(&print("b"), true);
+        renewed.has_token(&print("b"), true, NOW);
         assert!(renewed.silent(Pool::Rest, NOW).is_some());
-        account.has_token(&print("b"), false);
-        assert_eq!(account.silent(Pool::Rest, NOW), None);
+        // An answer to the first token may come late: what was told a moment ago stands.
+        let mut at_once = account.clone();
+        at_once.has_token(&print("b"), false, NOW);
+        assert!(at_once.silent(Pool::Rest, NOW).is_some());
+        let later = NOW.after(minutes(2));
+        account.limited(Pool::Rest, &until_later, Meter::default(), NOW);
+        account.has_token(&print("b"), false, later);
+        assert_eq!(account.silent(Pool::Rest, later), None);
     }
 }

@@ -109,7 +109,7 @@ impl Memory {
             for number in &list.numbers {
                 let pull = of_repo.pull(*number);
                 // Another of them may have been opened again, or be the one that counts.
-                if pull.is_some_and(|pull| pull.why(pull.parts, now) == Some(Why::Changed)) {
+                if pull.is_some_and(|pull| pull.why(pull.parts, now).is_some()) {
                     needed.add_pull(repo.clone(), *number, pull, Parts::empty(), doubt, now);
                 }
             }

@@ -83,9 +83,19 @@ impl Memory {
                 .any(|number| self.told.contains(&(repo.to_owned(), number)))
     }
 
-    /// The pass is over: whatever was new in it has been judged.
-    pub fn judged(&mut self) {
+    /// The sessions of this pass are picked: those that something new was told about are among them.
+    pub fn picked(&mut self) {
         self.told.clear();
+    }
+
+    /// A pass begins: nothing was put off in it yet.
+    pub fn begin(&mut self) {
+        for (account, known) in &mut self.accounts {
+            if known.postponed > 0 {
+                known.postponed = 0;
+                self.changes.insert(Entry::Account(account.clone()));
+            }
+        }
     }
 
     fn pull_is_due(&self, repo: &str, number: u32, now: Timestamp) -> bool {
@@ -124,7 +134,9 @@ impl Memory {
             number, updated, ..
         } = *changed;
         let known = self.repo_mut(repo);
-        if let Some(issue) = known.issues.get_mut(&number) {
+        if changed.issue.is_some()
+            && let Some(issue) = known.issues.get_mut(&number)
+        {
             if !issue.announce(updated) {
                 return News::Nothing;
             }

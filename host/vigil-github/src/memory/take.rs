@@ -234,7 +234,7 @@ impl Memory {
             *tries = tries.saturating_add(1);
             if *tries >= TRIES_MAX {
                 unread.remove(&number);
-                known.watch.strangers.insert(number);
+                known.watch.add_stranger(number);
             }
             return;
         };
@@ -250,7 +250,7 @@ impl Memory {
             joined.push(Entry::Branch(key.clone(), name.clone()));
         }
         if joined.is_empty() {
-            known.watch.strangers.insert(number);
+            known.watch.add_stranger(number);
             return;
         }
         self.changes.extend(joined);

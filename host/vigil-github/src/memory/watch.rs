@@ -19,6 +19,9 @@ pub const BUSY_FOR: Duration = minutes(10);
 /// The longest time between two looks at a repository in which nothing happens.
 pub const IDLE_MAX: Duration = minutes(15);
 
+/// Pull requests that are nobody's, of which a repository is remembered to have so many.
+const STRANGERS_MAX: usize = 1_000;
+
 /// What is remembered of a repository as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
@@ -88,10 +91,10 @@ pub struct Etag {
 }
 
 impl Watch {
-    /// Whether a look is due in a pass at `now`. A moment far ahead was set before the clock was set back.
+    /// Whether a look is due in a pass at `now`. One that was made later than that was made before the clock was set
+    /// back.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        let set_back = self.next > now.after(IDLE_MAX * 2)
-            || self.verified.is_some_and(|verified| verified > now);
+        let set_back = self.tried > now || self.verified.is_some_and(|verified| verified > now);
         self.since.is_some() && (self.next <= now || set_back)
     }
 
@@ -151,6 +154,14 @@ impl Watch {
             since: since.or(gap.since).or(Some(now)),
             ..gap
         });
+    }
+
+    /// A pull request is nobody's. The oldest are forgotten: to find out again costs a question.
+    pub fn add_stranger(&mut self, number: u32) {
+        self.strangers.insert(number);
+        while self.strangers.len() > STRANGERS_MAX {
+            self.strangers.pop_first();
+        }
     }
 
     /// Everything up to `newest`, by GitHub's clock, was seen.

@@ -23,6 +23,10 @@ use crate::tokens::Account;
 /// question's fault.
 const UNANSWERED_MAX: u32 = 10;
 
+/// The same where nothing was answered in this round: then it is GitHub that does not answer. Three are enough to find
+/// out, since halves are tried in turn: where one of them is answered, it was the other one's fault.
+const SILENT_MAX: u32 = 3;
+
 /// How many queries beyond the planned ones a round may send to take apart what was too much: so many for each planned
 /// one, and some. A GitHub that can answer next to nothing at once is asked again in the next pass, not in this one.
 const SPARE_PER_QUERY: usize = 8;
@@ -92,11 +96,11 @@ impl Round {
                 }
             }
             Learned::Overloaded(gap) => {
-                self.usage.points += points(query);
+                self.charge(account, points(query), now);
                 self.overloaded(account, needed, gap);
             }
             Learned::Lost(gap) => {
-                self.usage.points += points(query);
+                self.charge(account, points(query), now);
                 self.unanswered(account, needed, gap);
             }
             other => self.refused(account, Pool::GraphQl, needed, other, &raw, now),
@@ -340,7 +344,11 @@ impl Round {
     fn too_many_unanswered(&mut self, account: &Account, needed: &[Needed], gap: &Gap) -> bool {
         let lane = self.lane(account);
         lane.unanswered += 1;
-        if lane.unanswered < UNANSWERED_MAX {
+        let patience = match lane.answered {
+            true => UNANSWERED_MAX,
+            false => SILENT_MAX,
+        };
+        if lane.unanswered < patience {
             return false;
         }
         let trouble = Trouble::Unanswered { gap: gap.clone() };
@@ -353,14 +361,14 @@ impl Round {
         self.stop(account, Pool::GraphQl, gap, trouble);
     }
 
-    /// Asks both halves before everything else.
+    /// Asks both halves, one after the other, before whatever was not tried yet.
     fn halve(&mut self, account: &Account, mut needed: Vec<Needed>, gap: &Gap) {
         let second = needed.split_off(needed.len().div_ceil(2));
-        self.again(account, second, gap);
         self.again(account, needed, gap);
+        self.again(account, second, gap);
     }
 
-    /// Asks once more before everything else, as far as the round may still send more than was planned.
+    /// Asks once more before whatever was not tried yet, as far as the round may still send more than was planned.
     fn again(&mut self, account: &Account, needed: Vec<Needed>, gap: &Gap) {
         if needed.is_empty() {
             return;
@@ -373,7 +381,7 @@ impl Round {
             return self.missed(&needed, gap);
         }
         *spare -= 1;
-        self.lane(account).jobs.push_front(Job::Ask(needed));
+        self.lane(account).jobs.push_back(Job::Ask(needed));
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Body, Outgoing, REST_IN_FLIGHT, Round, Sent};
 use crate::ask::Parts;
 use crate::budget::{Allowance, Pool, Silence};
 use crate::heads::Heads;
-use crate::memory::{Needed, Why};
+use crate::memory::{Needed, Why, repo_key};
 use crate::plan::Repo;
 use crate::probe::Probe;
 use crate::query::{Query, points, points_of};
@@ -267,6 +267,7 @@ impl Round {
             };
             // A probe that finds nothing new is free, and most do.
             if !self.affords(account, Pool::Rest, 1, true) {
+                self.unlisted.insert(repo_key(&probe.repo));
                 self.probe_elsewhere(account, probe.repo);
                 continue;
             }

@@ -22,6 +22,7 @@ use crate::ask::{Answer, Ask, Parts};
 use crate::budget::{Pool, Shares};
 use crate::heads::Heads;
 use crate::learn::Received;
+use crate::limits::Meter;
 use crate::memory::{Doubt, Memory, Needed};
 use crate::plan::{Repo, Target};
 use crate::probe::Probe;
@@ -400,12 +401,12 @@ impl Round {
             Sent::Hydrate { .. } | Sent::Heads(_) => Pool::GraphQl,
         };
         self.lane(&account).landed(pool);
-        self.count(&job, &outcome, sent);
+        self.count(&account, &job, &outcome, sent, now);
         if let Outcome::Answer(raw) = &outcome {
             let renewed = account.is_renewed();
             self.memory
                 .account_mut(&account)
-                .has_token(&raw.fingerprint, renewed);
+                .has_token(&raw.fingerprint, renewed, now);
         }
         match job {
             Sent::Hydrate {
@@ -457,8 +458,8 @@ impl Round {
         let mut postponed = 0;
         for (account, lane) in &self.lanes {
             postponed += lane.postponed;
-            if self.memory.account(account).postponed != lane.postponed {
-                self.memory.account_mut(account).postponed = lane.postponed;
+            if lane.postponed > 0 {
+                self.memory.account_mut(account).postponed += lane.postponed;
             }
         }
         let answers = self
@@ -511,7 +512,14 @@ impl Round {
 
     /// Counts what a request cost that is not known to have been answered; what an answer cost is counted by whoever
     /// reads it.
-    fn count(&mut self, job: &Sent, outcome: &Outcome, sent: u32) {
+    fn count(
+        &mut self,
+        account: &Account,
+        job: &Sent,
+        outcome: &Outcome,
+        sent: u32,
+        now: Timestamp,
+    ) {
         if sent == 0 {
             return;
         }
@@ -526,7 +534,18 @@ impl Round {
         };
         // GitHub may have worked on it, and charges for that.
         if !matches!(outcome, Outcome::Answer(_)) {
-            self.usage.points += guess;
+            self.charge(account, guess, now);
+        }
+    }
+
+    /// GitHub was given work to do and gave no answer: it charges for that, and tells nobody.
+    fn charge(&mut self, account: &Account, points: u32, now: Timestamp) {
+        if points > 0 {
+            self.usage.points += points;
+            let memory = self.memory.account_mut(account);
+            memory
+                .graphql
+                .spend(u64::from(points), Meter::default(), now);
         }
     }
 

@@ -467,11 +467,11 @@ impl Round {
                 self.heads_learned(account, answered);
             }
             Learned::Overloaded(gap) => {
-                self.usage.points += cost;
+                self.charge(account, cost, now);
                 self.halve_heads(account, &heads.repositories, &gap);
             }
             Learned::Lost(gap) => {
-                self.usage.points += cost;
+                self.charge(account, cost, now);
                 self.missed_heads(&heads.repositories, &gap);
                 self.lane(account).last_gap = Some(gap);
             }

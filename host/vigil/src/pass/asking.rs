@@ -61,6 +61,8 @@ pub(crate) struct Asked {
     pub trouble: Option<Trouble>,
     /// Everything was looked at, and not only what was due.
     pub whole: bool,
+    /// Nothing was asked yet.
+    is_new: bool,
 }
 
 impl Asked {
@@ -68,6 +70,7 @@ impl Asked {
     pub(super) fn of(how: &How) -> Self {
         Asked {
             whole: !how.due_only,
+            is_new: true,
             ..Asked::default()
         }
     }
@@ -131,6 +134,11 @@ impl Reconciler {
         asked: &mut Asked,
     ) -> Result<(), Failure> {
         self.recall_forge()?;
+        if let Some(known) = &mut self.asking.memory
+            && std::mem::take(&mut asked.is_new)
+        {
+            known.begin();
+        }
         let which = if how.due_only {
             Scan::Due
         } else {

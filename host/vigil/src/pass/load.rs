@@ -64,6 +64,7 @@ impl Reconciler {
             let listed = Arc::clone(&picked.listed);
             let read_only = self.read_only(&configured, moment)?;
             let entries = self.entries(picked, how, moment)?;
+            let looked_at = entries.iter().any(|entry| !entry.leased_elsewhere);
             batches.push(Batch {
                 configured,
                 context,
@@ -71,7 +72,8 @@ impl Reconciler {
                 read_only,
                 entries,
                 listed,
-                behind,
+                // Where nothing could be looked at, the next pass would fare no better at once.
+                behind: behind && looked_at,
                 survey: Survey::default(),
             });
         }
@@ -79,16 +81,22 @@ impl Reconciler {
     }
 
     /// When each session of a source is to be looked at; `None`: all are.
-    fn due(&self, source: &str, how: &How, moment: &Moment) -> Result<Option<Queue>, Failure> {
-        // After a break in watching everything is due: what was scheduled before went by another clock.
-        let broken = moment.awake_since == Some(moment.now);
-        if !how.due_only || broken {
+    fn due(&mut self, source: &str, how: &How, moment: &Moment) -> Result<Option<Queue>, Failure> {
+        if !how.due_only {
             return Ok(None);
         }
         let mut queue = Queue::default();
+        if moment.awake_since == Some(moment.now) {
+            // After a break in watching everything is due: what was scheduled before went by another clock.
+            self.seen.retain(|id, _| id.source != source);
+            return Ok(Some(queue));
+        }
         let looks = self.store.due(source, moment.now).map_err(memory::failed)?;
         for (session, at) in looks {
-            queue.wake(session, at);
+            // Looks at sessions that are settled or gone stay behind, and nobody makes them.
+            if self.seen.contains_key(&session) {
+                queue.wake(session, at);
+            }
         }
         Ok(Some(queue))
     }

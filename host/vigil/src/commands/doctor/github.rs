@@ -348,7 +348,11 @@ impl Visit<'_> {
 
     fn trouble(&mut self, trouble: Trouble, samples: &[Sample]) -> Option<Silence> {
         if let Trouble::Limited { until, detail } = trouble {
-            return Some(Silence { until, why: detail });
+            return Some(Silence {
+                told: self.now,
+                until,
+                why: detail,
+            });
         }
         let what = self.what("GitHub");
         let text = trouble.to_string();
