@@ -7,6 +7,7 @@ use vigil_core::forge::{Issue, PullRequest, PullRequestState};
 use vigil_core::session::PullRequestRef;
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
+use super::known::Timeless;
 use super::take::confirmed;
 use super::{Branch, Known, Memory, RepoMemory, Why, branch_key, says_something};
 use crate::ask::{Answer, Ask, Parts};
@@ -243,7 +244,7 @@ impl RepoMemory {
 
 /// What is known of one thing, if it may be said: the repository is the one that the session knew, nothing announced
 /// lies between, and the last try did not fail.
-fn said<T: Clone + PartialEq>(
+fn said<T: Clone + Timeless>(
     of_repo: Option<&RepoMemory>,
     known: Option<&Known<T>>,
     ask: &Ask,
@@ -303,7 +304,7 @@ fn said<T: Clone + PartialEq>(
 
 /// What was found, if it was read with everything that is wanted of it: what was not asked must not look as if nobody
 /// wanted it.
-fn whole<T: Clone + PartialEq>(
+fn whole<T: Clone + Timeless>(
     fact: Fact<T>,
     known: Option<&Known<T>>,
     wanted: impl FnOnce(&T) -> Parts,
@@ -319,7 +320,7 @@ fn whole<T: Clone + PartialEq>(
     }
 }
 
-fn why<T: Clone + PartialEq>(
+fn why<T: Clone + Timeless>(
     known: Option<&Known<T>>,
     parts: Parts,
     doubt: Doubt,

@@ -1,11 +1,12 @@
 //! One thing that is known of GitHub.
 
 use serde::{Deserialize, Serialize};
-use vigil_core::forge::PullRequest;
+use vigil_core::forge::{Issue, PullRequest};
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
 use crate::ask::Parts;
 use crate::learn::Seen;
+use crate::memory::Branch;
 use crate::memory::due::{LAG_MAX, POLL_MIN, SWEEP_ENDED, SWEEP_OPEN, TRIES_MAX};
 use crate::memory::watch::IDLE_MAX;
 
@@ -66,6 +67,54 @@ fn is_zero(number: &u8) -> bool {
     *number == 0
 }
 
+/// Something that bears the moment at which it was read, which is no part of what it says.
+pub trait Timeless {
+    /// Whether both say the same.
+    fn says_as(&self, other: &Self) -> bool;
+}
+
+impl Timeless for Issue {
+    fn says_as(&self, other: &Self) -> bool {
+        let observed = other.observed;
+        *other
+            == Issue {
+                observed,
+                ..self.clone()
+            }
+    }
+}
+
+impl Timeless for PullRequest {
+    fn says_as(&self, other: &Self) -> bool {
+        let mut same = PullRequest {
+            observed: other.observed,
+            parts_observed: other.parts_observed,
+            ..self.clone()
+        };
+        if let (Fact::Found(ours), Fact::Found(theirs)) =
+            (&mut same.mergeability, &other.mergeability)
+        {
+            ours.observed = theirs.observed;
+        }
+        *other == same
+    }
+}
+
+impl Timeless for Branch {
+    fn says_as(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+fn is_same<T: Timeless>(one: &Fact<T>, other: &Fact<T>) -> bool {
+    match (one, other) {
+        (Fact::Found(one), Fact::Found(other)) => one.says_as(other),
+        (Fact::Absent(one), Fact::Absent(other)) => one.detail == other.detail,
+        (Fact::NotAsked, Fact::NotAsked) => true,
+        _ => false,
+    }
+}
+
 impl<T> Default for Known<T> {
     fn default() -> Self {
         Known {
@@ -115,7 +164,7 @@ impl Why {
     }
 }
 
-impl<T: Clone + PartialEq> Known<T> {
+impl<T: Clone + Timeless> Known<T> {
     /// Why it has to be asked for at `now`, with these parts; `None`: what is known will do.
     pub fn why(&self, parts: Parts, now: Timestamp) -> Option<Why> {
         if self.is_of_the_future(now) {
@@ -184,7 +233,7 @@ impl<T: Clone + PartialEq> Known<T> {
 
     /// It may be another one by now, for a reason that is no update: it is read again.
     pub fn doubt(&mut self) {
-        if self.fact != Fact::NotAsked {
+        if !matches!(self.fact, Fact::NotAsked) {
             self.announced = self.announced.or(Some(self.updated.unwrap_or_default()));
             self.misses = 0;
         }
@@ -235,7 +284,7 @@ impl<T: Clone + PartialEq> Known<T> {
         self.id = seen.id.or(self.id.take());
         self.updated = seen.updated.or(self.updated);
         let fact = seen.fact.carry(&self.fact, now);
-        let changed = fact != self.fact;
+        let changed = !is_same(&fact, &self.fact);
         self.fact = fact;
         self.parts = parts;
         self.learned = now;
@@ -302,6 +351,12 @@ pub(crate) fn keep_mergeability(new: &mut PullRequest, old: Option<&PullRequest>
 
 #[cfg(test)]
 mod tests {
+    impl super::Timeless for u8 {
+        fn says_as(&self, other: &Self) -> bool {
+            self == other
+        }
+    }
+
     use vigil_core::time::minutes;
 
     use super::*;

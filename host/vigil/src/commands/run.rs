@@ -18,6 +18,9 @@ use crate::ui::{self, Ui};
 use crate::webhooks::{self, Counts, Inbox, Listening, coalesce};
 use crate::wiring::Setup;
 
+/// How long a pass may go on after a signal to stop: writing takes a second, and service managers wait for 90.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Old journal rows go every so many passes: once an hour at a minute's interval.
 const PASSES_PER_PRUNE: u64 = 60;
 
@@ -104,8 +107,14 @@ async fn daemon(
     for number in 0_u64.. {
         let started = setup.world.now();
         let mut behind = false;
-        // A signal lets the pass end: nothing is left half done, and recovery has nothing to do.
-        match reconciler.pass(&how).await {
+        let Some(passed) = stop.during(reconciler.pass(&how)).await else {
+            // The next start finds what was left and puts it right, as after a crash.
+            let _ = reconciler.store.release(&reconciler.holder);
+            doorbell.close().await;
+            tracing::info!("stopped in the middle of a pass");
+            return Ok(EXIT_DONE);
+        };
+        match passed {
             Ok(passed) => {
                 log(&passed, setup.world.now());
                 behind = passed.batches.iter().any(|batch| batch.behind);
@@ -264,6 +273,26 @@ impl Stop {
                 _ = self.interrupt.recv() => {}
             }
             self.seen = true;
+        }
+    }
+
+    /// Waits for a pass. A signal lets it end, so that nothing is left half done, but not for longer than
+    /// [`STOP_PATIENCE`], and a second signal not even that: a forge that does not answer holds nobody up. `None`: it was
+    /// cut off.
+    async fn during<T>(&mut self, pass: impl Future<Output = T>) -> Option<T> {
+        let mut pass = pin!(pass);
+        tokio::select! {
+            biased;
+            passed = &mut pass => return Some(passed),
+            () = self.told() => {}
+        }
+        tracing::info!("stopping when this pass is over; once more to stop at once");
+        tokio::select! {
+            biased;
+            passed = &mut pass => Some(passed),
+            _ = self.terminate.recv() => None,
+            _ = self.interrupt.recv() => None,
+            () = tokio::time::sleep(STOP_PATIENCE) => None,
         }
     }
 

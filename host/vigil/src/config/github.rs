@@ -117,6 +117,24 @@ impl GitHubConfig {
                 "write it as in github.com; addresses go into github.api_url",
             ));
         }
+        if self.reserve >= 100 {
+            return Err((
+                format!(
+                    "github.reserve is {}, which leaves nothing to ask with",
+                    self.reserve
+                ),
+                "give a percentage below 100; 20 is the default",
+            ));
+        }
+        if self.share == 0 || self.share > 100 {
+            return Err((
+                format!(
+                    "github.share is {}, and has to be from 1 to 100",
+                    self.share
+                ),
+                "give a percentage; 25 is the default",
+            ));
+        }
         let mut seen = BTreeMap::new();
         for (at, token) in self.token.iter().enumerate() {
             let place = format!("github.token[{at}]");

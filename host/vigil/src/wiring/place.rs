@@ -25,6 +25,14 @@ impl Place {
     pub fn of(config: &GitHubConfig, environment: &Environment) -> Result<Place, Failure> {
         let api_url = Address::read("github.api_url", config.api_url.as_deref())?;
         let api_env = Address::read("GITHUB_API_URL", environment.get("GITHUB_API_URL"))?;
+        if let Some(host) = environment.get("GH_HOST")
+            && host.contains(['/', ':', '@', ' '])
+        {
+            return Err(Failure::request(format!(
+                "GH_HOST is \"{host}\", which is no host's name"
+            ))
+            .hint("write it as in github.com; addresses go into GITHUB_API_URL"));
+        }
         let host = config
             .host
             .as_deref()

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use vigil::demo::Made;
+use vigil_model::{Fault, Scope};
 
 use super::stage::{Held, Stage, session, wait_for, wait_for_end};
 
@@ -79,6 +80,28 @@ fn it_reconciles_what_comes_and_is_alone_and_ends_when_it_is_told() {
         log(&stage)
     );
     assert!(log(&stage).contains("stopped"), "{}", log(&stage));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once_though_github_hangs() {
+    let mut stage = Stage::with_merged(1);
+    stage.on_github(|model| model.fail(Scope::Any, Fault::Hang));
+    let before = stage.sessions();
+    let mut daemon = start(&stage, stage.vigil(&["run", "--interval", "1h"]));
+    wait_for("GitHub to be asked", || {
+        (stage.requests() > 0).then_some(())
+    });
+    signal(&daemon.0, Signal::INT);
+    wait_for("the signal to be heard", || {
+        log(&stage)
+            .contains("once more to stop at once")
+            .then_some(())
+    });
+    signal(&daemon.0, Signal::INT);
+    let ended = wait_for_end(&mut daemon.0);
+    assert_eq!(ended.code(), Some(0), "{}", log(&stage));
+    assert!(log(&stage).contains("in the middle of a pass"));
+    assert_eq!(stage.sessions(), before);
 }
 
 #[test]
