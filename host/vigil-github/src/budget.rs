@@ -304,6 +304,29 @@ impl AccountMemory {
         silence
     }
 
+    /// What this process and another one remember of the same account: whatever either was told to leave alone, and the
+    /// more of what both took.
+    #[must_use]
+    pub fn with(mut self, other: &AccountMemory) -> AccountMemory {
+        let until = |silence: &Option<Silence>| silence.as_ref().map(|silence| silence.until);
+        if until(&other.silence) > until(&self.silence) {
+            self.silence.clone_from(&other.silence);
+        }
+        self.strikes = self.strikes.max(other.strikes);
+        for (pot, theirs) in [
+            (&mut self.graphql, &other.graphql),
+            (&mut self.rest, &other.rest),
+        ] {
+            let same_window = pot.ends.zip(theirs.ends).is_some_and(|(one, another)| {
+                one.max(another) <= one.min(another).after(SAME_WINDOW)
+            });
+            if same_window {
+                pot.spent = pot.spent.max(theirs.spent);
+            }
+        }
+        self
+    }
+
     /// The account now has this token. Another one has pots of its own, unless `renewed` says that it is the same
     /// account's next token; what vigil took counts on, since both may be the same user's, and so does a silence that
     /// was told only just now: an answer to the other token can come late.
@@ -404,6 +427,25 @@ mod tests {
         assert_eq!(account.silent(Pool::Rest, later), None);
         account.answered(Pool::Rest, 1, meter(16), later);
         assert_eq!(account.rest.remaining(later), Some(16));
+    }
+
+    #[test]
+    fn what_two_processes_were_told_is_kept_together() {
+        let limit = Limit {
+            until: Some(NOW.after(minutes(5))),
+            detail: "slow down".into(),
+            scope: LimitScope::Account,
+        };
+        let (mut ours, mut theirs) = (AccountMemory::default(), AccountMemory::default());
+        ours.answered(Pool::GraphQl, 7, meter(4_990), NOW);
+        theirs.answered(Pool::GraphQl, 30, meter(4_960), NOW);
+        theirs.limited(Pool::Rest, &limit, Meter::default(), NOW);
+        let both = ours.with(&theirs);
+        assert_eq!(both.graphql.spent, 30);
+        assert_eq!(
+            both.silent(Pool::GraphQl, NOW),
+            theirs.silent(Pool::GraphQl, NOW)
+        );
     }
 
     #[test]

@@ -203,17 +203,6 @@ fn spread(span: Duration, number: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    #[test]
-    fn what_was_read_within_the_second_of_its_change_is_read_once_more() {
-        let mut known = Known::<Issue> {
-            updated: Some(NOW.before(Duration::from_secs(1))),
-            ..Known::default()
-        };
-        assert_eq!(issue_due(&known, 1, NOW), NOW.after(POLL_MIN));
-        known.updated = Some(NOW.before(minutes(1)));
-        assert!(issue_due(&known, 1, NOW) > NOW.after(SWEEP_OPEN / 2));
-    }
-
     use vigil_core::forge::Mergeability;
 
     use super::*;
@@ -337,6 +326,17 @@ mod tests {
         assert_eq!(poll(500), POLL_MIN);
         assert_eq!(poll(501), POLL_MIN * 2);
         assert_eq!(poll(1_000_000), POLL_MAX);
+    }
+
+    #[test]
+    fn what_was_read_within_the_second_of_its_change_is_read_once_more() {
+        let mut known = Known::<Issue> {
+            updated: Some(NOW.before(Duration::from_secs(1))),
+            ..Known::default()
+        };
+        assert_eq!(issue_due(&known, 1, NOW), NOW.after(POLL_MIN));
+        known.updated = Some(NOW.before(minutes(1)));
+        assert!(issue_due(&known, 1, NOW) > NOW.after(SWEEP_OPEN / 2));
     }
 
     #[test]

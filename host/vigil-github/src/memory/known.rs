@@ -351,15 +351,16 @@ pub(crate) fn keep_mergeability(new: &mut PullRequest, old: Option<&PullRequest>
 
 #[cfg(test)]
 mod tests {
-    impl super::Timeless for u8 {
-        fn says_as(&self, other: &Self) -> bool {
-            self == other
-        }
-    }
 
     use vigil_core::time::minutes;
 
     use super::*;
+
+    impl Timeless for u8 {
+        fn says_as(&self, other: &Self) -> bool {
+            self == other
+        }
+    }
 
     const NOW: Timestamp = Timestamp(1_795_154_400_000);
 

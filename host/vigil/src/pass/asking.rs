@@ -1,7 +1,7 @@
 //! Asking the forge: what changed, then what has to be known. What is remembered of it is stored as it comes in, so
 //! that a pass that is cut off has not asked for nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +63,8 @@ pub(crate) struct Asked {
     pub whole: bool,
     /// Nothing was asked yet.
     is_new: bool,
+    /// When the forge was asked first: all requests of a pass together have one deadline.
+    began: Option<Timestamp>,
 }
 
 impl Asked {
@@ -195,7 +197,7 @@ impl Reconciler {
         asked: &mut Asked,
     ) -> Result<Vec<vigil_github::Answer>, Failure> {
         let planned = round.cost();
-        let began = self.world.now();
+        let began = *asked.began.get_or_insert(self.world.now());
         let forge = Arc::clone(&self.forge);
         loop {
             let now = self.world.now();
@@ -224,6 +226,32 @@ impl Reconciler {
         Ok(ended.answers)
     }
 
+    /// The rows of accounts among `changes`, by name, together with what another process has stored of them since: a
+    /// silence that it was told holds for this one, too.
+    fn with_others(&self, changes: &[Change]) -> Result<HashMap<String, String>, Failure> {
+        let is_account = |change: &&Change| change.repo.is_empty();
+        if !changes.iter().any(|change| is_account(&change)) {
+            return Ok(HashMap::new());
+        }
+        let stored = self
+            .store
+            .forge_rows(&self.forge_host, Some(&[""]))
+            .map_err(memory::failed)?;
+        let read = |json: &str| serde_json::from_str::<AccountMemory>(json).ok();
+        let mut merged = HashMap::new();
+        for change in changes.iter().filter(is_account) {
+            let row = stored.iter().find(|row| row.name == change.name);
+            let theirs = row.and_then(|row| read(&row.value));
+            let ours = change.value.as_deref().and_then(read);
+            if let (Some(ours), Some(theirs)) = (ours, theirs)
+                && let Ok(value) = serde_json::to_string(&ours.with(&theirs))
+            {
+                merged.insert(change.name.clone(), value);
+            }
+        }
+        Ok(merged)
+    }
+
     pub(super) fn store_changes(
         &mut self,
         changes: &[Change],
@@ -232,12 +260,16 @@ impl Reconciler {
         if changes.is_empty() {
             return Ok(());
         }
+        let accounts = self.with_others(changes)?;
         let mut rows: Vec<ForgeChange<'_>> = changes
             .iter()
             .map(|change| ForgeChange {
                 repo: &change.repo,
                 name: &change.name,
-                value: change.value.as_deref(),
+                value: match accounts.get(&change.name) {
+                    Some(value) if change.repo.is_empty() => Some(value),
+                    _ => change.value.as_deref(),
+                },
                 at: now,
             })
             .collect();

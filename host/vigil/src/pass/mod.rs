@@ -121,7 +121,7 @@ impl How {
             due_only: false,
             at_most: usize::MAX,
             facts_max_age: Duration::ZERO,
-            // 5 min: 10,000 sessions in batches of 25 at under a second each.
+            // 5 min: 10,000 sessions in queries of a hundred questions at a second or two each.
             deadline: Duration::from_secs(300),
             only: None,
             overslept: Duration::ZERO,
