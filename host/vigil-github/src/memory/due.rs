@@ -8,6 +8,7 @@ use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
 use super::Known;
 use super::watch::IDLE_MAX;
+use crate::ask::Parts;
 
 /// How often what is open is read again although nothing says that it changed: reads can be stale, and one look that
 /// came at the wrong moment must not stay wrong.
@@ -25,6 +26,10 @@ pub const POLL_MIN: Duration = minutes(1);
 
 /// The same while many are.
 pub const POLL_MAX: Duration = minutes(10);
+
+/// How often an open pull request is asked whether it can be merged, where somebody wants to know: its base moves, and
+/// GitHub calls that no update of it.
+pub(crate) const POLL_MERGEABILITY: Duration = minutes(15);
 
 /// As many are polled every [`POLL_MIN`]; more of them stretch it, so that the price per hour stays the same.
 pub(crate) const POLLED_EASILY: usize = 500;
@@ -90,6 +95,9 @@ pub(crate) fn pull_request_due(
     };
     if moves_by_itself(pr) {
         due = due.min(now.after(poll(polled)));
+    }
+    if pr.state == PullRequestState::Open && known.parts.contains(Parts::MERGEABILITY) {
+        due = due.min(now.after(spread(POLL_MERGEABILITY, number)));
     }
     let is_new = known
         .head_since

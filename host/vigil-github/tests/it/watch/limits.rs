@@ -95,7 +95,7 @@ async fn a_limit_that_goes_on_is_waited_for_longer_each_time() {
     // Lists that were under way together are refused together.
     assert!(fleet.tally().requests - before <= 6 * 4, "{sent:?}");
     fleet.change(vigil_model::Model::heal);
-    fleet.until(35, |pass| pass.kinds() == ["found"]).await;
+    fleet.until(65, |pass| pass.kinds() == ["found"]).await;
     fleet.until_learned().await;
 }
 
