@@ -83,8 +83,8 @@ impl Memory {
                 .any(|number| self.told.contains(&(repo.to_owned(), number)))
     }
 
-    /// The sessions of this pass are picked: those that something new was told about are among them.
-    pub fn picked(&mut self) {
+    /// The pass is over: whatever was new in it has been judged.
+    pub fn judged(&mut self) {
         self.told.clear();
     }
 

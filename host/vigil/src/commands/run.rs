@@ -425,7 +425,7 @@ fn asked(github: &GitHubReport) -> String {
     );
     if github.rest_requests > 0 {
         text.push_str(&format!(
-            " and {} of which {} found nothing new",
+            " and {} ({} unchanged)",
             counted(github.rest_requests, "probe"),
             github.unchanged
         ));

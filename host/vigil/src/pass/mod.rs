@@ -307,10 +307,6 @@ impl Reconciler {
             self.scan(&repos, how, &moment, &mut asked).await?;
         }
         let mut batches = self.load(how, &moment).await?;
-        if let Some(known) = &mut self.asking.memory {
-            // What is read from here on is told to those of the next pass that share it.
-            known.picked();
-        }
         // So do the repositories of sessions that are looked at for the first time.
         let entries = batches.iter().flat_map(|batch| &batch.entries);
         let repos = asking::repos(entries.map(|entry| &entry.evidence.session.lookup));
@@ -338,6 +334,9 @@ impl Reconciler {
                     .put_mark(&moment.mark())
                     .map_err(crate::memory::failed)?;
             }
+        }
+        if let Some(known) = &mut self.asking.memory {
+            known.judged();
         }
         Ok(Passed {
             moment,

@@ -216,7 +216,7 @@ impl Fleet {
         for (at, answer) in due.iter().zip(&asked.answers) {
             assert_eq!(*answer, self.memory.answer(&self.asks[*at], now));
         }
-        self.memory.picked();
+        self.memory.judged();
         let answers: Vec<Answer> = self
             .asks
             .iter()
