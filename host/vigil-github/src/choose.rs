@@ -2,8 +2,10 @@
 
 use vigil_core::fact::Sighting;
 use vigil_core::forge::{PullRequest, PullRequestState};
+use vigil_core::session::PullRequestRef;
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
+use crate::ask::Ask;
 use crate::convert::Candidate;
 
 /// What is known of the pull requests of a branch, the newest first as GitHub was asked to list them.
@@ -37,6 +39,23 @@ pub struct Wanted<'a> {
     pub started: Option<Timestamp>,
     /// The moment that an absence bears.
     pub observed: Timestamp,
+}
+
+impl<'a> Wanted<'a> {
+    /// Whose pull request `ask` looks for; `None`: it does not look by branch.
+    pub fn of(ask: &'a Ask, observed: Timestamp) -> Option<Self> {
+        match &ask.lookup.pull_request {
+            Ok(PullRequestRef::Branch {
+                repo, head_owner, ..
+            }) => Some(Wanted {
+                base_owner: repo.split('/').next().unwrap_or_default(),
+                head_owner,
+                started: ask.started,
+                observed,
+            }),
+            _ => None,
+        }
+    }
 }
 
 /// Whether a candidate comes from the owner that is looked for.

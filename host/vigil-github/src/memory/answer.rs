@@ -215,7 +215,7 @@ impl Memory {
 impl RepoMemory {
     /// The pull request of `list` that is the session's; `None`: that depends on those that nobody has looked at.
     fn pick(&self, ask: &Ask, list: &Branch, now: Timestamp) -> Option<Fact<PullRequest>> {
-        let wanted = wanted(ask, now)?;
+        let wanted = Wanted::of(ask, now)?;
         let mut candidates = Vec::with_capacity(list.numbers.len());
         for number in &list.numbers {
             let pull = self.pulls.get(number)?;
@@ -416,21 +416,6 @@ fn that_matter(known: Option<&PullRequest>, wants: Parts) -> Parts {
         _ => Parts::empty(),
     };
     first | second
-}
-
-/// Whose pull request `ask` looks for; `None`: it does not look by branch.
-fn wanted(ask: &Ask, observed: Timestamp) -> Option<Wanted<'_>> {
-    match &ask.lookup.pull_request {
-        Ok(PullRequestRef::Branch {
-            repo, head_owner, ..
-        }) => Some(Wanted {
-            base_owner: repo.split('/').next().unwrap_or_default(),
-            head_owner,
-            started: ask.started,
-            observed,
-        }),
-        _ => None,
-    }
 }
 
 /// The issue with the parts that this session wants, as old as it is.

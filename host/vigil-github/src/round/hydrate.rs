@@ -2,12 +2,10 @@
 
 use std::collections::HashMap;
 
-use vigil_core::session::PullRequestRef;
 use vigil_core::{Gap, GapKind, Timestamp};
 
 use super::lane::Job;
 use super::{Outcome, Raw, Round};
-use crate::ask::Ask;
 use crate::budget::Pool;
 use crate::choose::{Candidates, More, Wanted, choose};
 use crate::learn::{Answered, Finding, Learned, learn};
@@ -315,7 +313,8 @@ impl Round {
     fn needs_more(&self, target: &Target, list: &Candidates) -> bool {
         self.asks.iter().any(|ask| {
             pull_request_target(ask).and_then(Result::ok).as_ref() == Some(target)
-                && wanted(ask, self.how.now).is_some_and(|wanted| choose(list, wanted).is_none())
+                && Wanted::of(ask, self.how.now)
+                    .is_some_and(|wanted| choose(list, wanted).is_none())
         })
     }
 
@@ -382,20 +381,5 @@ impl Round {
         }
         *spare -= 1;
         self.lane(account).jobs.push_back(Job::Ask(needed));
-    }
-}
-
-/// Whose pull request `ask` looks for; `None`: it does not look by branch.
-fn wanted(ask: &Ask, observed: Timestamp) -> Option<Wanted<'_>> {
-    match &ask.lookup.pull_request {
-        Ok(PullRequestRef::Branch {
-            repo, head_owner, ..
-        }) => Some(Wanted {
-            base_owner: repo.split('/').next().unwrap_or_default(),
-            head_owner,
-            started: ask.started,
-            observed,
-        }),
-        _ => None,
     }
 }
