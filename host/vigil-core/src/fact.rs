@@ -6,16 +6,17 @@ use std::fmt;
 
 use crate::time::Timestamp;
 
-/// One of the four answers to a question about the outside world.
+/// One of the four answers to a question about the outside world. Boxed but for what is found, since a large fleet
+/// remembers a million of them, and most say that nobody asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fact<T> {
     /// Seen.
     Found(T),
     /// Looked for where it would have to be, and not there.
-    Absent(Sighting),
+    Absent(Box<Sighting>),
     /// Could not be learned.
-    Unknown(Gap),
+    Unknown(Box<Gap>),
     /// Nobody asked.
     #[default]
     NotAsked,
@@ -50,7 +51,7 @@ impl<T> Fact<T> {
 
     /// An absence that was seen once, at `now`.
     pub fn absent_at(now: Timestamp) -> Self {
-        Fact::Absent(Sighting {
+        Fact::from(Sighting {
             first: now,
             last: now,
             detail: String::new(),
@@ -59,7 +60,7 @@ impl<T> Fact<T> {
 
     /// An unknown fact of `kind`; `detail` says what happened.
     pub fn unknown(kind: GapKind, detail: impl Into<String>) -> Self {
-        Fact::Unknown(Gap::new(kind, detail))
+        Fact::from(Gap::new(kind, detail))
     }
 
     /// The same fact with its value mapped.
@@ -67,9 +68,27 @@ impl<T> Fact<T> {
         match self {
             Fact::Found(value) => Fact::Found(f(value)),
             Fact::Absent(sighting) => Fact::Absent(sighting),
-            Fact::Unknown(gap) => Fact::Unknown(gap),
+            Fact::Unknown(gap) => Fact::from(gap),
             Fact::NotAsked => Fact::NotAsked,
         }
+    }
+}
+
+impl<T> From<Gap> for Fact<T> {
+    fn from(gap: Gap) -> Self {
+        Fact::Unknown(Box::new(gap))
+    }
+}
+
+impl<T> From<Box<Gap>> for Fact<T> {
+    fn from(gap: Box<Gap>) -> Self {
+        Fact::Unknown(gap)
+    }
+}
+
+impl<T> From<Sighting> for Fact<T> {
+    fn from(sighting: Sighting) -> Self {
+        Fact::Absent(Box::new(sighting))
     }
 }
 
@@ -224,18 +243,18 @@ impl<T> Fact<T> {
     pub fn carry(self, before: &Fact<T>, now: Timestamp) -> Fact<T> {
         match (self, before) {
             (Fact::Absent(new), Fact::Absent(old)) if new.detail == old.detail => {
-                Fact::Absent(Sighting {
+                Fact::from(Sighting {
                     first: old.first.min(new.first),
-                    ..new
+                    ..*new
                 })
             }
-            (Fact::Unknown(new), Fact::Unknown(old)) => Fact::Unknown(Gap {
+            (Fact::Unknown(new), Fact::Unknown(old)) => Fact::from(Gap {
                 since: old.since.or(new.since).or(Some(now)),
-                ..new
+                ..*new
             }),
-            (Fact::Unknown(new), _) => Fact::Unknown(Gap {
+            (Fact::Unknown(new), _) => Fact::from(Gap {
                 since: new.since.or(Some(now)),
-                ..new
+                ..*new
             }),
             (fact, _) => fact,
         }
@@ -247,7 +266,7 @@ mod tests {
     use super::*;
 
     fn absent(first: u64, last: u64) -> Fact<u8> {
-        Fact::Absent(Sighting {
+        Fact::from(Sighting {
             first: Timestamp(first),
             last: Timestamp(last),
             detail: String::new(),

@@ -94,7 +94,7 @@ pub fn choose(candidates: &Candidates, wanted: Wanted<'_>) -> Option<Fact<PullRe
     match &candidates.more {
         More::Complete => {}
         More::After(_) => return None,
-        More::Lost(gap) => return Some(Fact::Unknown(gap.clone())),
+        More::Lost(gap) => return Some(Fact::from(gap.clone())),
     }
     if possible.is_empty() {
         return Some(Fact::absent_at(wanted.observed));
@@ -111,7 +111,7 @@ pub fn choose(candidates: &Candidates, wanted: Wanted<'_>) -> Option<Fact<PullRe
     };
     Some(match possible.iter().find(in_time) {
         Some((candidate, ours)) => attributed(candidate, *ours),
-        None => Fact::Absent(Sighting {
+        None => Fact::from(Sighting {
             first: wanted.observed,
             last: wanted.observed,
             detail: "earlier-run".to_owned(),

@@ -82,8 +82,8 @@ impl Asked<'_> {
             return Fact::NotAsked;
         }
         match (self.failed)(part) {
-            Some(gap) => Fact::Unknown(gap),
-            None => read().unwrap_or_else(Fact::Unknown),
+            Some(gap) => Fact::from(gap),
+            None => read().unwrap_or_else(Fact::from),
         }
     }
 }
@@ -107,7 +107,7 @@ fn too_large(what: &str) -> Gap {
 }
 
 fn absent<T>(observed: Timestamp, detail: &str) -> Fact<T> {
-    Fact::Absent(Sighting {
+    Fact::from(Sighting {
         first: observed,
         last: observed,
         detail: detail.to_owned(),

@@ -90,8 +90,8 @@ impl Finding {
     /// Nothing was found out, for the reason that `gap` gives.
     pub fn gap(target: &Target, gap: Gap) -> Self {
         match target {
-            Target::Issue { .. } => Finding::Issue(Fact::Unknown(gap).into()),
-            Target::PullRequest { .. } => Finding::PullRequest(Box::new(Fact::Unknown(gap).into())),
+            Target::Issue { .. } => Finding::Issue(Fact::from(gap).into()),
+            Target::PullRequest { .. } => Finding::PullRequest(Box::new(Fact::from(gap).into())),
             Target::Branch { .. } => Finding::Branch(Candidates {
                 known: Vec::new(),
                 more: More::Lost(gap),

@@ -80,7 +80,7 @@ fn evidence() -> Evidence {
                 ended: None,
             },
             liveness: Liveness {
-                agent: Fact::Absent(Sighting {
+                agent: Fact::from(Sighting {
                     first: NOW,
                     last: NOW,
                     detail: String::new(),
@@ -91,7 +91,7 @@ fn evidence() -> Evidence {
                 }),
                 log_written: Fact::Found(silent),
                 log_outcome: Some("success".to_owned()),
-                worktree_written: Fact::Unknown(Gap::new(GapKind::Denied, "trial")),
+                worktree_written: Fact::from(Gap::new(GapKind::Denied, "trial")),
                 dirty: Fact::NotAsked,
                 unpushed: Fact::Found(0),
             },

@@ -203,11 +203,12 @@ fn unordered<T: serde::Serialize>(items: &mut [T]) {
 fn fact<T>(fact: &mut Fact<T>, strip: impl FnOnce(&mut T)) {
     match fact {
         Fact::Found(value) => strip(value),
-        Fact::Absent(Sighting {
-            first,
-            last,
-            detail: _,
-        }) => {
+        Fact::Absent(sighting) => {
+            let Sighting {
+                first,
+                last,
+                detail: _,
+            } = sighting.as_mut();
             *first = Timestamp::default();
             *last = Timestamp::default();
         }

@@ -133,7 +133,7 @@ pub fn pull(state: PullRequestState) -> Fact<PullRequest> {
 }
 
 pub fn absent<T>(first: u64, last: u64) -> Fact<T> {
-    Fact::Absent(Sighting {
+    Fact::from(Sighting {
         first: ago(first),
         last: ago(last),
         detail: String::new(),

@@ -208,7 +208,7 @@ impl Look {
                 repo: sample.repo.clone(),
                 readable: match &repo {
                     Ok(_) => Fact::unknown(GapKind::Malformed, "GitHub's answer left it out"),
-                    Err(gap) => Fact::Unknown(gap.clone()),
+                    Err(gap) => Fact::from(gap.clone()),
                 },
                 missing: BTreeMap::new(),
                 read: Vec::new(),
@@ -336,7 +336,7 @@ impl Look {
             self.access.read.retain(|read| *read != name);
             self.access.missing.insert(name, gap.clone());
         } else if self.access.readable.found().is_none() {
-            self.access.readable = Fact::Unknown(gap.clone());
+            self.access.readable = Fact::from(gap.clone());
         }
     }
 }

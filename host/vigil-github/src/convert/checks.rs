@@ -22,12 +22,12 @@ use crate::words;
 pub fn sum_up(rollup: &Fact<String>, runs: &Fact<Vec<HeldRun>>) -> Fact<String> {
     match (rollup, runs) {
         (Fact::NotAsked, _) => Fact::NotAsked,
-        (Fact::Unknown(gap), _) => Fact::Unknown(gap.clone()),
+        (Fact::Unknown(gap), _) => Fact::from(gap.clone()),
         (Fact::Found(word), _) if word == "failing" => rollup.clone(),
         (_, Fact::Found(runs)) if !runs.is_empty() => Fact::Found("held".to_owned()),
-        (_, Fact::Unknown(gap)) => Fact::Unknown(Gap {
+        (_, Fact::Unknown(gap)) => Fact::from(Gap {
             detail: format!("nobody knows whether a run is held: {}", gap.detail),
-            ..gap.clone()
+            ..gap.as_ref().clone()
         }),
         (_, Fact::Found(_) | Fact::Absent(_) | Fact::NotAsked) => rollup.clone(),
     }
@@ -51,18 +51,18 @@ pub fn second(pr: &mut PullRequest, wanted: Parts) -> Parts {
                 open.remove(Parts::RUNS);
                 absent(pr.parts_observed, why)
             }
-            None => Fact::Unknown(not_looked_at()),
+            None => Fact::from(not_looked_at()),
         };
     }
     if open.contains(Parts::CHECK_LIST) {
         let needless = match &pr.checks {
             Fact::Found(word) if word == "passing" => Some(absent(pr.parts_observed, "all passed")),
             Fact::Absent(_) => Some(absent(pr.parts_observed, "there are none")),
-            Fact::Unknown(gap) if gap.kind == GapKind::Denied => Some(Fact::Unknown(gap.clone())),
+            Fact::Unknown(gap) if gap.kind == GapKind::Denied => Some(Fact::from(gap.clone())),
             _ => None,
         };
         pr.check_list = needless.map_or_else(
-            || Fact::Unknown(not_looked_at()),
+            || Fact::from(not_looked_at()),
             |fact| {
                 open.remove(Parts::CHECK_LIST);
                 fact

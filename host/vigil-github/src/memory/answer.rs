@@ -127,7 +127,7 @@ impl Memory {
         Answer {
             issue: match issue_target(ask) {
                 None => Fact::NotAsked,
-                Some(Err(gap)) => Fact::Unknown(gap),
+                Some(Err(gap)) => Fact::from(gap),
                 Some(Ok(Target::Issue { repo, number })) => {
                     let of_repo = self.repo(&repo);
                     let known = of_repo.and_then(|of| of.issue(number));
@@ -139,7 +139,7 @@ impl Memory {
             },
             pull_request: match pull_request_target(ask) {
                 None => Fact::NotAsked,
-                Some(Err(gap)) => Fact::Unknown(gap),
+                Some(Err(gap)) => Fact::from(gap),
                 Some(Ok(Target::PullRequest { repo, number })) => {
                     let of_repo = self.repo(&repo);
                     let known = of_repo.and_then(|of| of.pull(number));
@@ -192,21 +192,21 @@ impl Memory {
                     let fact = whole(fact, pull, |pr| that_matter(Some(pr), wants), repo);
                     fact.map(|pr| as_wanted_pull(pr, ask, Some(of_repo), pull, now))
                 }
-                Some(Fact::Absent(sighting)) => Fact::Absent(confirmed(
+                Some(Fact::Absent(sighting)) => Fact::from(confirmed(
                     &Sighting {
                         first: known.learned,
-                        ..sighting
+                        ..*sighting
                     },
                     Memory::as_of(&of_repo.watch, known.learned, now),
                 )),
                 Some(other) => other,
                 None => lost(&target),
             },
-            Fact::Absent(sighting) => Fact::Absent(confirmed(
+            Fact::Absent(sighting) => Fact::from(confirmed(
                 &sighting,
                 Memory::as_of(&of_repo.watch, known.learned, now),
             )),
-            Fact::Unknown(gap) => Fact::Unknown(gap),
+            Fact::Unknown(gap) => Fact::from(gap),
             Fact::NotAsked => lost(&target),
         }
     }
@@ -220,7 +220,7 @@ impl RepoMemory {
         for number in &list.numbers {
             let pull = self.pulls.get(number)?;
             if let Some(gap) = pull.doubtful() {
-                return Some(Fact::Unknown(gap));
+                return Some(Fact::from(gap));
             }
             candidates.push(Candidate {
                 pull_request: pull.fact.found()?.clone(),
@@ -261,7 +261,7 @@ fn said<T: Clone + Timeless>(
     let moved = of_repo.watch.gap.as_ref();
     let moved = moved.filter(|gap| gap.kind == GapKind::IdentityChanged);
     if let Some(gap) = moved.or(known.gap.as_deref()) {
-        return Fact::Unknown(gap.clone());
+        return Fact::from(gap.clone());
     }
     if known.is_of_the_future(now) {
         return Fact::unknown(
@@ -273,25 +273,25 @@ fn said<T: Clone + Timeless>(
     if let Some(gap) = &watch.gap
         && watch.tried > known.learned
     {
-        return Fact::Unknown(gap.clone());
+        return Fact::from(gap.clone());
     }
     let older = |since: Option<Timestamp>| {
         since.is_some_and(|since| ask.started.is_none_or(|started| started < since))
     };
     if older(watch.other_since) {
-        return Fact::Unknown(Gap::new(
+        return Fact::from(Gap::new(
             GapKind::IdentityChanged,
             format!("another repository bears the name {repo} since this session began"),
         ));
     }
     if older(known.other_since) {
-        return Fact::Unknown(Gap::new(
+        return Fact::from(Gap::new(
             GapKind::IdentityChanged,
             format!("something else in {repo} bears the number since this session began"),
         ));
     }
     if let Some(gap) = known.doubtful() {
-        return Fact::Unknown(gap);
+        return Fact::from(gap);
     }
     match known.fact.clone() {
         fact if says_something(&fact) => fact,

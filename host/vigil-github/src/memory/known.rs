@@ -1,5 +1,7 @@
 //! One thing that is known of GitHub.
 
+use std::mem::replace;
+
 use serde::{Deserialize, Serialize};
 use vigil_core::forge::{Issue, PullRequest};
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
@@ -69,44 +71,50 @@ fn is_zero(number: &u8) -> bool {
 
 /// Something that bears the moment at which it was read, which is no part of what it says.
 pub trait Timeless {
-    /// Whether both say the same.
-    fn says_as(&self, other: &Self) -> bool;
+    /// Whether both say the same. Takes its own for the time of the comparison, and gives it back as it was: a large
+    /// fleet compares each thing that it reads with what it remembers, which a copy of both would double.
+    fn says_as(&mut self, other: &Self) -> bool;
 }
 
 impl Timeless for Issue {
-    fn says_as(&self, other: &Self) -> bool {
-        let observed = other.observed;
-        *other
-            == Issue {
-                observed,
-                ..self.clone()
-            }
+    fn says_as(&mut self, other: &Self) -> bool {
+        let own = replace(&mut self.observed, other.observed);
+        let same = self == other;
+        self.observed = own;
+        same
     }
 }
 
 impl Timeless for PullRequest {
-    fn says_as(&self, other: &Self) -> bool {
-        let mut same = PullRequest {
-            observed: other.observed,
-            parts_observed: other.parts_observed,
-            ..self.clone()
-        };
-        if let (Fact::Found(ours), Fact::Found(theirs)) =
-            (&mut same.mergeability, &other.mergeability)
-        {
-            ours.observed = theirs.observed;
+    fn says_as(&mut self, other: &Self) -> bool {
+        fn mergeability(of: &mut PullRequest) -> Option<&mut Timestamp> {
+            match &mut of.mergeability {
+                Fact::Found(known) => Some(&mut known.observed),
+                _ => None,
+            }
         }
-        *other == same
+        let own = replace(&mut self.observed, other.observed);
+        let own_parts = replace(&mut self.parts_observed, other.parts_observed);
+        let own_mergeability = match (mergeability(self), other.mergeability.found()) {
+            (Some(ours), Some(theirs)) => Some(replace(ours, theirs.observed)),
+            _ => None,
+        };
+        let same = self == other;
+        (self.observed, self.parts_observed) = (own, own_parts);
+        if let (Some(ours), Some(own)) = (mergeability(self), own_mergeability) {
+            *ours = own;
+        }
+        same
     }
 }
 
 impl Timeless for Branch {
-    fn says_as(&self, other: &Self) -> bool {
+    fn says_as(&mut self, other: &Self) -> bool {
         self == other
     }
 }
 
-fn is_same<T: Timeless>(one: &Fact<T>, other: &Fact<T>) -> bool {
+fn is_same<T: Timeless>(one: &mut Fact<T>, other: &Fact<T>) -> bool {
     match (one, other) {
         (Fact::Found(one), Fact::Found(other)) => one.says_as(other),
         (Fact::Absent(one), Fact::Absent(other)) => one.detail == other.detail,
@@ -254,7 +262,7 @@ impl<T: Clone + Timeless> Known<T> {
     /// behind what was announced is not news: it is asked for again, a few times.
     pub fn take(&mut self, seen: Seen<T>, parts: Parts, now: Timestamp) -> bool {
         if let Fact::Unknown(gap) = seen.fact {
-            self.miss(gap, now);
+            self.miss(*gap, now);
             return true;
         }
         let wanted = self.announced.max(self.updated);
@@ -283,8 +291,8 @@ impl<T: Clone + Timeless> Known<T> {
         }
         self.id = seen.id.or(self.id.take());
         self.updated = seen.updated.or(self.updated);
-        let fact = seen.fact.carry(&self.fact, now);
-        let changed = !is_same(&fact, &self.fact);
+        let mut fact = seen.fact.carry(&self.fact, now);
+        let changed = !is_same(&mut fact, &self.fact);
         self.fact = fact;
         self.parts = parts;
         self.learned = now;
@@ -352,12 +360,13 @@ pub(crate) fn keep_mergeability(new: &mut PullRequest, old: Option<&PullRequest>
 #[cfg(test)]
 mod tests {
 
+    use vigil_core::forge::{Mergeability, PullRequestState};
     use vigil_core::time::minutes;
 
     use super::*;
 
     impl Timeless for u8 {
-        fn says_as(&self, other: &Self) -> bool {
+        fn says_as(&mut self, other: &Self) -> bool {
             self == other
         }
     }
@@ -377,6 +386,52 @@ mod tests {
         known.take(seen(1, NOW), Parts::empty(), NOW);
         known.due = NOW.after(SWEEP_OPEN);
         known
+    }
+
+    #[test]
+    fn when_something_was_read_is_no_part_of_what_it_says() {
+        let earlier = PullRequest {
+            number: 7,
+            state: PullRequestState::Open,
+            draft: false,
+            created: NOW,
+            merged: None,
+            closed: None,
+            url: String::new(),
+            head_ref: "work".into(),
+            base_ref: "main".into(),
+            head_sha: "a".repeat(40),
+            head_owner: None,
+            mergeability: Fact::Found(Mergeability {
+                mergeable: true,
+                merge_state: "clean".into(),
+                observed: NOW,
+            }),
+            review: Fact::NotAsked,
+            review_list: Fact::NotAsked,
+            checks: Fact::NotAsked,
+            check_list: Fact::NotAsked,
+            runs: Fact::NotAsked,
+            queue: Fact::NotAsked,
+            auto_merge: Fact::NotAsked,
+            closes: Fact::NotAsked,
+            parts_observed: NOW,
+            observed: NOW,
+        };
+        let later = NOW.after(minutes(1));
+        let mut read = PullRequest {
+            parts_observed: later,
+            observed: later,
+            ..earlier.clone()
+        };
+        if let Fact::Found(known) = &mut read.mergeability {
+            known.observed = later;
+        }
+        let as_it_was = read.clone();
+        assert!(read.says_as(&earlier));
+        assert_eq!(read, as_it_was, "the comparison leaves its own times alone");
+        read.mergeability = Fact::NotAsked;
+        assert!(!read.says_as(&earlier));
     }
 
     #[test]

@@ -164,7 +164,7 @@ impl Memory {
         let mut numbers = numbers;
         numbers.extend(self.too_new_for_a_replica(repo, branch, owner, &numbers, now));
         let fact = match &list.more {
-            More::Lost(gap) => Fact::Unknown(gap.clone()),
+            More::Lost(gap) => Fact::from(gap.clone()),
             _ if numbers.is_empty() && list.more == More::Complete => Fact::absent_at(now),
             more => Fact::Found(Branch {
                 numbers,

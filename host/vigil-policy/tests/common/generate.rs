@@ -72,13 +72,13 @@ fn fact<T: Clone + std::fmt::Debug>(
     prop_oneof![
         4 => found.prop_map(Fact::Found),
         2 => (0_u64..40, 0_u64..40, "[a-z-]{0,8}").prop_map(|(from, span, detail)| {
-            Fact::Absent(Sighting {
+            Fact::from(Sighting {
                 first: Timestamp(NOW.0 - (from + span) * 60_000),
                 last: Timestamp(NOW.0 - from * 60_000),
                 detail,
             })
         }),
-        1 => gap().prop_map(Fact::Unknown),
+        1 => gap().prop_map(Fact::from),
         1 => Just(Fact::NotAsked),
     ]
 }

@@ -180,7 +180,7 @@ impl Git {
     pub(crate) fn dirty(&self, place: &Place, now: Timestamp) -> Fact<bool> {
         match place {
             Place::Missing(_) => Fact::absent_at(now),
-            Place::Unknown(gap) | Place::Foreign(gap) => Fact::Unknown(gap.clone()),
+            Place::Unknown(gap) | Place::Foreign(gap) => Fact::from(gap.clone()),
             Place::Linked { dir, .. } => {
                 let status = self.answer(
                     dir,
@@ -196,7 +196,7 @@ impl Git {
                 );
                 match status {
                     Ok(status) => Fact::Found(!status.is_empty()),
-                    Err(gap) => Fact::Unknown(gap),
+                    Err(gap) => Fact::from(gap),
                 }
             }
         }
@@ -212,7 +212,7 @@ impl Git {
         now: Timestamp,
     ) -> Fact<u32> {
         match repository.tips(place, branch) {
-            Err(gap) => Fact::Unknown(gap),
+            Err(gap) => Fact::from(gap),
             Ok(None) => no_branch(branch, now),
             // The usual case needs no git: all that is there was pushed just as it is.
             Ok(Some((_, tips)))
@@ -249,7 +249,7 @@ impl Git {
             );
         }
         let (dir, tips) = match repository.tips(place, branch) {
-            Err(gap) => return Fact::Unknown(gap),
+            Err(gap) => return Fact::from(gap),
             Ok(None) => return no_branch(branch, now),
             Ok(Some(found)) => found,
         };
@@ -272,13 +272,13 @@ impl Git {
             return counted;
         };
         if gap.kind == GapKind::TimedOut {
-            return Fact::Unknown(gap);
+            return Fact::from(gap);
         }
         let commit = format!("{head}^{{commit}}");
         match self.run(&repository.dir, &["cat-file", "-e", &commit]) {
-            Err(gap) => Fact::Unknown(gap),
+            Err(gap) => Fact::from(gap),
             // The commit is here, so that something else is wrong.
-            Ok(output) if output.code == Some(0) => Fact::Unknown(gap),
+            Ok(output) if output.code == Some(0) => Fact::from(gap),
             Ok(_) => match self.unpushed(repository, place, branch, now) {
                 Fact::Found(1..) | Fact::NotAsked => Fact::unknown(
                     GapKind::NoControl,
@@ -303,7 +303,7 @@ impl Git {
         });
         match counted {
             Ok(count) => Fact::Found(count),
-            Err(gap) => Fact::Unknown(gap),
+            Err(gap) => Fact::from(gap),
         }
     }
 
@@ -454,7 +454,7 @@ fn plain_git_folder(dir: &Path) -> Option<PathBuf> {
 
 fn no_branch<T>(branch: Option<&str>, now: Timestamp) -> Fact<T> {
     match branch {
-        Some(branch) => Fact::Absent(Sighting {
+        Some(branch) => Fact::from(Sighting {
             first: now,
             last: now,
             detail: format!("there is no branch {branch} and no worktree"),

@@ -128,7 +128,7 @@ impl Observer<'_> {
             last_word: work.last_word,
         });
         let supervisor = match (&recorded, table) {
-            (Err(gap), _) => Fact::Unknown(gap.clone()),
+            (Err(gap), _) => Fact::from(gap.clone()),
             (Ok(recorded), Some(table)) => table.supervisor(*recorded),
             (Ok(_), None) => Fact::NotAsked,
         };
@@ -143,7 +143,7 @@ impl Observer<'_> {
                     seen.log_written = log::last_write(&logs, name, now);
                     seen.log_outcome = log::outcome(&logs, name);
                 }
-                Err(gap) => seen.log_written = Fact::Unknown(gap.clone()),
+                Err(gap) => seen.log_written = Fact::from(gap.clone()),
             }
         }
         if !looks.progress && !looks.unsaved {
@@ -174,7 +174,7 @@ impl Observer<'_> {
     ) -> Fact<vigil_core::session::Process> {
         let worktree = match &work.worktree {
             Ok(worktree) => worktree,
-            Err(gap) => return Fact::Unknown(gap.clone()),
+            Err(gap) => return Fact::from(gap.clone()),
         };
         let named = self
             .settings
@@ -211,11 +211,11 @@ fn unsaved(
             Place::Unknown(gap) => gap.clone(),
             _ => Gap::new(GapKind::NoControl, "no repository was opened"),
         };
-        return (Fact::Unknown(gap.clone()), Fact::Unknown(gap));
+        return (Fact::from(gap.clone()), Fact::from(gap));
     };
     let repository = match opened.as_ref() {
         Ok(repository) => repository,
-        Err(gap) => return (Fact::Unknown(gap.clone()), Fact::Unknown(gap.clone())),
+        Err(gap) => return (Fact::from(gap.clone()), Fact::from(gap.clone())),
     };
     if slow.load(Ordering::Relaxed) {
         let gap = Gap::new(
@@ -225,13 +225,13 @@ fn unsaved(
                 repository.dir.display()
             ),
         );
-        return (Fact::Unknown(gap.clone()), Fact::Unknown(gap));
+        return (Fact::from(gap.clone()), Fact::from(gap));
     }
     let dirty = git.dirty(place, now);
     let unpushed = match dirty.gap() {
-        Some(gap) if gap.kind == GapKind::TimedOut => Fact::Unknown(gap.clone()),
+        Some(gap) if gap.kind == GapKind::TimedOut => Fact::from(gap.clone()),
         _ => match &work.branch {
-            Err(gap) if gap.kind != GapKind::Unrecorded => Fact::Unknown(gap.clone()),
+            Err(gap) if gap.kind != GapKind::Unrecorded => Fact::from(gap.clone()),
             branch => git.unpushed(
                 repository,
                 place,
@@ -296,13 +296,13 @@ fn in_parallel<T: Send + Sync>(count: usize, look: impl Fn(usize) -> T + Sync) -
 
 fn unknown(gap: &Gap) -> Liveness {
     Liveness {
-        agent: Fact::Unknown(gap.clone()),
-        supervisor: Fact::Unknown(gap.clone()),
-        log_written: Fact::Unknown(gap.clone()),
+        agent: Fact::from(gap.clone()),
+        supervisor: Fact::from(gap.clone()),
+        log_written: Fact::from(gap.clone()),
         log_outcome: None,
-        worktree_written: Fact::Unknown(gap.clone()),
-        dirty: Fact::Unknown(gap.clone()),
-        unpushed: Fact::Unknown(gap.clone()),
+        worktree_written: Fact::from(gap.clone()),
+        dirty: Fact::from(gap.clone()),
+        unpushed: Fact::from(gap.clone()),
     }
 }
 

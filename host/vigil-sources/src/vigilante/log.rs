@@ -40,15 +40,15 @@ pub(crate) fn last_write(logs: &Path, name: &str, now: Timestamp) -> Fact<Timest
     match newest {
         Some(at) => match time::not_ahead(at, now, &format!("the last write to {name}")) {
             Ok(at) => Fact::Found(at),
-            Err(gap) => Fact::Unknown(gap),
+            Err(gap) => Fact::from(gap),
         },
         None => match fs::read_dir(logs) {
-            Ok(_) => Fact::Absent(Sighting {
+            Ok(_) => Fact::from(Sighting {
                 first: now,
                 last: now,
                 detail: format!("there is no {}", logs.join(name).display()),
             }),
-            Err(error) => Fact::Unknown(Gap::new(
+            Err(error) => Fact::from(Gap::new(
                 GapKind::NoControl,
                 format!("{} cannot be read: {error}", logs.display()),
             )),

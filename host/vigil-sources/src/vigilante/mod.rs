@@ -204,11 +204,11 @@ impl Source for Vigilante {
             (seen.works.get(&session.id.id).cloned(), seen.at)
         };
         let Some(work) = known.filter(|work| work.revision == session.revision) else {
-            return Fact::Unknown(moved(session));
+            return Fact::from(moved(session));
         };
         let repo_path = match &work.repo_path {
             Ok(repo_path) => repo_path,
-            Err(gap) => return Fact::Unknown(gap.clone()),
+            Err(gap) => return Fact::from(gap.clone()),
         };
         let git = Git::new(&self.settings.git);
         let known = self.seen().repositories.get(repo_path).cloned();
@@ -221,12 +221,12 @@ impl Source for Vigilante {
         });
         let repository = match opened.as_ref() {
             Ok(repository) => repository,
-            Err(gap) => return Fact::Unknown(gap.clone()),
+            Err(gap) => return Fact::from(gap.clone()),
         };
         let branch = match &work.branch {
             Ok(branch) => Some(branch.as_str()),
             Err(gap) if gap.kind == GapKind::Unrecorded => None,
-            Err(gap) => return Fact::Unknown(gap.clone()),
+            Err(gap) => return Fact::from(gap.clone()),
         };
         let place = worktree::locate(&opened, &work.worktree);
         let bases = work.remote_bases();

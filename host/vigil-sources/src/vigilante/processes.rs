@@ -229,7 +229,7 @@ impl Table {
             return self.absent("it was started before this machine was booted");
         }
         if let Some(gap) = self.blind.as_ref().or(self.foreign.as_ref()) {
-            return Fact::Unknown(gap.clone());
+            return Fact::from(gap.clone());
         }
         let Some(entry) = self.processes.get(&recorded.pid) else {
             return self.unlisted(recorded.pid);
@@ -303,7 +303,7 @@ impl Table {
             return Fact::Found(Process { pid, started });
         }
         if let Some(gap) = self.blind.as_ref().or(self.foreign.as_ref()) {
-            return Fact::Unknown(gap.clone());
+            return Fact::from(gap.clone());
         }
         // Whoever is not named like an agent and does not stem from the supervisor is none, wherever it works.
         if let Some(pid) = self.hidden.iter().find(|pid| is_agent(pid)) {
@@ -336,7 +336,7 @@ impl Table {
     }
 
     fn absent<T>(&self, detail: &str) -> Fact<T> {
-        Fact::Absent(Sighting {
+        Fact::from(Sighting {
             first: self.now,
             last: self.now,
             detail: detail.to_owned(),

@@ -138,13 +138,13 @@ pub(crate) fn last_write(place: &Place, fresh_for: Duration, now: Timestamp) -> 
     let (dir, git_dir) = match place {
         Place::Linked { dir, git_dir } => (dir, git_dir),
         Place::Missing(path) => {
-            return Fact::Absent(Sighting {
+            return Fact::from(Sighting {
                 first: now,
                 last: now,
                 detail: format!("there is no {}", path.display()),
             });
         }
-        Place::Foreign(gap) | Place::Unknown(gap) => return Fact::Unknown(gap.clone()),
+        Place::Foreign(gap) | Place::Unknown(gap) => return Fact::from(gap.clone()),
     };
     let mut walk = Walk {
         newest: None,
@@ -166,14 +166,14 @@ pub(crate) fn last_write(place: &Place, fresh_for: Duration, now: Timestamp) -> 
                 .filter(|(at, _)| at.age(now) < fresh_for && *at <= now.after(time::AHEAD_MAX));
             return match fresh {
                 Some((at, _)) => Fact::Found(*at),
-                None => Fact::Unknown(gap),
+                None => Fact::from(gap),
             };
         }
     }
     match newest {
         Some((at, path)) => match time::not_ahead(at, now, &path.display().to_string()) {
             Ok(at) => Fact::Found(at),
-            Err(gap) => Fact::Unknown(gap),
+            Err(gap) => Fact::from(gap),
         },
         None => Fact::unknown(
             GapKind::Malformed,

@@ -86,7 +86,7 @@ impl Reconciler {
                 let session = &one.evidence.session;
                 // What can never be asked is a gap even where no policy wants it, so that `explain` can say so.
                 if let (false, Err(gap)) = (wants.any_issue(), &session.lookup.issue) {
-                    one.evidence.issue = Fact::Unknown(gap.clone());
+                    one.evidence.issue = Fact::from(gap.clone());
                 }
                 if wants != Wants::NOTHING {
                     questions.push(Question {

@@ -441,7 +441,7 @@ fn a_second_look_is_taken_only_where_it_can_matter() {
     // Without the summary both are looked at, and where it is denied the list is as well.
     let mut pr = read(Parts::empty(), |_| {});
     assert_eq!(second(&mut pr, Parts::SECOND), Parts::SECOND);
-    pr.checks = Fact::Unknown(Gap::new(GapKind::Denied, "no"));
+    pr.checks = Fact::from(Gap::new(GapKind::Denied, "no"));
     assert_eq!(second(&mut pr, Parts::SECOND), Parts::RUNS);
     assert_eq!(kind(&pr.check_list), "denied");
     // The first look brings what the choice rests on.
@@ -461,14 +461,14 @@ fn a_summary_that_nobody_knows_stays_unknown() {
         event: None,
         waits_for: "approval".to_owned(),
     }]);
-    assert_eq!(kind(&sum_up(&Fact::Unknown(gap()), &held)), "denied");
+    assert_eq!(kind(&sum_up(&Fact::from(gap()), &held)), "denied");
     assert_eq!(sum_up(&Fact::NotAsked, &held), Fact::NotAsked);
     assert_eq!(
         kind(&sum_up(&Fact::absent_at(NOW), &Fact::Found(Vec::new()))),
         "absent"
     );
     assert_eq!(
-        kind(&sum_up(&Fact::absent_at(NOW), &Fact::Unknown(gap()))),
+        kind(&sum_up(&Fact::absent_at(NOW), &Fact::from(gap()))),
         "denied"
     );
 }

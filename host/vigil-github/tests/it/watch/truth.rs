@@ -147,7 +147,7 @@ fn timeless<T>(fact: &mut Fact<T>) {
             sighting.first = Timestamp::default();
             sighting.last = Timestamp::default();
         }
-        Fact::Unknown(gap) => *gap = Gap::new(gap.kind.clone(), ""),
+        Fact::Unknown(gap) => **gap = Gap::new(gap.kind.clone(), ""),
         Fact::Found(_) | Fact::NotAsked => {}
     }
 }
