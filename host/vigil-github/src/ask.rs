@@ -7,7 +7,7 @@ use vigil_core::forge::{Issue, PullRequest};
 use vigil_core::session::{Lookup, PullRequestRef};
 use vigil_core::{Fact, Timestamp};
 
-use crate::plan::Repo;
+use crate::question::Repo;
 
 /// What is to be learned about one session.
 #[derive(Clone, Debug)]

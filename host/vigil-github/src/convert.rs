@@ -15,7 +15,7 @@ use vigil_core::forge::{Actor, PullRequest, Reference};
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
 use crate::ask::Parts;
-use crate::plan::Repo;
+use crate::question::Repo;
 use crate::words;
 
 pub use checks::{second, sum_up};

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::ask::Parts;
-use crate::plan::{Question, Target};
+use crate::question::{Question, Target};
 
 /// How many checks one answer takes, the most that GitHub gives at once.
 pub(crate) const CHECKS_PAGE: u32 = 100;

@@ -12,8 +12,8 @@ use crate::convert::{malformed, read, timestamp};
 use crate::envelope::{self, Learned, Received};
 use crate::errors::{Class, Errors};
 use crate::limits::Meter;
-use crate::plan::Repo;
 use crate::query::repository_alias;
+use crate::question::Repo;
 
 /// Repositories in one document: two lists each, so a hundred lists, which cost one point.
 pub const REPOSITORIES_MAX: usize = 50;

@@ -13,8 +13,8 @@ use crate::convert::{self, Asked, malformed};
 use crate::envelope;
 use crate::errors::{Class, Errors, Problem};
 use crate::limits::Meter;
-use crate::plan::{Question, Repo, Target};
 use crate::query::{Query, item_alias, repository_alias};
+use crate::question::{Question, Repo, Target};
 
 pub use crate::envelope::{Learned, Received};
 

@@ -14,7 +14,7 @@ use vigil_core::{Gap, GapKind, Timestamp};
 use crate::convert::{issue_of_rest, malformed, read};
 use crate::envelope::{Learned, Received, message, said};
 use crate::limits::{self, Meter};
-use crate::plan::Repo;
+use crate::question::Repo;
 use crate::words;
 
 /// Entries in one answer, the most that GitHub gives at once.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::ask::Parts;
 use crate::fragments::{self, CHECKS_PAGE, Fragment};
-use crate::plan::{Question, Repo, Target};
+use crate::question::{Question, Repo, Target};
 
 /// How many pull requests of one branch the first look takes. An agent's branch has one or two; only names such as
 /// `main` have more, since forks use them too.

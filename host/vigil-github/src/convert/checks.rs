@@ -12,7 +12,7 @@ use super::pull_request::ENDED;
 use super::{RawList, absent, hidden, malformed, nullable, read};
 use crate::ask::Parts;
 use crate::fragments::{CHECKS_PAGE, CHECKS_PAGES_FURTHER_MAX};
-use crate::plan::ChecksSoFar;
+use crate::question::ChecksSoFar;
 use crate::words;
 
 /// What the checks amount to: failing, else held, else pending, else passing, else what GitHub's roll-up says.

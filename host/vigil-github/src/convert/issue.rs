@@ -10,7 +10,7 @@ use super::{
     references, timestamp,
 };
 use crate::ask::Parts;
-use crate::plan::Repo;
+use crate::question::Repo;
 use crate::words;
 
 /// A thing with what tells it from another one of the same name.

@@ -13,7 +13,7 @@ use super::{
     references, timestamp,
 };
 use crate::ask::Parts;
-use crate::plan::{ChecksSoFar, Question, Target};
+use crate::question::{ChecksSoFar, Question, Target};
 use crate::words;
 
 /// What an absent part of an ended pull request says.

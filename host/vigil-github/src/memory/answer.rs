@@ -13,7 +13,7 @@ use super::{Branch, Known, Memory, RepoMemory, Why, branch_key, says_something};
 use crate::ask::{Answer, Ask, Parts};
 use crate::choose::{Candidates, More, Wanted, choose};
 use crate::convert::{Candidate, only_parts, second};
-use crate::plan::{Question, Repo, Target, issue_target, pull_request_target};
+use crate::question::{Question, Repo, Target, issue_target, pull_request_target};
 
 /// A question with the reason why it is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

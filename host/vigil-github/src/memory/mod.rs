@@ -12,7 +12,7 @@ use vigil_core::forge::{Issue, PullRequest};
 use vigil_core::{Fact, Timestamp};
 
 use crate::budget::AccountMemory;
-use crate::plan::Repo;
+use crate::question::Repo;
 use crate::tokens::Account;
 
 mod answer;

@@ -8,8 +8,8 @@ use crate::ask::Parts;
 use crate::heads::Head;
 use crate::learn::Seen;
 use crate::memory::due::issue_due;
-use crate::plan::Repo;
 use crate::probe::Changed;
+use crate::question::Repo;
 
 /// What something that happened in a repository was about.
 #[derive(Clone, Debug, PartialEq, Eq)]

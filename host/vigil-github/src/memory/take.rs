@@ -13,7 +13,7 @@ use crate::ask::Parts;
 use crate::choose::{Candidates, More};
 use crate::convert::Candidate;
 use crate::learn::{Finding, Seen};
-use crate::plan::{Question, Repo, Target};
+use crate::question::{Question, Repo, Target};
 
 impl Memory {
     /// GitHub answered for `repo` and says that its node id is `id`. Where another one was known, everything that was

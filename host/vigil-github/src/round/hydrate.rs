@@ -11,8 +11,8 @@ use crate::choose::{Candidates, More, Wanted, choose};
 use crate::learn::{Answered, Finding, Learned, learn};
 use crate::limits::{Limit, Meter};
 use crate::memory::{Needed, OVERLAP, Why};
-use crate::plan::{Question, Repo, Target, pull_request_target};
 use crate::query::{Query, points};
+use crate::question::{Question, Repo, Target, pull_request_target};
 use crate::reply::Trouble;
 use crate::tokens::Account;
 

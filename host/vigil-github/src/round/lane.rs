@@ -9,9 +9,9 @@ use crate::ask::Parts;
 use crate::budget::{Allowance, Pool, Silence};
 use crate::heads::Heads;
 use crate::memory::{Needed, Why, repo_key};
-use crate::plan::Repo;
 use crate::probe::Probe;
 use crate::query::{Query, points, points_of};
+use crate::question::Repo;
 use crate::reply::{Trouble, moment};
 use crate::tokens::Account;
 

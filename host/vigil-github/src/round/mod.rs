@@ -24,9 +24,9 @@ use crate::heads::Heads;
 use crate::learn::Received;
 use crate::limits::Meter;
 use crate::memory::{Doubt, Memory, Needed};
-use crate::plan::{Repo, Target};
 use crate::probe::Probe;
 use crate::query::Query;
+use crate::question::{Repo, Target};
 use crate::reply::{Trouble, Usage};
 use crate::tokens::{Account, Fingerprint};
 

@@ -11,9 +11,9 @@ use crate::budget::Pool;
 use crate::heads::{Heads, HeadsAnswered, REPOSITORIES_MAX, RepoHeads, learn_heads};
 use crate::learn::Learned;
 use crate::memory::{Etag, Needed, News, Why, repo_key, whole_seconds};
-use crate::plan::{Question, Repo, Target};
 use crate::probe::{Changed, Probe, Probed, learn_probe};
 use crate::query::points_of;
+use crate::question::{Question, Repo, Target};
 use crate::reply::Trouble;
 use crate::tokens::Account;
 
