@@ -1,6 +1,6 @@
 //! Which sessions are due. A wake carries only a key; many wakes for one session fold into one look.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use crate::session::SessionId;
 use crate::time::Timestamp;
@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 /// Sessions with the moment of their next look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Queue {
-    due: BTreeMap<SessionId, Timestamp>,
+    due: HashMap<SessionId, Timestamp>,
 }
 
 impl Queue {
@@ -18,21 +18,6 @@ impl Queue {
             .entry(id)
             .and_modify(|due| *due = (*due).min(at))
             .or_insert(at);
-    }
-
-    /// Sets the next look, whatever was asked for before: the look that answers those wishes was just made.
-    pub fn settle(&mut self, id: SessionId, at: Timestamp) {
-        self.due.insert(id, at);
-    }
-
-    /// Forgets sessions for which `keep` is false.
-    pub fn retain(&mut self, mut keep: impl FnMut(&SessionId) -> bool) {
-        self.due.retain(|id, _| keep(id));
-    }
-
-    /// Whether a look at `id` is due; a session that was never heard of is.
-    pub fn is_due(&self, id: &SessionId, now: Timestamp) -> bool {
-        self.due.get(id).is_none_or(|due| *due <= now)
     }
 
     /// The moment of the next look at `id`; `None`: it was never heard of.
@@ -55,11 +40,6 @@ impl Queue {
         let (_, last, _) = overdue.select_nth_unstable(count.saturating_sub(1));
         Some(*last)
     }
-
-    /// The moment of the next look, if any is known.
-    pub fn next(&self) -> Option<Timestamp> {
-        self.due.values().min().copied()
-    }
 }
 
 #[cfg(test)]
@@ -76,17 +56,7 @@ mod tests {
         for at in [30, 10, 20] {
             queue.wake(id(1), Timestamp(at));
         }
-        assert_eq!(queue.next(), Some(Timestamp(10)));
-        assert!(!queue.is_due(&id(1), Timestamp(9)));
-        assert!(queue.is_due(&id(1), Timestamp(10)));
-    }
-
-    #[test]
-    fn a_look_answers_every_wake_before_it() {
-        let mut queue = Queue::default();
-        queue.wake(id(1), Timestamp(1));
-        queue.settle(id(1), Timestamp(50));
-        assert!(!queue.is_due(&id(1), Timestamp(49)));
+        assert_eq!(queue.due_at(&id(1)), Some(Timestamp(10)));
     }
 
     #[test]
@@ -101,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_never_heard_of_is_due() {
-        assert!(Queue::default().is_due(&id(7), Timestamp(0)));
+    fn a_session_never_heard_of_has_no_time() {
+        assert_eq!(Queue::default().due_at(&id(7)), None);
     }
 }

@@ -88,7 +88,7 @@ fn one_pass(store: &mut Store, ids: &[SessionId], minute: u64) {
         })
         .collect();
     step("put_memos", || store.put_memos(&memos, now).unwrap());
-    step("schedule", || store.schedule("vigilante", now).unwrap());
+    step("schedule", || store.due("vigilante", now).unwrap());
     let looks: Vec<Look> = ids
         .iter()
         .map(|id| Look {

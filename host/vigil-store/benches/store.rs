@@ -136,7 +136,7 @@ fn memory(c: &mut Criterion) {
     c.bench_function("schedule, 10,000", |b| {
         let (_dir, mut store) = store();
         store.put_schedule(&looks).unwrap();
-        b.iter(|| store.schedule("vigilante", common::T0).unwrap());
+        b.iter(|| store.due("vigilante", common::T0).unwrap());
     });
     let alive: BTreeMap<_, _> = ids.iter().map(|id| (id.clone(), common::at(0))).collect();
     c.bench_function("put_seen_alive, 10,000", |b| {

@@ -43,31 +43,8 @@ impl Store {
         })
     }
 
-    /// The next looks of the sessions of `source`, the earliest first. A session that is not in it was never looked
-    /// at, and is due. So is one whose look lies further ahead than the kernel ever sets one: the clock was set back.
-    ///
-    /// # Errors
-    /// Those of reading.
-    pub fn schedule(&self, source: &str, now: Timestamp) -> Result<Vec<Look>> {
-        let too_far = ms(now.after(LOOK_AGAIN_MAX));
-        self.read("read the schedule", |db| {
-            let sql = "SELECT source, session, iif(due > ?2, ?3, due) AS due_then, attempts, why FROM schedule
-                       WHERE source = ?1 ORDER BY due_then, session";
-            db.prepare_cached(sql)?
-                .query_map(params![source, too_far, ms(now)], |row| {
-                    Ok(Look {
-                        session: row::session_id(row, 0)?,
-                        at: row::at(row, 2)?,
-                        attempts: row::count(row, 3)?,
-                        why: row.get(4)?,
-                    })
-                })?
-                .collect()
-        })
-    }
-
-    /// When the next look at each session of `source` is, in no order: [`Store::schedule`] for a fleet, of which few
-    /// looks are due.
+    /// When the next look at each session of `source` is, in no order. A session that is not in it was never looked at,
+    /// and is due. So is one whose look lies further ahead than the kernel ever sets one: the clock was set back.
     ///
     /// # Errors
     /// Those of reading.
@@ -102,24 +79,6 @@ impl Store {
                     Ok(found.unwrap_or_default())
                 })
                 .collect()
-        })
-    }
-
-    /// Forgets the looks of sessions that are gone.
-    ///
-    /// # Errors
-    /// Those of writing.
-    pub fn forget_schedule(&mut self, sessions: &[SessionId]) -> Result<()> {
-        if sessions.is_empty() {
-            return Ok(());
-        }
-        self.write("forget looks", |db| {
-            let sql = "DELETE FROM schedule WHERE source = ?1 AND session = ?2";
-            let mut statement = db.prepare_cached(sql)?;
-            for session in sessions {
-                statement.execute([&session.source, &session.id])?;
-            }
-            Ok(())
         })
     }
 }

@@ -97,12 +97,8 @@ fn the_schedule_survives_a_restart() {
     store.put_schedule(&[look(1, 9, 2), look(2, 3, 0)]).unwrap();
     store.put_schedule(&[look(1, 5, 3)]).unwrap();
     drop(store);
-    let mut store = open(dir.path());
-    assert_eq!(
-        store.schedule("vigilante", T0).unwrap(),
-        [look(2, 3, 0), look(1, 5, 3)]
-    );
-    assert_eq!(store.schedule("other", T0).unwrap(), []);
+    let store = open(dir.path());
+    assert_eq!(store.due("other", T0).unwrap(), []);
     let mut due = store.due("vigilante", T0).unwrap();
     due.sort();
     assert_eq!(due, [(id(1), at(5)), (id(2), at(3))]);
@@ -110,8 +106,6 @@ fn the_schedule_survives_a_restart() {
         store.attempts(&[&id(7), &id(2), &id(1)]).unwrap(),
         [0, 0, 3]
     );
-    store.forget_schedule(&[id(2), id(7)]).unwrap();
-    assert_eq!(store.schedule("vigilante", T0).unwrap(), [look(1, 5, 3)]);
 }
 
 #[test]
@@ -125,17 +119,10 @@ fn a_look_that_a_fast_clock_set_is_due() {
         at: T0.after(LOOK_AGAIN_MAX),
         ..look(2, 0, 0)
     };
-    store.put_schedule(&[far.clone(), near.clone()]).unwrap();
-    assert_eq!(
-        store.schedule("vigilante", T0).unwrap(),
-        [
-            Look {
-                at: T0,
-                ..far.clone()
-            },
-            near.clone()
-        ]
-    );
+    store.put_schedule(&[far, near]).unwrap();
+    let mut due = store.due("vigilante", T0).unwrap();
+    due.sort();
+    assert_eq!(due, [(id(1), T0), (id(2), T0.after(LOOK_AGAIN_MAX))]);
 }
 
 #[test]

@@ -180,7 +180,7 @@ fn caches_of_what_is_gone_are_forgotten() {
     );
     assert_eq!(store.memo(&one, "p").unwrap(), None);
     assert_eq!(store.memo(&two, "p").unwrap().as_deref(), Some("m"));
-    assert_eq!(store.schedule("vigilante", days(31)).unwrap().len(), 1);
+    assert_eq!(store.due("vigilante", days(31)).unwrap().len(), 1);
 }
 
 #[test]
