@@ -5,6 +5,7 @@
 //! are used, over a connection made here.
 
 mod connect;
+mod no_way;
 mod proxy;
 mod roots;
 
@@ -196,7 +197,7 @@ impl Transport {
         let body = match Limited::new(stream, BODY_BYTES_MAX).collect().await {
             Ok(body) => body.to_bytes().to_vec(),
             Err(error) if error.is::<LengthLimitError>() => return Err(Failure::TooLarge),
-            Err(error) => return Err(Failure::Broken(causes(&*error))),
+            Err(error) => return Err(Failure::Broken(no_way::said(&*error))),
         };
         Ok(Answer {
             status: parts.status,
@@ -226,27 +227,13 @@ fn failure(error: octocrab::Error) -> Failure {
         }
         next = cause.source();
     }
-    let causes = causes(&error);
+    let said = no_way::said(&error);
+    tracing::debug!(cause = no_way::whole(&error), "a request had no answer");
     if no_connection {
-        Failure::NoConnection(causes)
+        Failure::NoConnection(said)
     } else {
-        Failure::Broken(causes)
+        Failure::Broken(said)
     }
-}
-
-/// The last two links of a chain of causes: the first ones say no more than that something failed.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut chain = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if chain.last().is_none_or(|last| !last.contains(&text)) {
-            chain.push(text);
-        }
-        next = cause.source();
-    }
-    let from = chain.len().saturating_sub(2);
-    words::short(&chain[from..].join(": "))
 }
 
 /// The body without the token, should a proxy or an error page echo what it was sent: parts of bodies end up in gaps.

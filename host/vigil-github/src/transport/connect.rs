@@ -1,6 +1,5 @@
 //! A connection to where a request says, or to the proxy on the way there.
 
-use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +8,7 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
@@ -18,14 +18,14 @@ use secrecy::ExposeSecret;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
+use super::no_way::{BoxError, NoWay, Resolver};
 use super::proxy::{Proxies, Proxy, Speaks};
 use super::roots::Roots;
 use super::{Network, NetworkError};
 
 /// How long making a TCP connection may take; the time for the whole request goes on meanwhile.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 /// Connects to any address, through the proxy that is meant for it.
@@ -38,7 +38,7 @@ pub(super) struct Connector {
 impl Connector {
     /// Reads nothing yet.
     pub(super) fn new(network: &Network) -> Self {
-        let mut tcp = HttpConnector::new();
+        let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         tcp.set_nodelay(true);
         // TLS is put over it here, and proxies are asked for by it, whatever they speak.
@@ -67,7 +67,10 @@ impl Connector {
             true => self.dial.dial(&proxy.uri).await,
             false => self.tunnel(&proxy, &uri).await,
         };
-        let mut io = way.map_err(|error| ProxyError::new(&proxy, &*error))?;
+        let mut io = way.map_err(|error| {
+            let (at, variable) = (proxy.address(), &proxy.variable);
+            NoWay::behind(&format!("the proxy {at} of {variable} gave no way"), error)
+        })?;
         if https {
             io = self.dial.tls.over(io, &uri).await?;
         }
@@ -117,13 +120,13 @@ impl Service<Uri> for Connector {
 /// Connects to exactly the address that it is given; with TLS where that begins with `https`.
 #[derive(Clone)]
 struct Dial {
-    tcp: HttpConnector,
+    tcp: HttpConnector<Resolver>,
     tls: Tls,
 }
 
 impl Dial {
     async fn dial(&mut self, uri: &Uri) -> Result<Io, BoxError> {
-        let io = Box::new(call(&mut self.tcp, uri).await?);
+        let io = Box::new(call(&mut self.tcp, uri).await.map_err(NoWay::tcp)?);
         match uri.scheme_str() {
             Some("https") => self.tls.over(io, uri).await,
             _ => Ok(io),
@@ -167,7 +170,8 @@ impl Tls {
         let name = ServerName::try_from(host.to_owned())?;
         let stream = TlsConnector::from(self.config()?)
             .connect(name, TokioIo::new(io))
-            .await?;
+            .await
+            .map_err(|error| NoWay::tls(error, host))?;
         Ok(Box::new(TokioIo::new(stream)))
     }
 
@@ -233,31 +237,3 @@ impl Write for Stream {
         Pin::new(&mut self.io).poll_shutdown(context)
     }
 }
-
-/// A proxy that gave no way. Its cause is in its text and no link of the chain, since the first links of a chain are
-/// the ones that are left out, and which proxy it was must not be.
-#[derive(Debug)]
-struct ProxyError {
-    text: String,
-}
-
-impl ProxyError {
-    fn new(proxy: &Proxy, error: &(dyn std::error::Error + Send + Sync + 'static)) -> Self {
-        ProxyError {
-            text: format!(
-                "the proxy {} of {} gave no way: {}",
-                proxy.address(),
-                proxy.variable,
-                super::causes(error)
-            ),
-        }
-    }
-}
-
-impl fmt::Display for ProxyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for ProxyError {}

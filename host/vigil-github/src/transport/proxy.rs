@@ -1,6 +1,7 @@
 //! The proxies that the ecosystem's variables name. A name and password in one of them are shown nowhere.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderValue, Uri};
@@ -8,6 +9,7 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::NetworkError;
+use crate::words;
 
 /// Where SOCKS listens, where an address names no port: RFC 1928.
 const SOCKS_PORT: u16 = 1080;
@@ -32,6 +34,8 @@ pub struct Proxies {
 
 struct Inner {
     matcher: Matcher,
+    /// Entries of the list of hosts without a proxy that fit no host.
+    idle: Vec<String>,
     /// The variables that count for https and http addresses.
     https: Option<String>,
     http: Option<String>,
@@ -58,7 +62,9 @@ pub(super) enum Speaks {
 
 impl Proxies {
     /// From the variables for https addresses, for http ones and for both, and the list of hosts without a proxy:
-    /// names with all below them, addresses, networks such as `10.0.0.0/8`, and `*`, separated by commas or spaces.
+    /// names with all below them, with or without `*.` or a dot before them, addresses, networks such as `10.0.0.0/8`,
+    /// and `*`, separated by commas or spaces. What is none of these fits no host, as with curl; see
+    /// [`Proxies::idle`].
     ///
     /// # Errors
     /// A variable that names no proxy that can be spoken to. Going without it would send a token where nobody wants it.
@@ -79,11 +85,12 @@ impl Proxies {
                 .as_ref()
                 .map_or_else(String::new, |variable| trimmed(variable).to_owned())
         };
-        let without: Vec<&str> = no
+        let (without, idle): (Vec<&str>, Vec<&str>) = no
             .unwrap_or_default()
-            .split([',', ' ', '\t'])
+            .split(|c: char| c == ',' || c.is_ascii_whitespace())
             .filter(|part| !part.is_empty())
-            .collect();
+            .map(plain)
+            .partition(|part| may_fit(part));
         let matcher = Matcher::builder()
             .https(value(&https))
             .http(value(&http))
@@ -95,10 +102,17 @@ impl Proxies {
         Ok(Proxies {
             inner: Some(Arc::new(Inner {
                 matcher,
+                idle: idle.into_iter().map(words::short).collect(),
                 https: name(https).or_else(|| all.clone()),
                 http: name(http).or(all),
             })),
         })
+    }
+
+    /// Entries of the list of hosts without a proxy that can fit no host, such as addresses with a scheme or a port:
+    /// where one was meant to keep a host away from the proxy, it does not. Empty without a proxy.
+    pub fn idle(&self) -> &[String] {
+        self.inner.as_ref().map_or(&[], |inner| &inner.idle)
     }
 
     /// The proxy that `uri` is reached through; `None`: it is reached directly.
@@ -165,10 +179,53 @@ fn check(variable: &ProxyVariable) -> Result<(), NetworkError> {
             ));
         }
     }
-    match uri.host() {
-        None | Some("") => Err(bad("names no host")),
-        Some(_) => Ok(()),
+    let Some(authority) = uri.authority() else {
+        return Err(bad("names no host"));
+    };
+    if authority.host().is_empty() {
+        return Err(bad("names no host"));
     }
+    // What is no port is passed over by the parser, and the scheme's usual one would be taken instead.
+    let at = authority.as_str();
+    let at = at.rsplit_once('@').map_or(at, |(_, host)| host);
+    match at.strip_prefix(authority.host()) {
+        Some("") => Ok(()),
+        Some(port) if port[1..].parse().is_ok_and(|port: u16| port > 0) => Ok(()),
+        _ => Err(bad(
+            "has something else than a port from 1 to 65535 behind its host",
+        )),
+    }
+}
+
+/// An entry of the list of hosts without a proxy as the matcher understands it: programs differ in whether `*.` may
+/// stand before a name, and brackets around an address, and nobody means anything else by them.
+fn plain(entry: &str) -> &str {
+    let entry = entry
+        .strip_prefix('*')
+        .filter(|rest| rest.starts_with('.'))
+        .unwrap_or(entry);
+    entry
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(entry)
+}
+
+/// Whether an entry of that list is a name, an address, a network or `*`.
+fn may_fit(entry: &str) -> bool {
+    if let Some((address, bits)) = entry.split_once('/') {
+        let (Ok(address), Ok(bits)) = (address.parse::<IpAddr>(), bits.parse::<u8>()) else {
+            return false;
+        };
+        return bits <= if address.is_ipv4() { 32 } else { 128 };
+    }
+    let is_name = || {
+        let name = entry.strip_prefix('.').unwrap_or(entry);
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    entry == "*" || entry.parse::<IpAddr>().is_ok() || is_name()
 }
 
 fn speaks(found: &Intercept) -> Speaks {
@@ -267,6 +324,13 @@ mod tests {
             "socks4://me:hunter2@proxy.test",
             "http://me:hunter2@",
             "http://me:hunter2 @proxy.test",
+            "http://me:hunter2@proxy.test:",
+            "http://me:hunter2@proxy.test:99999",
+            "http://me:hunter2@proxy.test:0",
+            "http://me:hunter2@proxy.test:80a",
+            "http://me:hunter2@[::1]:99999",
+            "proxy.test:99999",
+            "socks5://proxy.test:http",
         ] {
             let error = Proxies::new(None, None, variable("ALL_PROXY", value), None)
                 .expect_err(value)
@@ -274,6 +338,44 @@ mod tests {
             assert!(error.starts_with("ALL_PROXY "), "{error}");
             assert!(!error.contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn an_entry_that_fits_no_host_is_told_and_the_others_count() {
+        let list = "10.0.0.0/33,http://a.test, b.test:8080 c.test/path,<local>,*.d.test,[::1]\t*e.test,f_1.test,::2";
+        let proxies = Proxies::new(
+            variable("HTTPS_PROXY", "proxy.test"),
+            None,
+            None,
+            Some(list),
+        )
+        .expect("proxies");
+        assert_eq!(
+            proxies.idle(),
+            [
+                "10.0.0.0/33",
+                "http://a.test",
+                "b.test:8080",
+                "c.test/path",
+                "<local>",
+                "*e.test"
+            ]
+        );
+        for (address, direct) in [
+            ("https://x.d.test/", true),
+            ("https://[::1]/", true),
+            ("https://[::2]:8443/", true),
+            ("https://f_1.test/", true),
+            ("https://a.test/", false),
+            ("https://b.test:8080/", false),
+            ("https://e.test/", false),
+        ] {
+            let uri: Uri = address.parse().expect("an address");
+            assert_eq!(proxies.describe(&uri).is_none(), direct, "{address}");
+        }
+        // Without a proxy nobody needs to be kept away from it.
+        let none = Proxies::new(None, None, None, Some(list)).expect("no proxies");
+        assert!(none.idle().is_empty());
     }
 
     #[test]

@@ -9,7 +9,9 @@ use vigil_github::{
 };
 
 use crate::support::*;
-use crate::tls::{Manner, authority, behind_tls, proxy, socks};
+use crate::tls::{
+    EXPIRED, ITSELF, Manner, authority, behind_tls, hanging_up, proxy, showing, socks,
+};
 
 const TIME: Duration = Duration::from_secs(60);
 
@@ -186,7 +188,14 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
         roots: Roots { file, dirs },
     };
     let said = trouble(&url, roots(Some(other), vec![])).await;
-    assert!(said.contains("certificate"), "{said}");
+    assert_eq!(
+        said,
+        format!(
+            "no connection to 127.0.0.1:{}: its certificate comes from an authority that is not trusted here; \
+             name the certificate of its authority in SSL_CERT_FILE",
+            inner.port()
+        )
+    );
     // The right one works from a file and from a folder.
     let dir = folder.path().join("dir");
     std::fs::create_dir(&dir).expect("a folder");
@@ -201,7 +210,11 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
     // A certificate is for its names alone.
     let (at, _) = proxy(inner, Manner::Open).await;
     let said = trouble("https://other.test", through(at.to_string())).await;
-    assert!(said.contains("certificate"), "{said}");
+    assert_eq!(
+        said,
+        "no connection to other.test: its certificate is for github.test, proxy.test, localhost, 127.0.0.1, \
+         and not for other.test"
+    );
     let missing = roots(Some(folder.path().join("missing.pem")), vec![dir]);
     let github = GitHub::new(Settings {
         network: missing.clone(),
@@ -217,6 +230,57 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
     assert!(said.contains("SSL_CERT_FILE names"), "{said}");
     assert!(said.contains("missing.pem"), "{said}");
     assert_eq!(requests.lock().expect("the lock").len(), 2);
+}
+
+#[tokio::test]
+async fn why_there_is_no_connection_is_said_in_a_sentence_that_helps() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let itself = folder.path().join("itself.pem");
+    std::fs::write(&itself, ITSELF).expect("a file");
+    let trusting = || Network {
+        proxies: Proxies::default(),
+        roots: Roots {
+            file: Some(itself.clone()),
+            dirs: vec![],
+        },
+    };
+    let server = serve(seed());
+    let gone = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.local_addr().expect("its address")
+    };
+    // Longer than a part of a name may be: it is refused without asking any server for it.
+    let nowhere = format!("{}.test", "x".repeat(64));
+    for (host, says) in [
+        (
+            showing(EXPIRED).await.to_string(),
+            "its certificate ran out at 2021-01-01T00:00:00Z",
+        ),
+        (
+            showing(ITSELF).await.to_string(),
+            "its certificate is that of an authority, which signs for servers and is none; give it one for 127.0.0.1",
+        ),
+        (server.address().to_string(), "it does not speak TLS there"),
+        (
+            hanging_up().await.to_string(),
+            "it hung up before TLS was agreed on",
+        ),
+        (
+            gone.to_string(),
+            "nothing listens there (connection refused)",
+        ),
+        (nowhere.clone(), "cannot be resolved"),
+    ] {
+        let said = trouble(&format!("https://{host}"), trusting()).await;
+        assert!(
+            said.starts_with(&format!("no connection to {host}: ")) && said.contains(says),
+            "{said}"
+        );
+        // None of the libraries' words.
+        for word in ["(os error", "Other(", "client error", "rustls"] {
+            assert!(!said.contains(word), "{said}");
+        }
+    }
 }
 
 #[tokio::test]

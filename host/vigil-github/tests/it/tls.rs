@@ -21,14 +21,24 @@ const CERT: &[u8] = include_bytes!("tls/cert.pem");
 /// The key of [`CERT`], which nobody trusts but these tests.
 const KEY: &[u8] = include_bytes!("tls/key.pem");
 
+/// An authority's own certificate, signed by itself with [`KEY`], for `localhost` and `127.0.0.1`.
+pub(crate) const ITSELF: &[u8] = include_bytes!("tls/itself.pem");
+/// For `localhost` and `127.0.0.1`, signed by [`ITSELF`], and run out at the end of 2020.
+pub(crate) const EXPIRED: &[u8] = include_bytes!("tls/expired.pem");
+
 fn acceptor() -> TlsAcceptor {
+    acceptor_with(CERT)
+}
+
+/// Shows a certificate for [`KEY`].
+fn acceptor_with(certificate: &[u8]) -> TlsAcceptor {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("TLS")
         .with_no_client_auth()
         .with_single_cert(
-            vec![CertificateDer::from_pem_slice(CERT).expect("a certificate")],
+            vec![CertificateDer::from_pem_slice(certificate).expect("a certificate")],
             PrivateKeyDer::from_pem_slice(KEY).expect("a key"),
         )
         .expect("a key that fits");
@@ -55,6 +65,29 @@ pub(crate) async fn behind_tls(upstream: SocketAddr) -> (SocketAddr, Heard) {
         }
     });
     (address, heard)
+}
+
+/// Where somebody shows `certificate` and goes no further.
+pub(crate) async fn showing(certificate: &'static [u8]) -> SocketAddr {
+    let (listener, address) = listen().await;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // Who asks hangs up, which is what is tested.
+            let _ = acceptor_with(certificate).accept(stream).await;
+        }
+    });
+    address
+}
+
+/// Where somebody takes connections and ends them at once.
+pub(crate) async fn hanging_up() -> SocketAddr {
+    let (listener, address) = listen().await;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            drop(stream);
+        }
+    });
+    address
 }
 
 /// How a [`proxy`] behaves.
