@@ -34,6 +34,24 @@ pub struct Issue {
     pub observed: Timestamp,
 }
 
+impl Issue {
+    /// Issue `number`, open, of which nothing else was asked; learned at `observed`.
+    pub fn bare(number: u64, observed: Timestamp) -> Self {
+        Issue {
+            number,
+            open: true,
+            reason: None,
+            labels: Vec::new(),
+            closed: None,
+            assignees: Fact::NotAsked,
+            closer: Fact::NotAsked,
+            reopened: Fact::NotAsked,
+            closed_by: Fact::NotAsked,
+            observed,
+        }
+    }
+}
+
 /// Somebody on the forge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -124,6 +142,34 @@ pub struct PullRequest {
 }
 
 impl PullRequest {
+    /// Pull request `number`, open, with empty names, of which nothing else was asked; learned at `observed`.
+    pub fn bare(number: u64, observed: Timestamp) -> Self {
+        PullRequest {
+            number,
+            state: PullRequestState::Open,
+            draft: false,
+            created: Timestamp::default(),
+            merged: None,
+            closed: None,
+            url: String::new(),
+            head_ref: String::new(),
+            base_ref: String::new(),
+            head_sha: String::new(),
+            head_owner: None,
+            mergeability: Fact::NotAsked,
+            review: Fact::NotAsked,
+            review_list: Fact::NotAsked,
+            checks: Fact::NotAsked,
+            check_list: Fact::NotAsked,
+            runs: Fact::NotAsked,
+            queue: Fact::NotAsked,
+            auto_merge: Fact::NotAsked,
+            closes: Fact::NotAsked,
+            parts_observed: observed,
+            observed,
+        }
+    }
+
     /// When it ended, merged or not.
     pub fn ended(&self) -> Option<Timestamp> {
         self.merged.or(self.closed)

@@ -120,16 +120,10 @@ fn closed(session: &Session) -> Evidence {
     session.liveness.unpushed = Fact::absent_at(now);
     Evidence {
         issue: Fact::Found(Issue {
-            number: session.issue.unwrap(),
             open: false,
             reason: Some("completed".to_owned()),
-            labels: Vec::new(),
             closed: Some(now),
-            assignees: Fact::NotAsked,
-            closer: Fact::NotAsked,
-            reopened: Fact::NotAsked,
-            closed_by: Fact::NotAsked,
-            observed: now,
+            ..Issue::bare(session.issue.unwrap(), now)
         }),
         pull_request: Fact::absent_at(now),
         beyond_head: Fact::NotAsked,

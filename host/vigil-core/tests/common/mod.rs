@@ -91,26 +91,17 @@ pub fn session(id: &str, state: State) -> Session {
 
 pub fn issue(open: bool) -> Fact<Issue> {
     Fact::Found(Issue {
-        number: 299,
         open,
         reason: (!open).then(|| "completed".into()),
-        labels: Vec::new(),
         closed: (!open).then(|| ago(90)),
-        assignees: Fact::NotAsked,
-        closer: Fact::NotAsked,
-        reopened: Fact::NotAsked,
-        closed_by: Fact::NotAsked,
-        observed: NOW,
+        ..Issue::bare(299, NOW)
     })
 }
 
 pub fn pull(state: PullRequestState) -> Fact<PullRequest> {
     let ended = (state != PullRequestState::Open).then(|| ago(80));
     Fact::Found(PullRequest {
-        number: 319,
         state,
-        draft: false,
-        created: Timestamp(0),
         merged: ended.filter(|_| state == PullRequestState::Merged),
         closed: ended,
         url: "https://forge.test/o/r/pull/319".into(),
@@ -118,17 +109,7 @@ pub fn pull(state: PullRequestState) -> Fact<PullRequest> {
         base_ref: "main".into(),
         head_sha: "abc".into(),
         head_owner: Some("o".into()),
-        mergeability: Fact::NotAsked,
-        review: Fact::NotAsked,
-        checks: Fact::NotAsked,
-        review_list: Fact::NotAsked,
-        check_list: Fact::NotAsked,
-        runs: Fact::NotAsked,
-        queue: Fact::NotAsked,
-        auto_merge: Fact::NotAsked,
-        closes: Fact::NotAsked,
-        parts_observed: NOW,
-        observed: NOW,
+        ..PullRequest::bare(319, NOW)
     })
 }
 

@@ -55,16 +55,10 @@ pub(crate) fn file(records: &[String]) -> String {
 /// An open issue.
 pub(crate) fn issue(number: u64, open: bool) -> Fact<Issue> {
     Fact::Found(Issue {
-        number,
         open,
         reason: (!open).then(|| "completed".to_owned()),
-        labels: Vec::new(),
         closed: (!open).then_some(NOW.before(Duration::from_secs(3600))),
-        assignees: Fact::NotAsked,
-        closer: Fact::NotAsked,
-        reopened: Fact::NotAsked,
-        closed_by: Fact::NotAsked,
-        observed: NOW,
+        ..Issue::bare(number, NOW)
     })
 }
 
@@ -72,10 +66,7 @@ pub(crate) fn issue(number: u64, open: bool) -> Fact<Issue> {
 pub(crate) fn pull_request(state: PullRequestState) -> PullRequest {
     let ended = Timestamp(1_774_546_775_250);
     PullRequest {
-        number: 319,
         state,
-        draft: false,
-        created: Timestamp(0),
         merged: (state == PullRequestState::Merged).then_some(ended),
         closed: (state != PullRequestState::Open).then_some(ended),
         url: "https://github.com/owner/repo/pull/319".to_owned(),
@@ -83,17 +74,7 @@ pub(crate) fn pull_request(state: PullRequestState) -> PullRequest {
         base_ref: "main".to_owned(),
         head_sha: "c0ffee".to_owned(),
         head_owner: Some("owner".to_owned()),
-        mergeability: Fact::NotAsked,
-        review: Fact::NotAsked,
-        checks: Fact::NotAsked,
-        review_list: Fact::NotAsked,
-        check_list: Fact::NotAsked,
-        runs: Fact::NotAsked,
-        queue: Fact::NotAsked,
-        auto_merge: Fact::NotAsked,
-        closes: Fact::NotAsked,
-        parts_observed: NOW,
-        observed: NOW,
+        ..PullRequest::bare(319, NOW)
     }
 }
 

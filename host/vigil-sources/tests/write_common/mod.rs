@@ -120,22 +120,12 @@ pub(crate) fn proposals(source: &dyn Source, world: &dyn World) -> Vec<Proposal>
         .filter(|session| session.state == State::Running)
         .map(|session| Evidence {
             issue: Fact::Found(Issue {
-                number: session.issue.unwrap(),
                 open: false,
-                reason: None,
-                labels: Vec::new(),
                 closed: Some(NOW),
-                assignees: Fact::NotAsked,
-                closer: Fact::NotAsked,
-                reopened: Fact::NotAsked,
-                closed_by: Fact::NotAsked,
-                observed: NOW,
+                ..Issue::bare(session.issue.unwrap(), NOW)
             }),
             pull_request: Fact::Found(PullRequest {
-                number: 319,
                 state: PullRequestState::Merged,
-                draft: false,
-                created: Timestamp(0),
                 merged: Some(NOW),
                 closed: Some(NOW),
                 url: "https://github.com/owner/repo/pull/319".to_owned(),
@@ -143,17 +133,7 @@ pub(crate) fn proposals(source: &dyn Source, world: &dyn World) -> Vec<Proposal>
                 base_ref: "main".to_owned(),
                 head_sha: "c0ffee".to_owned(),
                 head_owner: Some("owner".to_owned()),
-                mergeability: Fact::NotAsked,
-                review: Fact::NotAsked,
-                checks: Fact::NotAsked,
-                review_list: Fact::NotAsked,
-                check_list: Fact::NotAsked,
-                runs: Fact::NotAsked,
-                queue: Fact::NotAsked,
-                auto_merge: Fact::NotAsked,
-                closes: Fact::NotAsked,
-                parts_observed: NOW,
-                observed: NOW,
+                ..PullRequest::bare(319, NOW)
             }),
             session,
             beyond_head: Fact::NotAsked,
