@@ -244,6 +244,17 @@ impl Store {
         })
     }
 
+    /// Notes one write that is about to be made: [`Store::prepare`] for somebody who makes no others.
+    ///
+    /// # Errors
+    /// Those of writing; then nothing may be written to the owner's records.
+    pub fn prepare_one(&mut self, transition: &NewTransition<'_>) -> Result<TransitionId> {
+        let mut packer = Packer::new(self)?;
+        self.write_durably("prepare a transition", |db| {
+            insert(db, transition, &mut packer)
+        })
+    }
+
     /// Notes how a write ended; false: it was settled before, and stays as it was.
     ///
     /// # Errors

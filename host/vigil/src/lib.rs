@@ -18,6 +18,7 @@ pub mod policies;
 pub mod report;
 pub mod sources;
 pub mod ui;
+pub mod undo;
 pub mod webhooks;
 pub mod wiring;
 pub mod world;

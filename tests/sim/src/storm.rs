@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Result;
-use vigil::pass::{proposal_of, was_written};
+use vigil::pass::was_written;
+use vigil::undo::{self, Undo};
 use vigil_core::time::minutes;
 use vigil_core::{SessionId, Timestamp};
-use vigil_sources::Committed;
-use vigil_store::{Kind, NewTransition, Settled};
+use vigil_store::{Kind, Settled};
 
 use crate::cast::{self, Member};
 use crate::outside::SimWorld;
@@ -116,10 +116,7 @@ impl Run<'_> {
         let Some(vigil) = &mut self.vigil else {
             return Ok(());
         };
-        let (now, plan) = {
-            let mut state = self.stage.state();
-            (state.clock.now(), std::mem::take(&mut state.plan))
-        };
+        let plan = std::mem::take(&mut self.stage.state().plan);
         let rows = vigil.store.transitions(None, None, 50)?;
         let undoable: Vec<_> = rows
             .iter()
@@ -133,50 +130,21 @@ impl Run<'_> {
         };
         let source = Arc::clone(&vigil.sources[0].source);
         let world = SimWorld(Arc::clone(&self.stage));
-        let holder = "vigil undo";
-        let leased =
-            vigil
-                .store
-                .lease(std::slice::from_ref(&row.session), holder, now, minutes(2))?;
-        let proposal = source.propose_undo(&proposal_of(row), &world);
-        if let (Ok(proposal), [true]) = (proposal, leased.as_slice()) {
-            let new = NewTransition {
-                session: &row.session,
-                kind: Kind::Undo,
-                from: row.to,
-                to: row.from,
-                native_before: &proposal.native_before,
-                native_after: &proposal.native_after,
-                revision_before: &proposal.before,
-                revision_after: &proposal.after,
-                record_before: &proposal.record_before,
-                edits: &proposal.edits,
-                rule: "undo",
-                policy: None,
-                policy_digest: None,
-                reason: "undo by hand",
-                guards: &[],
-                intents: &[],
-                evidence: None,
-                undoes: Some(row.id),
-                at: now,
-            };
-            let prepared = vigil.store.prepare(std::slice::from_ref(&new))?;
-            let committed = source.commit(std::slice::from_ref(&proposal), &world).pop();
-            let settled = match committed {
-                Some(Committed::Written { exclusive }) => Settled::Written { exclusive },
-                Some(Committed::Conflict(why)) => Settled::Conflict(why),
-                Some(Committed::Failed(why)) => Settled::Failed(why),
-                None => Settled::Failed("no answer".to_owned()),
-            };
-            if let Some(id) = prepared.first() {
-                vigil.store.settle(*id, &settled, now)?;
-                if matches!(settled, Settled::Written { .. }) {
-                    self.undone.insert(row.session.id.clone());
-                }
-            }
+        let done = undo::undo(
+            &mut vigil.store,
+            source.as_ref(),
+            &world,
+            row,
+            "vigil undo",
+            "undo by hand",
+        )?;
+        if let Undo::Ended {
+            settled: Settled::Written { .. },
+            ..
+        } = done
+        {
+            self.undone.insert(row.session.id.clone());
         }
-        vigil.store.release(holder)?;
         let mut state = self.stage.state();
         state.plan = plan;
         state.look();

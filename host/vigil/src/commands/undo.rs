@@ -1,17 +1,15 @@
 //! `vigil undo`: takes a transition back, unless the record changed since.
 
-use std::time::Duration;
-
 use serde_json::json;
-use vigil_sources::Committed;
-use vigil_store::{Kind, NewTransition, Settled, Transition, TransitionId};
+use vigil_store::{Settled, Transition, TransitionId};
 
 use crate::cli::UndoArgs;
 use crate::failure::{EXIT_DONE, Failure, Outcome};
 use crate::memory;
-use crate::pass::{proposal_of, was_written};
+use crate::pass::was_written;
 use crate::sources;
 use crate::ui::Ui;
+use crate::undo::{self, Undo};
 use crate::wiring::Setup;
 
 /// Runs the command.
@@ -37,66 +35,27 @@ pub(crate) fn run(args: &UndoArgs, setup: &Setup, ui: Ui) -> Outcome {
         .ok_or_else(|| Failure::request(format!("there is no source {}", session.source)))?;
     let world = setup.world.as_ref();
     let holder = format!("vigil undo {} of {}", std::process::id(), world.now());
-    let leased = store
-        .lease(
-            std::slice::from_ref(session),
-            &holder,
-            world.now(),
-            Duration::from_secs(120),
-        )
-        .map_err(memory::failed)?;
-    if leased != [true] {
-        return Err(
-            Failure::world(format!("another vigil reconciles {session} at this moment"))
-                .hint("try again in a minute"),
-        );
-    }
-    let proposal = source
-        .propose_undo(&proposal_of(&transition), world)
-        .map_err(|refusal| Failure::world(format!("{id} cannot be undone")).because(refusal))?;
     let reason = format!("undo of {id} by hand");
-    let new = NewTransition {
-        session,
-        kind: Kind::Undo,
-        from: transition.to,
-        to: transition.from,
-        native_before: &proposal.native_before,
-        native_after: &proposal.native_after,
-        revision_before: &proposal.before,
-        revision_after: &proposal.after,
-        record_before: &proposal.record_before,
-        edits: &proposal.edits,
-        rule: "undo",
-        policy: None,
-        policy_digest: None,
-        reason: &reason,
-        guards: &[],
-        intents: &[],
-        evidence: None,
-        undoes: Some(id),
-        at: world.now(),
-    };
-    let prepared = store
-        .prepare(std::slice::from_ref(&new))
+    let undo = undo::undo(&mut store, source.as_ref(), world, &transition, &holder, &reason)
         .map_err(memory::failed)?;
-    let undo = prepared.first().copied().unwrap_or(id);
-    let committed = source.commit(std::slice::from_ref(&proposal), world).pop();
-    let (settled, failure) = match committed {
-        Some(Committed::Written { exclusive }) => (Settled::Written { exclusive }, None),
-        Some(Committed::Conflict(detail)) => (Settled::Conflict(detail.clone()), Some(detail)),
-        Some(Committed::Failed(detail)) => (Settled::Failed(detail.clone()), Some(detail)),
-        None => {
-            let detail = "the source gave no answer".to_owned();
-            (Settled::Failed(detail.clone()), Some(detail))
+    let (undo, native_after) = match undo {
+        Undo::Busy => {
+            return Err(Failure::world(format!(
+                "another vigil reconciles {session} at this moment"
+            ))
+            .hint("try again in a minute"));
         }
+        Undo::Refused(refusal) => {
+            return Err(Failure::world(format!("{id} cannot be undone")).because(refusal));
+        }
+        Undo::Ended {
+            settled: Settled::Conflict(detail) | Settled::Failed(detail),
+            ..
+        } => return Err(Failure::world(format!("failed to undo {id}: {detail}"))),
+        Undo::Ended {
+            id, native_after, ..
+        } => (id, native_after),
     };
-    store
-        .settle(undo, &settled, world.now())
-        .map_err(memory::failed)?;
-    store.release(&holder).map_err(memory::failed)?;
-    if let Some(detail) = failure {
-        return Err(Failure::world(format!("failed to undo {id}: {detail}")));
-    }
     if ui.json {
         ui.document(&json!({
             "schema": "vigil.undo/1",
@@ -109,7 +68,7 @@ pub(crate) fn run(args: &UndoArgs, setup: &Setup, ui: Ui) -> Outcome {
     } else {
         ui.line(format!(
             "{undo}: {session} is {} again ({}).",
-            transition.from, proposal.native_after
+            transition.from, native_after
         ));
         ui.line("vigil does not repeat this move while GitHub says the same.");
     }

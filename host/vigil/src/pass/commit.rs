@@ -227,7 +227,8 @@ fn new_transition<'a>(entry: &'a Entry, moment: &Moment) -> Option<NewTransition
     })
 }
 
-fn settled_as(committed: &Committed) -> Settled {
+/// How a write that a source made stands in the journal.
+pub(crate) fn settled_as(committed: &Committed) -> Settled {
     match committed {
         Committed::Written { exclusive } => Settled::Written {
             exclusive: *exclusive,

@@ -41,6 +41,7 @@ use vigil_store::{Store, TransitionId};
 use asking::Asked;
 
 pub use asking::{Asking, Progress};
+pub(crate) use commit::settled_as;
 pub use commit::{proposal_of, was_written};
 pub use moment::Moment;
 
