@@ -235,6 +235,13 @@ pub struct Silence {
     pub why: String,
 }
 
+impl Silence {
+    /// Whether it lasts at `now`. What was heard before the clock was set back ends nobody knows when.
+    pub(crate) fn holds_at(&self, now: Timestamp) -> bool {
+        self.until > now && !is_ahead(self.told, now)
+    }
+}
+
 impl AccountMemory {
     /// The pot that `pool` draws on.
     pub fn pot(&self, pool: Pool) -> &Pot {
@@ -253,9 +260,7 @@ impl AccountMemory {
 
     /// Until when `pool` must not be asked, and why; `None`: it may be.
     pub fn silent(&self, pool: Pool, now: Timestamp) -> Option<Silence> {
-        // What was heard before the clock was set back ends nobody knows when.
-        let told = self.silence.clone();
-        let told = told.filter(|told| told.until > now && !is_ahead(told.told, now));
+        let told = self.silence.clone().filter(|told| told.holds_at(now));
         let empty = self.pot(pool).empty_until(now).map(|until| Silence {
             told: now,
             until,

@@ -8,11 +8,12 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use http::{StatusCode, Uri};
 use serde_json::json;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use vigil_core::{Gap, GapKind, Timestamp};
 
-use crate::round::{Body, Landed, Outcome, Outgoing, REST_IN_FLIGHT, Raw, Round};
+use crate::budget::{Pool, Silence};
+use crate::line::{Line, Place};
+use crate::round::{Body, Landed, Outcome, Outgoing, Raw, Round};
 use crate::settings::{Settings, SettingsError};
 use crate::tokens::{Account, Token, Tokens};
 use crate::transport::{Answer, BODY_BYTES_MAX, Failure, Transport, Wire};
@@ -25,21 +26,6 @@ pub struct GitHub {
     pub(crate) tokens: Arc<dyn Tokens>,
     pub(crate) transport: Transport,
     lines: Mutex<HashMap<Account, Arc<Line>>>,
-}
-
-/// How much of one account may be out at a time, however many rounds there are: GitHub takes more for abuse.
-struct Line {
-    graphql: Semaphore,
-    rest: Semaphore,
-}
-
-impl Default for Line {
-    fn default() -> Self {
-        Line {
-            graphql: Semaphore::new(1),
-            rest: Semaphore::new(REST_IN_FLIGHT),
-        }
-    }
 }
 
 impl GitHub {
@@ -90,59 +76,106 @@ impl GitHub {
                 cut = Instant::now() >= until;
             }
             match flying.next().await {
-                Some(landed) => round.take(landed, clock.now()),
+                Some((landed, account, place)) => {
+                    self.take(round, landed, &account, clock.now());
+                    drop(place);
+                }
                 None => return cut,
             }
         }
     }
 
-    /// Sends one request, with another token where the first one is rejected.
-    async fn send(&self, outgoing: Outgoing, clock: Clock) -> Landed {
+    /// Hands an outcome to its round. Others who wait for the same line are told what it was told.
+    fn take(&self, round: &mut Round, landed: Landed, account: &Account, now: Timestamp) {
+        let fingerprint = match &landed.outcome {
+            Outcome::Answer(raw) => Some(raw.fingerprint.clone()),
+            _ => None,
+        };
+        round.take(landed, now);
+        let Some(fingerprint) = fingerprint else {
+            return;
+        };
+        for pool in [Pool::GraphQl, Pool::Rest] {
+            if let Some(silence) = round.silent(account, pool, now) {
+                self.line(account).tell(pool, silence, &fingerprint);
+            }
+        }
+    }
+
+    /// Sends one request when there is a place for it on its account's line, and gives the place along.
+    async fn send(&self, outgoing: Outgoing, clock: Clock) -> (Landed, Account, Option<Place>) {
         let Outgoing { id, account, body } = outgoing;
-        let landed = |outcome: Outcome, sent| {
-            tracing::debug!(%account, what = body.name(), outcome = outcome.name(), sent, "GitHub asked");
-            Landed { id, outcome, sent }
-        };
         let line = self.line(&account);
-        let place = match &body {
-            Body::GraphQl { .. } => line.graphql.acquire(),
-            Body::Rest { .. } => line.rest.acquire(),
-        };
+        let place = tokio::time::timeout_at(clock.deadline, line.place(body.pool()));
         // Nobody closes a line: only the time can be up.
-        let Ok(_place) = tokio::time::timeout_at(clock.deadline, place).await else {
-            return landed(Outcome::OutOfTime, 0);
+        let place = place.await.ok().flatten();
+        let mut sent = 0;
+        let outcome = match place {
+            None => Outcome::OutOfTime,
+            Some(_) => {
+                self.exchange(&account, &body, &line, clock, &mut sent)
+                    .await
+            }
         };
-        let token = match tokio::time::timeout_at(clock.deadline, self.tokens.token(&account)).await
+        tracing::debug!(%account, what = body.name(), outcome = outcome.name(), sent, "GitHub asked");
+        (Landed { id, outcome, sent }, account, place)
+    }
+
+    /// One request and its answer, with another token where the first one is rejected.
+    async fn exchange(
+        &self,
+        account: &Account,
+        body: &Body,
+        line: &Line,
+        clock: Clock,
+        sent: &mut u32,
+    ) -> Outcome {
+        let token = match tokio::time::timeout_at(clock.deadline, self.tokens.token(account)).await
         {
-            Err(_) => return landed(Outcome::OutOfTime, 0),
-            Ok(Err(none)) => return landed(Outcome::NoToken(none.into()), 0),
+            Err(_) => return Outcome::OutOfTime,
+            Ok(Err(none)) => return Outcome::NoToken(none.into()),
             Ok(Ok(token)) => token,
         };
-        let mut sent = 0;
-        let mut outcome = self.twice(&body, &token, clock, &mut sent).await;
+        // Whatever was waited for, it is not sent where GitHub has said to stop meanwhile.
+        let silent =
+            |token: &Token| line.silent(body.pool(), account, &token.fingerprint, clock.now());
+        let outcome = self.twice(body, &token, clock, &silent, sent).await;
         let rejected =
             matches!(&outcome, Outcome::Answer(raw) if raw.status == StatusCode::UNAUTHORIZED);
         if rejected {
             let looked =
-                tokio::time::timeout_at(clock.deadline, self.tokens.refresh(&account)).await;
+                tokio::time::timeout_at(clock.deadline, self.tokens.refresh(account)).await;
             // The same one would be rejected again, and rejections are counted at GitHub's end.
             if let Ok(Ok(other)) = looked
                 && other.differs_from(&token)
             {
-                outcome = self.twice(&body, &other, clock, &mut sent).await;
+                return self.twice(body, &other, clock, &silent, sent).await;
             }
         }
-        landed(outcome, sent)
+        outcome
     }
 
     /// Sends once more where the connection broke: a kept one may have died of old age, and reading twice does no
     /// harm.
-    async fn twice(&self, body: &Body, token: &Token, clock: Clock, sent: &mut u32) -> Outcome {
-        let outcome = self.once(body, token, clock, sent).await;
-        match outcome {
-            Outcome::Broken(_) => self.once(body, token, clock, sent).await,
-            outcome => outcome,
+    async fn twice(
+        &self,
+        body: &Body,
+        token: &Token,
+        clock: Clock,
+        silent: &impl Fn(&Token) -> Option<Silence>,
+        sent: &mut u32,
+    ) -> Outcome {
+        let mut outcome = Outcome::OutOfTime;
+        for _ in 0..2 {
+            if let Some(silence) = silent(token) {
+                return Outcome::Silent(silence);
+            }
+            outcome = self.once(body, token, clock, sent).await;
+            if !matches!(outcome, Outcome::Broken(_)) {
+                break;
+            }
         }
+        outcome
     }
 
     async fn once(&self, body: &Body, token: &Token, clock: Clock, sent: &mut u32) -> Outcome {

@@ -33,6 +33,7 @@ pub mod transport;
 mod envelope;
 mod errors;
 mod fragments;
+mod line;
 mod words;
 
 pub use app::{App, AppKey, AppSettings, KeyError};

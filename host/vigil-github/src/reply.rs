@@ -4,6 +4,7 @@ use std::fmt;
 
 use vigil_core::{Gap, GapKind, Timestamp};
 
+use crate::budget::Silence;
 use crate::limits::Meter;
 
 /// What a call cost, and what is left.
@@ -57,6 +58,14 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// GitHub said to stop.
+    pub(crate) fn of(silence: &Silence) -> Trouble {
+        Trouble::Limited {
+            until: silence.until,
+            detail: silence.why.clone(),
+        }
+    }
+
     /// What every fact is that could not be learned because of it.
     pub fn gap(&self) -> Gap {
         let kind = match self {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use vigil_core::{Gap, GapKind, Timestamp};
 
-use super::lane::Job;
+use super::lane::{Job, silenced};
 use super::{Outcome, Raw, Round};
 use crate::budget::Pool;
 use crate::choose::{Candidates, More, Wanted, choose};
@@ -61,6 +61,10 @@ impl Round {
             Outcome::NoToken(trouble) => {
                 let gap = trouble.gap();
                 return self.give_up(account, needed, &gap, trouble);
+            }
+            Outcome::Silent(silence) => {
+                let trouble = Trouble::of(&silence);
+                return self.give_up(account, needed, &silenced(&trouble), trouble);
             }
             Outcome::OutOfTime => {
                 let gap = Gap::new(GapKind::TimedOut, "the time for asking GitHub was up");
@@ -169,11 +173,8 @@ impl Round {
         let meter = Meter::from_headers(&raw.headers, pool.resource(), now);
         let memory = self.memory.account_mut(account);
         let silence = memory.limited(pool, limit, meter, now);
-        let trouble = Trouble::Limited {
-            until: silence.until,
-            detail: silence.why,
-        };
-        (Gap::new(GapKind::RateLimited, trouble.to_string()), trouble)
+        let trouble = Trouble::of(&silence);
+        (silenced(&trouble), trouble)
     }
 
     /// Keeps what an answer taught, and lines up what it left open.

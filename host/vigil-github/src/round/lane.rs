@@ -43,8 +43,9 @@ pub(super) struct Lane {
     pub(super) last_gap: Option<Gap>,
     /// Queries beyond what was planned that may still be sent.
     pub(super) spare: Option<usize>,
-    graphql_stopped: bool,
-    rest_stopped: bool,
+    /// Why nothing of a pool is sent any more in this round; `None`: it may be.
+    graphql_stopped: Option<Gap>,
+    rest_stopped: Option<Gap>,
 }
 
 /// Something to be sent.
@@ -78,10 +79,23 @@ impl Lane {
     }
 
     pub(super) fn is_stopped(&self, pool: Pool) -> bool {
+        self.stopped(pool).is_some()
+    }
+
+    fn stopped(&self, pool: Pool) -> Option<&Gap> {
         match pool {
-            Pool::GraphQl => self.graphql_stopped,
-            Pool::Rest => self.rest_stopped,
+            Pool::GraphQl => self.graphql_stopped.as_ref(),
+            Pool::Rest => self.rest_stopped.as_ref(),
         }
+    }
+
+    /// From now on nothing of `pool` is sent. The first reason stands.
+    fn stop(&mut self, pool: Pool, gap: &Gap) {
+        let place = match pool {
+            Pool::GraphQl => &mut self.graphql_stopped,
+            Pool::Rest => &mut self.rest_stopped,
+        };
+        place.get_or_insert_with(|| gap.clone());
     }
 
     fn allowance(&mut self, pool: Pool, now: impl FnOnce() -> Allowance) -> &mut Allowance {
@@ -117,6 +131,11 @@ pub(super) fn batch(waiting: &mut VecDeque<Needed>, size: usize) -> Vec<Needed> 
         taken.extend(waiting.pop_front());
     }
     taken
+}
+
+/// What is unknown because GitHub said to be silent.
+pub(super) fn silenced(trouble: &Trouble) -> Gap {
+    Gap::new(GapKind::RateLimited, trouble.to_string())
 }
 
 impl Round {
@@ -187,6 +206,11 @@ impl Round {
                 Pool::Rest => lane.rest_flying < REST_IN_FLIGHT,
             };
             if !lane.has_work(pool) || !free {
+                continue;
+            }
+            // An answer that was under way when it stopped may have lined up more.
+            if lane.is_stopped(pool) {
+                self.drain(account, pool);
                 continue;
             }
             if let Some(silence) = self.memory.account(account).silent(pool, now) {
@@ -327,27 +351,45 @@ impl Round {
 
     /// GitHub said to be silent: nothing of this pool is sent any more.
     pub(super) fn silenced(&mut self, account: &Account, pool: Pool, silence: &Silence) {
-        let trouble = Trouble::Limited {
-            until: silence.until,
-            detail: silence.why.clone(),
-        };
-        let gap = Gap::new(GapKind::RateLimited, trouble.to_string());
-        self.stop(account, pool, &gap, trouble);
+        let trouble = Trouble::of(silence);
+        self.stop(account, pool, &silenced(&trouble), trouble);
     }
 
     /// Nothing of this pool is sent any more in this round: what waits is unknown, for the reason that `gap` gives.
     pub(super) fn stop(&mut self, account: &Account, pool: Pool, gap: &Gap, trouble: Trouble) {
+        self.lane(account).stop(pool, gap);
+        self.drain(account, pool);
+        self.trouble(trouble);
+    }
+
+    /// No more lists are asked for in this round. What REST does not tell, GraphQL may.
+    pub(super) fn divert(&mut self, account: &Account, gap: &Gap) {
+        self.lane(account).stop(Pool::Rest, gap);
+        self.drain(account, Pool::Rest);
+    }
+
+    /// What waits for a pool that has stopped is not sent.
+    fn drain(&mut self, account: &Account, pool: Pool) {
         let lane = self.lane(account);
+        let Some(gap) = lane.stopped(pool).cloned() else {
+            return;
+        };
         match pool {
-            Pool::Rest => self.divert(account, gap),
+            Pool::Rest => {
+                let probes: Vec<Job> = lane.probes.drain(..).collect();
+                for job in probes {
+                    if let Job::Probe { probe, .. } = job {
+                        self.lost_probe(account, probe.repo, &gap);
+                    }
+                }
+            }
             Pool::GraphQl => {
-                lane.graphql_stopped = true;
                 let jobs: Vec<Job> = lane.jobs.drain(..).collect();
                 let waiting: Vec<Needed> = lane.waiting.drain(..).collect();
                 for job in jobs {
                     match job {
-                        Job::Ask(needed) => self.missed(&needed, gap),
-                        Job::Heads(repos) => self.missed_heads(&repos, gap),
+                        Job::Ask(needed) => self.missed(&needed, &gap),
+                        Job::Heads(repos) => self.missed_heads(&repos, &gap),
                         Job::Probe { .. } => {}
                     }
                 }
@@ -356,20 +398,7 @@ impl Round {
                     .into_iter()
                     .filter(|one| one.why.is_urgent())
                     .collect();
-                self.missed(&urgent, gap);
-            }
-        }
-        self.trouble(trouble);
-    }
-
-    /// No more lists are asked for in this round. What REST does not tell, GraphQL may.
-    pub(super) fn divert(&mut self, account: &Account, gap: &Gap) {
-        let lane = self.lane(account);
-        lane.rest_stopped = true;
-        let probes: Vec<Job> = lane.probes.drain(..).collect();
-        for job in probes {
-            if let Job::Probe { probe, .. } = job {
-                self.lost_probe(account, probe.repo, gap);
+                self.missed(&urgent, &gap);
             }
         }
     }

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use vigil_core::{Gap, GapKind, Timestamp};
 
 use crate::ask::{Answer, Ask, Parts};
-use crate::budget::{Pool, Shares};
+use crate::budget::{Pool, Shares, Silence};
 use crate::heads::Heads;
 use crate::learn::Received;
 use crate::limits::Meter;
@@ -93,9 +93,17 @@ pub enum Body {
 impl Body {
     /// For the log.
     pub(crate) fn name(&self) -> &'static str {
+        match self.pool() {
+            Pool::GraphQl => "graphql",
+            Pool::Rest => "rest",
+        }
+    }
+
+    /// What it is paid from.
+    pub(crate) fn pool(&self) -> Pool {
         match self {
-            Body::GraphQl { .. } => "graphql",
-            Body::Rest { .. } => "rest",
+            Body::GraphQl { .. } => Pool::GraphQl,
+            Body::Rest { .. } => Pool::Rest,
         }
     }
 }
@@ -110,6 +118,7 @@ impl Outcome {
             Outcome::Broken(_) => "broken",
             Outcome::NoConnection(_) => "no-connection",
             Outcome::NoToken(_) => "no-token",
+            Outcome::Silent(_) => "silent",
             Outcome::OutOfTime => "out-of-time",
         }
     }
@@ -141,6 +150,8 @@ pub enum Outcome {
     NoConnection(Gap),
     /// There is no token: nothing was sent.
     NoToken(Trouble),
+    /// GitHub had said to stop by the time that it could have been sent, or sent again: another round was told.
+    Silent(Silence),
     /// The time of the whole round is up: nothing was sent, or nobody waits for the answer any more.
     OutOfTime,
 }
@@ -474,6 +485,11 @@ impl Round {
             postponed,
             memory: self.memory,
         }
+    }
+
+    /// Why nothing may be sent to `pool` for `account` at `now`, as far as this round knows; `None`: it may be.
+    pub(crate) fn silent(&self, account: &Account, pool: Pool, now: Timestamp) -> Option<Silence> {
+        self.memory.account(account).silent(pool, now)
     }
 
     fn lane(&mut self, account: &Account) -> &mut Lane {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use vigil_core::{Gap, GapKind, Timestamp};
 
-use super::lane::Job;
+use super::lane::{Job, silenced};
 use super::{Outcome, Round, Scan};
 use crate::ask::Parts;
 use crate::budget::Pool;
@@ -233,6 +233,10 @@ impl Round {
                 self.stop(account, Pool::GraphQl, &gap, trouble.clone());
                 return self.stop(account, Pool::Rest, &gap, trouble);
             }
+            Outcome::Silent(silence) => {
+                self.silenced(account, Pool::Rest, &silence);
+                return self.lost_probe(account, probe.repo, &silenced(&Trouble::of(&silence)));
+            }
             Outcome::OutOfTime => {
                 let gap = Gap::new(GapKind::TimedOut, "the time for asking GitHub was up");
                 return self.missed_heads(&[probe.repo], &gap);
@@ -443,6 +447,10 @@ impl Round {
             Outcome::NoToken(trouble) => {
                 let gap = trouble.gap();
                 return self.give_up_heads(account, heads, &gap, trouble);
+            }
+            Outcome::Silent(silence) => {
+                let trouble = Trouble::of(&silence);
+                return self.give_up_heads(account, heads, &silenced(&trouble), trouble);
             }
             Outcome::OutOfTime => {
                 let gap = Gap::new(GapKind::TimedOut, "the time for asking GitHub was up");

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use axum::Router;
 use vigil_core::Timestamp;
-use vigil_github::Trouble;
+use vigil_github::round::{Landed, Outcome, Raw, Round};
+use vigil_github::tokens::Found;
+use vigil_github::{Account, GitHub, Token, Tokens, Trouble};
 use vigil_model::{Fault, Forbidden, Scope};
 
 use crate::support::*;
@@ -162,4 +164,156 @@ async fn never_more_than_one_query_is_out() {
     }
     assert_eq!(requests, 16);
     assert_eq!(most.load(Ordering::SeqCst), 1);
+}
+
+/// A server of which the test says how each request is answered, and when.
+struct Told {
+    url: String,
+    requests: Arc<AtomicUsize>,
+    /// Lets one answer out.
+    gate: Arc<tokio::sync::Semaphore>,
+}
+
+impl Told {
+    /// Answers one request after the other with these statuses, the last one for all others; with `retry-after` where
+    /// that makes a limit of it.
+    async fn with(statuses: &'static [u16]) -> Told {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let gate = Arc::new(tokio::sync::Semaphore::new(0));
+        let (count, open) = (requests.clone(), gate.clone());
+        let app = Router::new().fallback(move || {
+            let (count, open) = (count.clone(), open.clone());
+            async move {
+                let at = count.fetch_add(1, Ordering::SeqCst);
+                open.acquire().await.expect("nobody closes it").forget();
+                let status = statuses[at.min(statuses.len() - 1)];
+                let status = axum::http::StatusCode::from_u16(status).expect("a status");
+                (status, [("retry-after", "3000")], "{}")
+            }
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("its address"));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Told {
+            url,
+            requests,
+            gate,
+        }
+    }
+
+    fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn what_waited_for_its_turn_is_not_sent_once_the_one_before_was_told_to_stop() {
+    let server = Told::with(&[429]).await;
+    let github = Arc::new(Client::new(settings(&server.url, tokens(TOKEN))));
+    let asks = [by_number("acme/app", 1, 2, LEAN)];
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let (github, asks) = (github.clone(), asks.clone());
+            tokio::spawn(async move { ask(&github, &asks).await })
+        })
+        .collect();
+    server.gate.add_permits(100);
+    let mut sent = 0;
+    for task in tasks {
+        let reply = task.await.expect("no panic");
+        assert_eq!(kinds(&reply), ["rate-limited"]);
+        assert!(matches!(reply.trouble, Some(Trouble::Limited { .. })));
+        sent += reply.usage.requests;
+    }
+    assert_eq!((server.requests(), sent), (1, 1));
+}
+
+/// Tokens of which another one is found as soon as the test says so.
+struct Rotated {
+    /// Somebody looks for another one.
+    wanted: tokio::sync::Notify,
+    found: tokio::sync::Notify,
+}
+
+impl Tokens for Rotated {
+    fn account(&self, _owner: &str) -> Account {
+        Account::usual()
+    }
+
+    fn token<'a>(&'a self, _account: &'a Account) -> Found<'a> {
+        let token = Token::new(TOKEN.to_owned().into(), "the test");
+        Box::pin(async move { Ok(token) })
+    }
+
+    fn refresh<'a>(&'a self, _account: &'a Account) -> Found<'a> {
+        let token = Token::new("ghp_another".to_owned().into(), "the test");
+        Box::pin(async move {
+            self.wanted.notify_one();
+            self.found.notified().await;
+            Ok(token)
+        })
+    }
+}
+
+#[tokio::test]
+async fn another_token_of_the_account_is_not_tried_once_it_was_told_to_stop() {
+    let server = Told::with(&[401, 429]).await;
+    server.gate.add_permits(100);
+    let rotated = Arc::new(Rotated {
+        wanted: tokio::sync::Notify::new(),
+        found: tokio::sync::Notify::new(),
+    });
+    let github = Arc::new(GitHub::new(settings(&server.url, rotated.clone())).expect("settings"));
+    let work = |mut round: Round| {
+        let github = github.clone();
+        tokio::spawn(async move {
+            github.work(&mut round, NOW, TIME, TIME).await;
+            round.end().trouble
+        })
+    };
+    let first = work(round(&[by_number("acme/app", 1, 2, LEAN)]));
+    rotated.wanted.notified().await;
+    // A list of changes does not wait for the query that has no token.
+    let second = work(listing(&["acme/app"])).await.expect("no panic");
+    assert!(matches!(second, Some(Trouble::Limited { .. })));
+    rotated.found.notify_one();
+    let first = first.await.expect("no panic");
+    assert!(matches!(first, Some(Trouble::Limited { .. })), "{first:?}");
+    assert_eq!(server.requests(), 2);
+}
+
+/// An answer to the request `id`.
+fn landed(id: u64, status: u16, link: &str) -> Landed {
+    Landed {
+        id,
+        outcome: Outcome::Answer(Raw {
+            status: http::StatusCode::from_u16(status).expect("a status"),
+            headers: headers(&[("link", link)]),
+            body: b"[]".to_vec(),
+            fingerprint: vigil_github::Fingerprint("one".to_owned()),
+            origin: "the test".to_owned(),
+            took: Duration::ZERO,
+        }),
+        sent: 1,
+    }
+}
+
+#[test]
+fn what_was_under_way_lines_nothing_up_for_a_token_that_was_rejected() {
+    let next = "<http://api/repositories/7/issues?page=2>; rel=\"next\"";
+    for rejected in [false, true] {
+        let mut round = listing(&["acme/one", "acme/two"]);
+        let first = round.next(NOW).expect("a list");
+        let second = round.next(NOW).expect("another one");
+        if rejected {
+            round.take(landed(first.id, 401, ""), NOW);
+        }
+        round.take(landed(second.id, 200, next), NOW);
+        assert_eq!(round.next(NOW).is_none(), rejected);
+        let trouble = round.end().trouble;
+        let is_rejected = matches!(trouble, Some(Trouble::TokenRejected { .. }));
+        assert_eq!(is_rejected, rejected, "{trouble:?}");
+    }
 }

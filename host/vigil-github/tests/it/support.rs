@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use vigil_core::session::{IssueRef, Lookup, PullRequestRef};
 use vigil_core::{Fact, Timestamp};
 use vigil_github::budget::{Pool, Shares};
-use vigil_github::memory::{Change, Doubt, Memory};
-use vigil_github::round::{How, Round};
+use vigil_github::memory::{Change, Doubt, Memory, Watch};
+use vigil_github::round::{How, Round, Scan};
 use vigil_github::{
-    Account, Answer, Ask, GitHub, Parts, Query, Question, Settings, Target, TokenChain,
+    Account, Answer, Ask, GitHub, Parts, Query, Question, Repo, Settings, Target, TokenChain,
     TokenOrigin, Tokens, Trouble, Usage, Wants, graphql_url,
 };
 use vigil_model::{Handle, Model, Server};
@@ -295,6 +295,29 @@ pub(crate) fn round(asks: &[Ask]) -> Round {
         account,
         how(NOW),
     )
+}
+
+/// A round that lists what changed in `repos`, which are watched and quiet.
+pub(crate) fn listing(repos: &[&str]) -> Round {
+    let watch = |repo: &&str| {
+        let watch = Watch {
+            name: (*repo).to_owned(),
+            since: Some(NOW.before(Duration::from_secs(3_600))),
+            ..Watch::default()
+        };
+        serde_json::to_string(&watch).expect("JSON")
+    };
+    let rows: Vec<String> = repos.iter().map(watch).collect();
+    let rows = repos.iter().zip(&rows);
+    let (memory, unreadable) =
+        Memory::read(rows.map(|(repo, watch)| (*repo, "watch", watch.as_str())));
+    assert_eq!(unreadable, 0);
+    let repos: Vec<Repo> = repos
+        .iter()
+        .map(|repo| Repo::parse(repo).expect("a name"))
+        .collect();
+    let account = |_: &str| Account::usual();
+    Round::scan(memory, &repos, Scan::Due, account, how(NOW))
 }
 
 /// GitHub, and what is remembered of its accounts. Facts are forgotten from one call to the next, so that each asks.

@@ -1,6 +1,7 @@
 //! GitHub says to stop. What `Fleet` checks after every pass is the point: nothing is sent while limited.
 
 use vigil_github::budget::Pool;
+use vigil_github::memory::IDLE_MAX;
 use vigil_github::{Account, Trouble};
 use vigil_model::{Fault, Forbidden, Scope};
 
@@ -217,4 +218,27 @@ async fn the_silence_is_known_to_whoever_reads_the_rows() {
     assert_eq!(*account, Account::usual());
     let seconds = fleet.now().age(*until).as_secs();
     assert!((595..=605).contains(&seconds), "{seconds}");
+}
+
+#[tokio::test]
+async fn of_many_lists_only_those_that_were_under_way_are_sent_after_a_limit() {
+    let mut faults: Vec<(Fault, bool)> = secondary()
+        .into_iter()
+        .map(|(fault, _)| (fault, true))
+        .collect();
+    faults.push((Fault::Forbidden(Forbidden::Exhausted), false));
+    for (fault, everything) in faults {
+        let mut fleet = Fleet::of(40, 40);
+        fleet.pass().await;
+        // All of them are looked at again, and none of them is busy.
+        fleet.wait(IDLE_MAX);
+        fleet.change(|model| model.fail_next_in(Scope::Rest, 1, fault.clone()));
+        let before = fleet.tally();
+        let pass = fleet.pass().await;
+        let after = fleet.tally();
+        assert!((1..=4).contains(&(after.rest - before.rest)), "{fault:?}");
+        assert_eq!(after.graphql == before.graphql, everything, "{fault:?}");
+        fleet.nothing_false(&pass);
+        fleet.until_learned().await;
+    }
 }
