@@ -38,12 +38,7 @@ pub struct Memory {
     accounts: BTreeMap<Account, AccountMemory>,
     /// What is not stored yet.
     changes: BTreeSet<Entry>,
-    /// What was read in this pass and is other than before, by repository and number.
-    told: BTreeSet<(String, u32)>,
 }
-
-/// In the place of a number: everything in a repository is other than before. GitHub counts from 1.
-const ALL_OF_IT: u32 = 0;
 
 /// What is known of a repository. Boxed, since tables keep room for half as much again.
 #[derive(Debug, Default)]

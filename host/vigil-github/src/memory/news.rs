@@ -3,8 +3,9 @@
 use vigil_core::session::{Lookup, PullRequestRef};
 use vigil_core::{Fact, Timestamp};
 
-use super::{ALL_OF_IT, Entry, Memory, branch_key, repo_key};
-use crate::ask::Parts;
+use super::known::Timeless;
+use super::{Entry, Known, Memory, RepoMemory, branch_key, repo_key};
+use crate::ask::{Parts, Wants};
 use crate::heads::Head;
 use crate::learn::Seen;
 use crate::memory::due::issue_due;
@@ -37,55 +38,83 @@ pub(crate) enum News {
     OfStranger,
 }
 
+/// When a session was judged last, and the pass that may look at it again.
+#[derive(Clone, Copy)]
+struct Look {
+    judged: Timestamp,
+    now: Timestamp,
+}
+
+impl Look {
+    /// Another repository bears the name since.
+    fn is_other(self, of_repo: &RepoMemory) -> bool {
+        let since = of_repo.watch.other_since;
+        since.is_some_and(|since| since > self.judged)
+    }
+
+    /// `known` was tried since, or has to be read again.
+    fn touches<T: Clone + Timeless>(self, known: &Known<T>, parts: Parts) -> bool {
+        known.tried > self.judged || known.why(parts, self.now).is_some()
+    }
+}
+
 impl Memory {
-    /// Whether a session that looks where `lookup` says has to be looked at, because GitHub announced something about
-    /// it, or it is due to be read again. What nobody ever asked about is not due.
-    pub fn is_touched(&self, lookup: &Lookup, now: Timestamp) -> bool {
-        let issue = lookup.issue.as_ref().ok().is_some_and(|issue| {
-            let known = self.repos.get(&issue.repo.to_ascii_lowercase());
-            let known = known.and_then(|repo| repo.issues.get(&u32::try_from(issue.number).ok()?));
-            known.is_some_and(|known| known.why(known.parts, now).is_some())
-                || self.is_told(&issue.repo, issue.number)
-        });
-        issue
-            || lookup
-                .pull_request
-                .as_ref()
-                .ok()
-                .is_some_and(|pr| match pr {
-                    PullRequestRef::Number { repo, number } => {
-                        let number = u32::try_from(*number).unwrap_or_default();
-                        self.pull_is_due(&repo.to_ascii_lowercase(), number, now)
-                    }
-                    PullRequestRef::Branch {
-                        repo,
-                        branch,
-                        head_owner,
-                    } => self.branch_is_due(
-                        &repo.to_ascii_lowercase(),
-                        &branch_key(head_owner, branch),
-                        now,
-                    ),
-                })
+    /// Whether a session that looks where `lookup` says has to be looked at: GitHub announced something about it, it is
+    /// due to be read again, or it was tried since the session was judged, at `judged`, by whomever. What the session's
+    /// policies did not want then makes no difference to it, and what nobody ever asked about is not due.
+    pub fn is_touched(
+        &self,
+        lookup: &Lookup,
+        wants: Wants,
+        judged: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        let look = Look { judged, now };
+        wants.any_issue() && self.issue_touches(lookup, look)
+            || wants.any_pull_request() && self.pull_request_touches(lookup, look)
     }
 
-    /// Something new was read about it in this pass.
-    fn is_told(&self, repo: &str, number: u64) -> bool {
-        !self.told.is_empty()
-            && u32::try_from(number)
-                .is_ok_and(|number| self.is_told_of(&repo.to_ascii_lowercase(), number))
+    fn issue_touches(&self, lookup: &Lookup, look: Look) -> bool {
+        let Ok(issue) = &lookup.issue else {
+            return false;
+        };
+        let Some(of_repo) = self.repos.get(&issue.repo.to_ascii_lowercase()) else {
+            return false;
+        };
+        let number = u32::try_from(issue.number).ok();
+        let known = number.and_then(|number| of_repo.issue(number));
+        look.is_other(of_repo) || known.is_some_and(|known| look.touches(known, known.parts))
     }
 
-    fn is_told_of(&self, repo: &str, number: u32) -> bool {
-        !self.told.is_empty()
-            && [number, ALL_OF_IT]
-                .into_iter()
-                .any(|number| self.told.contains(&(repo.to_owned(), number)))
-    }
-
-    /// The pass is over: whatever was new in it has been judged.
-    pub fn judged(&mut self) {
-        self.told.clear();
+    fn pull_request_touches(&self, lookup: &Lookup, look: Look) -> bool {
+        let Ok(pull_request) = &lookup.pull_request else {
+            return false;
+        };
+        let (PullRequestRef::Number { repo, .. } | PullRequestRef::Branch { repo, .. }) =
+            pull_request;
+        let Some(of_repo) = self.repos.get(&repo.to_ascii_lowercase()) else {
+            return false;
+        };
+        let pull = |number: u32| {
+            let known = of_repo.pull(number);
+            known.is_some_and(|known| look.touches(known, known.parts))
+        };
+        look.is_other(of_repo)
+            || match pull_request {
+                PullRequestRef::Number { number, .. } => u32::try_from(*number).is_ok_and(pull),
+                PullRequestRef::Branch {
+                    branch, head_owner, ..
+                } => {
+                    let known = of_repo.branch(&branch_key(head_owner, branch));
+                    known.is_some_and(|known| {
+                        look.touches(known, Parts::empty())
+                            || known
+                                .fact
+                                .found()
+                                .is_some_and(|list| list.numbers.iter().any(|number| pull(*number)))
+                    })
+                }
+            }
     }
 
     /// A pass begins: nothing was put off in it yet.
@@ -96,34 +125,6 @@ impl Memory {
                 self.changes.insert(Entry::Account(account.clone()));
             }
         }
-    }
-
-    fn pull_is_due(&self, repo: &str, number: u32, now: Timestamp) -> bool {
-        if self.is_told_of(repo, number) {
-            return true;
-        }
-        let known = self
-            .repos
-            .get(repo)
-            .and_then(|repo| repo.pulls.get(&number));
-        known.is_some_and(|known| known.why(known.parts, now).is_some())
-    }
-
-    fn branch_is_due(&self, repo: &str, branch: &str, now: Timestamp) -> bool {
-        if self.is_told_of(repo, ALL_OF_IT) {
-            return true;
-        }
-        let known = self
-            .repos
-            .get(repo)
-            .and_then(|repo| repo.branches.get(branch));
-        known.is_some_and(|known| {
-            known.why(Parts::empty(), now).is_some()
-                || known.fact.found().is_some_and(|list| {
-                    let mut numbers = list.numbers.iter();
-                    numbers.any(|number| self.pull_is_due(repo, *number, now))
-                })
-        })
     }
 
     /// Takes in an entry of a list of changes. The facts of an issue come with the entry, so that it need not be asked
@@ -152,7 +153,6 @@ impl Memory {
                 issue.take(seen, Parts::ASSIGNEES, now);
                 issue.due = issue_due(issue, number, now);
             }
-            self.told.insert((key.clone(), number));
             self.changes.insert(Entry::Issue(key, number));
             self.doubt_pulls_that_name(repo, number);
             return News::OfKnown;

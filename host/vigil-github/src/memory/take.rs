@@ -8,7 +8,7 @@ use super::due::{
     LAG_MAX, SWEEP_OPEN, TRIES_MAX, count_issue, count_pull_request, issue_due, pull_request_due,
 };
 use super::known::keep_mergeability;
-use super::{ALL_OF_IT, Branch, Entry, Memory, branch_key, repo_key};
+use super::{Branch, Entry, Memory, branch_key, repo_key};
 use crate::ask::Parts;
 use crate::choose::{Candidates, More};
 use crate::convert::Candidate;
@@ -26,7 +26,6 @@ impl Memory {
         let is_another = known.id.is_some();
         if is_another {
             self.forget(repo);
-            self.told.insert((repo_key(repo), ALL_OF_IT));
         }
         let watch = self.watch_mut(repo);
         watch.id = Some(id.to_owned());
@@ -61,7 +60,6 @@ impl Memory {
                     known.due = issue_due(known, *number, now);
                 }
                 if changed {
-                    self.told.insert((key.clone(), *number));
                     self.doubt_pulls_that_name(repo, *number);
                 }
                 self.changes.insert(Entry::Issue(key, *number));
@@ -112,7 +110,6 @@ impl Memory {
             known.due = pull_request_due(known, number, polled, now);
         }
         if changed {
-            self.told.insert((key.clone(), number));
             self.doubt_issues_that_name(repo, number);
         }
         self.changes.insert(Entry::Pull(key, number));

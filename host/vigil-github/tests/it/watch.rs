@@ -16,3 +16,4 @@ mod pages;
 mod properties;
 mod restart;
 mod secret;
+mod sharing;

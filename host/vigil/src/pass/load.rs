@@ -29,6 +29,14 @@ impl How {
     }
 }
 
+impl SeenSession {
+    /// Nothing interrupted the watching since it was judged. A judgement that lies ahead was made before the clock was
+    /// set back.
+    fn is_unbroken(&self, moment: &Moment) -> bool {
+        self.judged <= moment.now && moment.awake_since.is_none_or(|since| self.judged >= since)
+    }
+}
+
 impl Reconciler {
     /// Reads the records of every source, in full those of the sessions that are looked at. A source that cannot be read
     /// is an error of its own; the others go on.
@@ -86,11 +94,10 @@ impl Reconciler {
             return Ok(None);
         }
         let mut queue = Queue::default();
-        if moment.awake_since == Some(moment.now) {
-            // After a break in watching everything is due: what was scheduled before went by another clock.
-            self.seen.retain(|id, _| id.source != source);
-            return Ok(Some(queue));
-        }
+        // After a break in watching everything is due: what was scheduled before went by another clock. Another process
+        // may have seen the break first, so that what counts is which look came before it, and not who dated it.
+        self.seen
+            .retain(|id, seen| id.source != source || seen.is_unbroken(moment));
         let looks = self.store.due(source, moment.now).map_err(memory::failed)?;
         for (session, at) in looks {
             // Looks at sessions that are settled or gone stay behind, and nobody makes them.
@@ -120,9 +127,9 @@ impl Reconciler {
             let mut first_looks: HashSet<SessionId> = HashSet::new();
             let mut behind = cutoff.is_some();
             let is_told = |seen: &SeenSession| {
-                forge
-                    .as_ref()
-                    .is_some_and(|known| known.is_touched(&seen.lookup, now))
+                forge.as_ref().is_some_and(|known| {
+                    known.is_touched(&seen.lookup, seen.wants, seen.judged, now)
+                })
             };
             let mut pick = |listed: &Listed| {
                 if !how.may_look_at(&listed.id, listed.state) {

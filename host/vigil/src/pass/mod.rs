@@ -34,6 +34,7 @@ use vigil_core::session::{Lookup, Revision};
 use vigil_core::survey::Survey;
 use vigil_core::verdict::{PolicyAnswer, PolicyFailure, Verdict};
 use vigil_core::{Evidence, SessionId, State, Timestamp};
+use vigil_github::Wants;
 use vigil_policy::{Chain, Quarantine};
 use vigil_sources::{Listed, Proposal, World};
 use vigil_store::{Store, TransitionId};
@@ -192,6 +193,10 @@ pub struct SeenSession {
     pub revision: Revision,
     /// Where it is looked up.
     pub lookup: Arc<Lookup>,
+    /// What its policies wanted to know. What they did not is no reason to look again.
+    pub wants: Wants,
+    /// The moment of that pass. What was learned since, by whatever session or process, it has not been judged with.
+    pub judged: Timestamp,
 }
 
 /// One session in one pass.
@@ -227,6 +232,23 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// What the chain wants to know from the forge.
+    pub fn wants(&self) -> Wants {
+        Wants::from_names(self.asked.iter().map(String::as_str))
+    }
+
+    /// The same, and all that there is where a policy could not be asked: nobody knows what it would want.
+    fn may_want(&self) -> Wants {
+        match self.failures.iter().any(Option::is_some) {
+            true => Wants {
+                issue: true,
+                pull_request: true,
+                ..self.wants()
+            },
+            false => self.wants(),
+        }
+    }
+
     /// The state before.
     pub fn from(&self) -> State {
         self.evidence.session.state
@@ -335,9 +357,6 @@ impl Reconciler {
                     .put_mark(&moment.mark())
                     .map_err(crate::memory::failed)?;
             }
-        }
-        if let Some(known) = &mut self.asking.memory {
-            known.judged();
         }
         Ok(Passed {
             moment,

@@ -82,7 +82,7 @@ impl Reconciler {
         let mut questions = Vec::new();
         for (batch, of) in batches.iter_mut().enumerate() {
             for (entry, one) in of.entries.iter_mut().enumerate() {
-                let wants = Wants::from_names(one.asked.iter().map(String::as_str));
+                let wants = one.wants();
                 let session = &one.evidence.session;
                 // What can never be asked is a gap even where no policy wants it, so that `explain` can say so.
                 if let (false, Err(gap)) = (wants.any_issue(), &session.lookup.issue) {

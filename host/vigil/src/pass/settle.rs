@@ -18,7 +18,7 @@ impl Reconciler {
             self.journal(batch, moment)?;
             self.remember(batch, moment)?;
             self.schedule_next(batch, moment)?;
-            self.note_seen(batch);
+            self.note_seen(batch, moment);
         }
         self.store
             .put_mark(&moment.mark())
@@ -110,7 +110,7 @@ impl Reconciler {
 
     /// Notes what was judged, and forgets what is no more. A record that was written is another one at the next look, and
     /// its owner may have a mind of its own.
-    fn note_seen(&mut self, batch: &Batch) {
+    fn note_seen(&mut self, batch: &Batch, moment: &Moment) {
         let known: HashSet<&SessionId> = batch.known().collect();
         let source = batch.configured.source.name();
         self.seen
@@ -120,6 +120,8 @@ impl Reconciler {
             let seen = SeenSession {
                 revision: session.revision.clone(),
                 lookup: Arc::new(session.lookup.clone()),
+                wants: entry.may_want(),
+                judged: moment.now,
             };
             self.seen.insert(session.id.clone(), seen);
         }

@@ -10,7 +10,7 @@ use vigil_core::{Fact, Timestamp};
 use vigil_github::budget::Shares;
 use vigil_github::memory::{Change, Doubt, IDLE_MAX, Memory};
 use vigil_github::round::{Ended, How, Round, Scan};
-use vigil_github::{Answer, Ask, GitHub, Repo, Settings, Tokens, Trouble, Usage};
+use vigil_github::{Answer, Ask, GitHub, Repo, Settings, Tokens, Trouble, Usage, Wants};
 use vigil_model::{Handle, Model, Server, Tally};
 
 use super::truth::{self, as_far_as, comparable, stateless, where_they_differ};
@@ -35,8 +35,8 @@ pub(super) struct Fleet {
     clock: Arc<AtomicU64>,
     /// The rows that a store would hold.
     pub(super) rows: BTreeMap<(String, String), String>,
-    /// What is known about each session, as of the last pass that looked at it.
-    last: Vec<Option<Answer>>,
+    /// What was known about each session at the last pass that looked at it, and when that was.
+    last: Vec<Option<(Answer, Timestamp)>>,
 }
 
 /// What a pass came to.
@@ -44,8 +44,8 @@ pub(super) struct Fleet {
 pub(super) struct Pass {
     /// One for each session, whether or not it was looked at.
     pub(super) answers: Vec<Answer>,
-    /// How many sessions were looked at.
-    pub(super) looked_at: usize,
+    /// The sessions that were looked at.
+    pub(super) at: Vec<usize>,
     pub(super) trouble: Option<Trouble>,
     pub(super) usage: Usage,
     pub(super) postponed: u32,
@@ -155,6 +155,12 @@ impl Fleet {
         self.last.push(None);
     }
 
+    /// From the next look on, which comes with the next pass, a session's policies want `wants`.
+    pub(super) fn wants(&mut self, at: usize, wants: Wants) {
+        self.asks[at].wants = wants;
+        self.last[at] = None;
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         Timestamp(self.clock.load(Ordering::SeqCst))
     }
@@ -216,21 +222,20 @@ impl Fleet {
         for (at, answer) in due.iter().zip(&asked.answers) {
             assert_eq!(*answer, self.memory.answer(&self.asks[*at], now));
         }
-        self.memory.judged();
         let answers: Vec<Answer> = self
             .asks
             .iter()
             .map(|ask| self.memory.answer(ask, now))
             .collect();
         for (at, answer) in due.iter().map(|at| (*at, &answers[*at])) {
-            self.last[at] = Some(answer.clone());
+            self.last[at] = Some((answer.clone(), now));
         }
         self.nobody_overlooked(&answers);
         self.rows_hold_it_all(&answers);
         self.manners();
         Pass {
             answers,
-            looked_at: due.len(),
+            at: due,
             trouble: scanned.trouble.or(asked.trouble),
             usage: Usage {
                 requests: scanned.usage.requests + asked.usage.requests,
@@ -241,6 +246,13 @@ impl Fleet {
             },
             postponed: scanned.postponed + asked.postponed,
         }
+    }
+
+    /// Judges one session with facts that are read for it alone now, as a pass does before it moves one.
+    pub(super) async fn confirm(&mut self, at: usize) {
+        let ended = self.ask(vec![self.asks[at].clone()], Doubt::Move).await;
+        let answer = ended.answers.into_iter().next().expect("an answer");
+        self.last[at] = Some((answer, self.now()));
     }
 
     /// Passes, one a minute, until `done` says so; panics after `most`.
@@ -278,10 +290,10 @@ impl Fleet {
     fn is_due(&self, at: usize) -> bool {
         let now = self.now();
         let ask = &self.asks[at];
-        self.last[at].as_ref().is_none_or(|last| {
+        self.last[at].as_ref().is_none_or(|(last, judged)| {
             last.issue.is_unknown()
                 || last.pull_request.is_unknown()
-                || self.memory.is_touched(&ask.lookup, now)
+                || self.memory.is_touched(&ask.lookup, ask.wants, *judged, now)
         })
     }
 
@@ -368,15 +380,16 @@ impl Fleet {
         self.last = vec![None; self.asks.len()];
     }
 
-    /// Whatever is known otherwise than when the session was looked at has been told: else nobody would judge it.
+    /// Whatever is known otherwise than when the session was looked at is told at the next look: else nobody would judge
+    /// it.
     fn nobody_overlooked(&self, answers: &[Answer]) {
         for (at, (answer, last)) in answers.iter().zip(&self.last).enumerate() {
-            let last = last.as_ref().expect("looked at once");
+            let (last, _) = last.as_ref().expect("looked at once");
             if comparable(answer) != comparable(last) {
-                // Not to know any more is news that the next look brings; to know something else is not.
+                // Not to know any more is news that the next look brings.
                 let unknown = answer.issue.is_unknown() || answer.pull_request.is_unknown();
                 assert!(
-                    unknown,
+                    unknown || self.is_due(at),
                     "session {at} was not looked at: {last:?} became {answer:?}"
                 );
             }

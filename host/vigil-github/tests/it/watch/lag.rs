@@ -30,7 +30,7 @@ async fn what_was_announced_and_is_read_older_is_not_known_and_asked_for_again()
         for _ in 1..turns {
             let pass = fleet.after(MINUTE).await;
             assert_eq!(pass.pair(1).1, "not-ready", "{turns}");
-            assert_eq!(pass.looked_at, 1);
+            assert_eq!(pass.at.len(), 1);
         }
         let pass = fleet.after(MINUTE).await;
         assert_eq!(pass.pull(1).state, PullRequestState::Merged, "{turns}");

@@ -51,7 +51,7 @@ async fn nothing_that_changed_costs_a_point() {
     // Until it is time to ask again whether they can be merged, which nothing announces.
     for _ in 0..9 {
         let pass = fleet.after(MINUTE).await;
-        assert_eq!((pass.usage.points, pass.looked_at), (0, 0));
+        assert_eq!((pass.usage.points, pass.at.len()), (0, 0));
         assert!(pass.usage.rest <= 6);
         assert_eq!(pass.usage.rest, pass.usage.unchanged);
     }

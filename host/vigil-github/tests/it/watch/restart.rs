@@ -29,7 +29,7 @@ async fn a_process_that_begins_anew_asks_nothing_that_is_known() {
     fleet.restart();
     let pass = fleet.after(MINUTE).await;
     fleet.all_true(&pass);
-    assert_eq!((pass.looked_at, pass.usage.requests), (40, 0));
+    assert_eq!((pass.at.len(), pass.usage.requests), (40, 0));
     assert_eq!(fleet.tally().graphql, graphql);
     assert_eq!(pass.usage.unchanged, pass.usage.rest, "ETags are kept");
 }
