@@ -40,7 +40,8 @@
 //!   `errors` and no data. A body that is no JSON request is a 400. Errors of single fields are null with type, path
 //!   and location, and climb to the nearest place that may be null.
 //! - **Price** (docs: *rate limits and query limits for the GraphQL API*): `first` or `last` wherever nodes or edges
-//!   are selected, at most 100, at most 500,000 nodes, points by the published formula.
+//!   are selected, at most 100, at most 500,000 nodes, points by the published formula. Over-long documents are answered
+//!   in part or not at all ([`DocumentLimits`], whose numbers are assumed).
 //! - **Limits** (docs: *rate limits for the REST API*): 5,000 requests and 5,000 points an hour for all tokens of one
 //!   login, apart, told by `x-ratelimit-*` on every answer; an installation has its own, by its size. Over the limit
 //!   REST is a 403 and GraphQL a 200 with RATE_LIMIT. A 304 and `/rate_limit` are free. [`SecondaryLimits`] bind by
@@ -68,8 +69,8 @@
 //! - Anonymous REST (a 401 here), API versions, compression, HTTP/2.
 //! - Mutations, introspection, search, `filterBy`, other entries of timelines than closing and reopening, review
 //!   threads, rules of branches: what reviews are decided to amount to is said by the test.
-//! - The price in processor time, which binds before points do, comes as [`Fault::ResourceLimits`] and
-//!   [`Fault::TimesOut`].
+//! - The price in processor time, which binds before points do: it is the number of look-ups here, whatever each of them
+//!   takes, and comes besides as [`Fault::ResourceLimits`] and [`Fault::TimesOut`].
 //! - Forks are owners of heads, not repositories; a pull request has its newest commit alone; a login is a user's, or a
 //!   bot's where it ends in `[bot]`.
 //! - What GraphQL says of a transferred issue is assumed (not found), as is what the queue does to `updated_at`
@@ -108,7 +109,7 @@ pub use fault::{ErrorType, Fault, FieldFault, Forbidden, Scope};
 pub use flight::Flight;
 pub use hook::{Hook, HookEvent};
 pub use item::{AutoMerge, Closer, Comment, Issue, Item, Kind, Pull, Queued, Review, Turn};
-pub use limits::SecondaryLimits;
+pub use limits::{DocumentLimits, SecondaryLimits};
 pub use message::{Delivery, Request, Response};
 pub use model::Model;
 pub use server::{Clock, Handle, Server};

@@ -37,6 +37,32 @@ impl Default for SecondaryLimits {
     }
 }
 
+/// How much of one GraphQL document is answered.
+///
+/// GitHub gives a query ten seconds and a budget of resources that it does not publish (docs: *rate limits and query
+/// limits for the GraphQL API*; GitHub's changelog of 2025-09-01). What is known is what others met: a hundred light
+/// look-ups in one document are answered, and clients with more of them, or eighty heavy ones, got partial data with
+/// RESOURCE_LIMITS_EXCEEDED or a page of HTML after ten seconds. The numbers below are assumptions on the strict side of
+/// that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DocumentLimits {
+    /// Look-ups of single things and lists that are answered; the rest of the document is null, each with an error of
+    /// type RESOURCE_LIMITS_EXCEEDED. 100.
+    pub answered_max: usize,
+    /// Look-ups of a document that is answered at all: a longer one takes too long, is a 502 of HTML, and costs more
+    /// than its price. 250.
+    pub lookups_max: usize,
+}
+
+impl Default for DocumentLimits {
+    fn default() -> Self {
+        DocumentLimits {
+            answered_max: 100,
+            lookups_max: 250,
+        }
+    }
+}
+
 /// How long requests may still arrive that were on their way when a refusal was told: a round trip and some.
 const CROSSING_MS: u64 = 250;
 

@@ -8,7 +8,7 @@ use crate::edit::RepoEdit;
 use crate::fault::{Fault, Faults, Scope};
 use crate::flight::{Flight, Flights};
 use crate::item::Item;
-use crate::limits::{SecondaryLimits, Told};
+use crate::limits::{DocumentLimits, SecondaryLimits, Told};
 use crate::message::Request;
 use crate::pot::Pots;
 use crate::tally::Tally;
@@ -30,6 +30,7 @@ pub struct Model {
     pub(crate) told: BTreeMap<String, Told>,
     /// `None`: there are none.
     pub(crate) secondary: Option<SecondaryLimits>,
+    pub(crate) documents: DocumentLimits,
     /// `None`: github.com.
     pub(crate) enterprise: Option<Enterprise>,
     pub(crate) flights: Flights,
@@ -69,6 +70,7 @@ impl Model {
             pots: BTreeMap::new(),
             told: BTreeMap::new(),
             secondary: Some(SecondaryLimits::default()),
+            documents: DocumentLimits::default(),
             enterprise: None,
             flights: Flights::default(),
             faults: Faults::default(),
@@ -149,6 +151,11 @@ impl Model {
     /// Other secondary limits than those that GitHub publishes; `None`: there are none.
     pub fn secondary_limits(&mut self, limits: Option<SecondaryLimits>) {
         self.secondary = limits;
+    }
+
+    /// Other bounds on the length of a GraphQL document than those that are assumed of GitHub.
+    pub fn document_limits(&mut self, limits: DocumentLimits) {
+        self.documents = limits;
     }
 
     /// Moves the clock that edits go by; `respond` moves it, too. Milliseconds since the epoch.

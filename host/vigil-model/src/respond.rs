@@ -283,7 +283,10 @@ impl Model {
             }
             self.tally.points += price.points;
         }
-        if let Some(status) = trouble::times_out(faults, price.lookups) {
+        let bounds = self.documents;
+        self.tally.over_long += u64::from(price.lookups > bounds.answered_max);
+        let over_long = (price.lookups > bounds.lookups_max).then_some(502);
+        if let Some(status) = trouble::times_out(faults, price.lookups).or(over_long) {
             // What is given up on costs more than its price; how much GitHub does not say, here as much again.
             pot.drain(price.points);
             self.tally.points += price.points;
@@ -308,7 +311,8 @@ impl Model {
                 hidden: trouble::hidden(faults),
                 failing: trouble::failing(faults),
                 nth: trouble::nth(faults),
-                answered_max: trouble::answered_max(faults),
+                answered_max: trouble::answered_max(faults)
+                    .map_or(bounds.answered_max, |max| max.min(bounds.answered_max)),
             },
         );
         self.lag = after_read(lag);

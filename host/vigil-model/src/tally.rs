@@ -30,6 +30,9 @@ pub struct Tally {
     pub refused: u64,
     /// Refusals by a secondary limit among them, be it the rule or a fault.
     pub refused_secondary: u64,
+    /// GraphQL documents with more look-ups than [`DocumentLimits`](crate::DocumentLimits) answers: of a client that
+    /// knows its measure there is none.
+    pub over_long: u64,
     /// Requests that a fault met.
     pub faulted: u64,
     /// Requests that were sent although their sender had been told to wait: of a good client there is none.

@@ -24,8 +24,8 @@ pub(crate) struct Asker<'w> {
     pub(crate) hidden: Vec<String>,
     /// Fields that fail.
     pub(crate) failing: Vec<FieldFault>,
-    /// Look-ups that are answered before resources run out; `None`: all.
-    pub(crate) answered_max: Option<usize>,
+    /// Look-ups that are answered before resources run out.
+    pub(crate) answered_max: usize,
     /// Every how many look-ups one fails, and how.
     pub(crate) nth: Option<(usize, ErrorType)>,
 }
@@ -270,11 +270,7 @@ impl<'w, 'd, 'a> Run<'_, 'w, 'd, 'a> {
     ) -> Option<FieldError> {
         if LOOKUPS.contains(&name) {
             self.lookups += 1;
-            if self
-                .asker
-                .answered_max
-                .is_some_and(|max| self.lookups > max)
-            {
+            if self.lookups > self.asker.answered_max {
                 return Some(FieldError::of(ErrorType::ResourceLimitsExceeded));
             }
             if let Some((nth, error)) = self.asker.nth

@@ -10,6 +10,7 @@ mod graphql;
 mod hooks;
 mod identity;
 mod limits;
+mod long;
 mod pace;
 mod rest;
 mod schema;
