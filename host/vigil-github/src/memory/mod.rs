@@ -19,6 +19,7 @@ mod answer;
 mod due;
 mod known;
 mod news;
+mod recall;
 mod take;
 mod watch;
 
@@ -29,6 +30,7 @@ pub use due::{
 pub use known::{Known, Why};
 pub use news::About;
 pub(crate) use news::News;
+pub use recall::{LastKnown, Recalled};
 pub use watch::{BUSY_FOR, Etag, IDLE_MAX, OVERLAP, Watch, whole_seconds};
 
 /// What is known of GitHub.

@@ -353,6 +353,11 @@ impl Round {
         self.estimate
     }
 
+    /// Gives the memory back as it was: for a round that was only made to know its cost, and of which nothing was sent.
+    pub fn unsent(self) -> Memory {
+        self.memory
+    }
+
     /// Questions that are dealt with, and all of them as far as is known.
     pub fn progress(&self) -> (u64, u64) {
         (self.done, self.total)
