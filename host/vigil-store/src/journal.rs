@@ -120,6 +120,8 @@ pub struct Latest {
     pub rule: String,
     /// One sentence for people, of the first time.
     pub reason: String,
+    /// The first time, from which the ages in the sentence count.
+    pub first_at: Timestamp,
     /// The latest time.
     pub last_at: Timestamp,
 }
@@ -245,7 +247,7 @@ impl Store {
             // Beside a max() SQLite gives the columns of the row that has it.
             db.prepare_cached(
                 "SELECT j.source, j.session, j.from_state, j.to_state, j.outcome, j.rule, j.reason, s.last_at,
-                 max(s.turn) FROM journal j JOIN journal_seen s ON s.journal_id = j.id
+                 j.first_at, max(s.turn) FROM journal j JOIN journal_seen s ON s.journal_id = j.id
                  WHERE j.source = ?1 GROUP BY j.session",
             )?
             .query_map([source], |row| {
@@ -256,6 +258,7 @@ impl Store {
                     rule: row.get(5)?,
                     reason: row.get(6)?,
                     last_at: row::at(row, 7)?,
+                    first_at: row::at(row, 8)?,
                 };
                 Ok((row::session_id(row, 0)?, latest))
             })?
