@@ -279,6 +279,15 @@ impl App {
         if answer.status == StatusCode::UNAUTHORIZED && self.learn_the_time(&answer) {
             answer = self.send_once(&uri, body).await?;
         }
+        let mut unread = None;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            // Keys are replaced while vigil runs: the new one is made first, and then the old one is taken away.
+            match self.settings.key.read_again() {
+                Ok(true) => answer = self.send_once(&uri, body).await?,
+                Ok(false) => {}
+                Err(error) => unread = Some(error),
+            }
+        }
         if answer.status.is_success() {
             return Ok(answer);
         }
@@ -293,7 +302,7 @@ impl App {
                 limit.detail,
             ));
         }
-        let said = match message.as_str() {
+        let mut said = match message.as_str() {
             "" => format!("{} answered {}", self.host, answer.status.as_u16()),
             _ => format!(
                 "{} answered {}: {message}",
@@ -301,6 +310,9 @@ impl App {
                 answer.status.as_u16()
             ),
         };
+        if let Some(error) = unread {
+            said.push_str(&format!("; its key could not be read again: {error}"));
+        }
         Err(match answer.status {
             StatusCode::NOT_FOUND => Lost::NotThere,
             status if status.is_server_error() => {

@@ -21,11 +21,13 @@ pub mod heads;
 pub mod learn;
 pub mod limits;
 pub mod memory;
+pub mod place;
 pub mod probe;
 pub mod query;
 pub mod question;
 pub mod reply;
 pub mod round;
+pub mod secret_file;
 pub mod settings;
 pub mod tokens;
 pub mod transport;
@@ -46,6 +48,7 @@ pub use probe::{Changed, Probe, Probed, learn_probe};
 pub use query::{Query, points, points_of};
 pub use question::{ChecksSoFar, Question, Repo, Target};
 pub use reply::{Trouble, Usage};
+pub use secret_file::{SecretFileError, Stamp};
 pub use settings::{REQUEST_TIMEOUT, Settings, SettingsError, graphql_url};
 pub use tokens::{
     Account, Accounts, Fingerprint, Lease, NoToken, Token, TokenChain, TokenKind, TokenOrigin,

@@ -11,13 +11,14 @@ use tokio::process::Command;
 use tokio::sync::Mutex;
 
 use super::{Account, Found, NoToken, Token, Tokens};
+use crate::secret_file;
 
 /// How long `gh auth token` may take. It reads a file or asks a keyring; a keyring that waits for a password must not
 /// hold up a pass.
 pub const GH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longer than any token that GitHub gives, App installation tokens with 520 characters among them. In bytes.
-const TOKEN_BYTES_MAX: u64 = 4096;
+/// What is read of `gh`'s answer at most, in bytes.
+const ANSWER_BYTES_MAX: u64 = 4096;
 
 /// A place where a token may be.
 #[derive(Clone)]
@@ -29,8 +30,8 @@ pub enum TokenOrigin {
         /// Its value; `None` or blank: it is not set.
         value: Option<SecretString>,
     },
-    /// A file that holds nothing but the token. One that is named and cannot be read ends the search: falling back to
-    /// somebody else's token would be a surprise.
+    /// A file that holds nothing but the token, by the rule of [`secret_file`]. One that is named and cannot be read
+    /// ends the search: falling back to somebody else's token would be a surprise.
     File {
         /// Where it is.
         path: PathBuf,
@@ -68,11 +69,17 @@ impl TokenOrigin {
                 None => Err(Miss::nothing("is not set")),
             },
             TokenOrigin::File { path } => {
-                let text = read_file(path)
-                    .await
-                    .map_err(|error| Miss::trouble(format!("cannot be read ({error})")))?;
-                // An empty file is a mistake and no missing setting.
-                clean(text.expose_secret()).map_err(|miss| Miss::trouble(miss.how))
+                let path = path.clone();
+                // A file may lie on a disk that takes its time.
+                let read = tokio::task::spawn_blocking(move || secret_file::read_token(&path));
+                match read.await {
+                    Ok(Ok(token)) => Ok(token),
+                    // An empty file is a mistake and no missing setting.
+                    Ok(Err(error)) => {
+                        Err(Miss::trouble(format!("{}; {}", error.why(), error.hint())))
+                    }
+                    Err(_) => Err(Miss::trouble("could not be read")),
+                }
             }
             TokenOrigin::GhCli { program, host } => gh(program, host).await,
         }
@@ -183,41 +190,12 @@ impl Tokens for TokenChain {
 
 /// A token without the white space around it, if it can be one at all.
 fn clean(text: &str) -> Result<SecretString, Miss> {
-    let text = text.trim();
-    if text.is_empty() {
+    if text.trim().is_empty() {
         return Err(Miss::nothing("is empty"));
     }
-    // It goes into a header. What it holds instead is not said: it may be half a token.
-    if !text.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Miss::trouble("holds characters that no token has"));
-    }
-    Ok(SecretString::from(text.to_owned()))
+    // What it holds instead is not said: it may be half a token.
+    secret_file::token(text).ok_or_else(|| Miss::trouble("holds characters that no token has"))
 }
-
-async fn read_file(path: &std::path::Path) -> std::io::Result<SecretString> {
-    let file = tokio::fs::File::open(path).await?;
-    warn_if_open(path, &file.metadata().await?);
-    let mut text = String::new();
-    file.take(TOKEN_BYTES_MAX).read_to_string(&mut text).await?;
-    Ok(SecretString::from(text))
-}
-
-/// Others may read it. Not refused: mounted secrets commonly are 0644 inside a container of their own.
-#[cfg(unix)]
-fn warn_if_open(path: &std::path::Path, metadata: &std::fs::Metadata) {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        tracing::warn!(
-            path = %path.display(),
-            mode = %format_args!("{mode:03o}"),
-            "token file readable by others: chmod 600 it"
-        );
-    }
-}
-
-#[cfg(not(unix))]
-fn warn_if_open(_: &std::path::Path, _: &std::fs::Metadata) {}
 
 /// Asks `gh`. Whatever goes wrong is a miss: many machines do not have it.
 async fn gh(program: &std::path::Path, host: &str) -> Result<SecretString, Miss> {
@@ -235,7 +213,7 @@ async fn gh(program: &std::path::Path, host: &str) -> Result<SecretString, Miss>
         let mut text = String::new();
         if let Some(stdout) = stdout {
             stdout
-                .take(TOKEN_BYTES_MAX)
+                .take(ANSWER_BYTES_MAX)
                 .read_to_string(&mut text)
                 .await?;
         }

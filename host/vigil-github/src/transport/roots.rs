@@ -19,6 +19,17 @@ pub struct Roots {
 }
 
 impl Roots {
+    /// Reads what is named, and forgets it: whether it can be used. Without either there is nothing to check.
+    ///
+    /// # Errors
+    /// The file or a folder cannot be read, or holds no certificate.
+    pub fn check(&self) -> Result<(), NetworkError> {
+        match self.file.is_none() && self.dirs.is_empty() {
+            true => Ok(()),
+            false => self.load().map(|_| ()),
+        }
+    }
+
     /// Reads the certificates: up to a few hundred from one file.
     ///
     /// # Errors

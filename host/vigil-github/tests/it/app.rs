@@ -44,7 +44,8 @@ struct World {
     /// The App's clock.
     ours: Arc<AtomicU64>,
     accounts: Arc<Accounts>,
-    _folder: tempfile::TempDir,
+    /// Holds the App's key.
+    folder: tempfile::TempDir,
 }
 
 fn no_usual_token() -> TokenChain {
@@ -90,7 +91,7 @@ impl World {
             theirs,
             ours,
             accounts: Arc::new(accounts),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -217,6 +218,44 @@ async fn a_token_that_is_rejected_is_renewed_in_the_same_call() {
     world.change(|model| model.fail_next(100, Fault::BadCredentials));
     let trouble = world.access("acme/app").await.expect_err("a rejection");
     assert_eq!(trouble.code(), "token-rejected");
+}
+
+#[tokio::test]
+async fn a_key_that_was_replaced_is_read_again_when_the_old_one_is_refused() {
+    let world = World::new();
+    let first = world.token("acme").await.expect("a token");
+    // The new key is put into the file, and the old one is taken away at GitHub.
+    let next = key(world.folder.path(), "next.pem");
+    let file = world.folder.path().join("pkcs1.pem");
+    std::fs::rename(&next, &file).expect("it takes the old one's place");
+    world.change(|model| {
+        model.app(7, include_str!("app/next-public.pem"));
+    });
+    world.wait(Duration::from_secs(55 * 60));
+    let asked = world.requests();
+    assert_ne!(world.token("acme").await.expect("a token"), first);
+    // Refused with the old key, and taken with the new one, which is kept.
+    assert_eq!(world.requests(), asked + 2);
+    world.wait(Duration::from_secs(55 * 60));
+    world.token("acme").await.expect("a token");
+    assert_eq!(world.requests(), asked + 3);
+
+    // Once more, and this time nothing can be read: both are told.
+    world.change(|model| {
+        model.app(7, PUBLIC);
+    });
+    std::fs::remove_file(&file).expect("it was there");
+    world.wait(Duration::from_secs(60 * 60));
+    let none = world.token("acme").await.expect_err("no token");
+    let said = none.to_string();
+    assert!(
+        said.contains("answered 401") && said.contains("its key could not be read again"),
+        "{said}"
+    );
+    // It is put right, and asked for again after the pause that follows a refusal.
+    key(world.folder.path(), "pkcs1.pem");
+    world.wait(Duration::from_secs(5 * 60));
+    world.token("acme").await.expect("a token");
 }
 
 #[tokio::test]
@@ -373,15 +412,14 @@ async fn an_owner_that_is_none_is_put_into_no_address() {
 fn a_key_that_others_can_read_or_that_is_none_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = key(folder.path(), "pkcs1.pem");
-    for open in [0o644, 0o640, 0o604] {
+    for open in [0o644, 0o604] {
         mode(&path, open);
         let error = AppKey::read(&path).expect_err("others can read it");
-        assert_eq!(error.hint(), format!("run chmod 600 {}", path.display()));
+        assert_eq!(error.hint(), format!("run chmod o= {}", path.display()));
     }
     let missing = AppKey::read(&folder.path().join("missing")).expect_err("no file");
-    assert!(matches!(missing, KeyError::Unreadable { .. }));
+    assert!(matches!(missing, KeyError::File(_)), "{missing:?}");
     for (name, text) in [
-        ("empty", ""),
         ("public", PUBLIC),
         (
             "text",

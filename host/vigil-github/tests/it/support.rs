@@ -249,6 +249,17 @@ pub(crate) fn serve(model: Model) -> Handle {
     Server::start_with(model, address, Arc::new(|| NOW.0)).expect("a port on loopback")
 }
 
+/// Writes a file that holds a secret, closed to everybody else.
+pub(crate) fn put_secret(path: impl AsRef<std::path::Path>, text: &str) {
+    let path = path.as_ref();
+    std::fs::write(path, text).expect("a file");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    }
+}
+
 /// A chain with this one token.
 pub(crate) fn tokens(secret: &str) -> Arc<TokenChain> {
     Arc::new(TokenChain::new(vec![TokenOrigin::Env {

@@ -52,7 +52,7 @@ fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
 async fn the_first_place_that_has_one_wins() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("token");
-    fs::write(&path, "  from-file\n").expect("a file");
+    put_secret(&path, "  from-file\n");
     let pair = |token: &str, origin: &str| Ok((token.to_owned(), origin.to_owned()));
     let both = vec![
         env("GH_TOKEN", None),
@@ -71,9 +71,9 @@ async fn the_first_place_that_has_one_wins() {
 async fn a_file_that_was_named_and_is_no_good_ends_the_search() {
     let folder = tempfile::tempdir().expect("a folder");
     let empty = folder.path().join("empty");
-    fs::write(&empty, "\n").expect("a file");
+    put_secret(&empty, "\n");
     let odd = folder.path().join("odd");
-    fs::write(&odd, "two words").expect("a file");
+    put_secret(&odd, "two words");
     for (path, how) in [
         (folder.path().join("missing"), "cannot be read"),
         (empty, "is empty"),
@@ -163,7 +163,7 @@ async fn a_rejected_token_is_rejected_once() {
 async fn a_token_that_was_renewed_is_read_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("token");
-    fs::write(&path, "the-old-one").expect("a file");
+    put_secret(&path, "the-old-one");
     let (mut model, asks) = fleet(60, 3);
     model.token("the-old-one");
     let server = serve(model);
@@ -175,7 +175,7 @@ async fn a_token_that_was_renewed_is_read_again() {
         model.token("the-old-one").revoked();
         model.token("the-new-one");
     });
-    fs::write(&path, "the-new-one").expect("a file");
+    put_secret(&path, "the-new-one");
     let reply = ask(&github, &asks).await;
     assert_eq!(kinds(&reply), ["found"]);
     assert_eq!(reply.usage.requests, 3);
@@ -188,7 +188,7 @@ async fn a_token_that_was_renewed_is_read_again() {
     server.with(|model| {
         model.token("the-new-one").revoked();
     });
-    fs::write(&path, "the-third-one").expect("a file");
+    put_secret(&path, "the-third-one");
     let reply = ask(&github, &asks).await;
     assert_eq!(kinds(&reply), ["unauthenticated"]);
     assert_eq!(reply.usage.requests, 2);

@@ -24,7 +24,7 @@ fn in_file(path: &Path) -> TokenChain {
 /// A fleet whose token stands in a file.
 async fn watched(folder: &tempfile::TempDir) -> Fleet {
     let path = folder.path().join("token");
-    std::fs::write(&path, TOKEN).expect("a file");
+    put_secret(&path, TOKEN);
     let (model, asks) = mixed(120, 3);
     let mut fleet = Fleet::with_tokens(model, asks, Arc::new(in_file(&path)));
     let pass = fleet.pass().await;
@@ -72,7 +72,7 @@ async fn a_token_that_is_replaced_goes_without_the_etags_of_the_old_one() {
     let mut fleet = watched(&folder).await;
     let pass = fleet.after(MINUTE).await;
     assert_eq!(pass.usage.unchanged, 3, "the lists are known");
-    std::fs::write(folder.path().join("token"), NEXT).expect("a file");
+    put_secret(folder.path().join("token"), NEXT);
     fleet.change(|model| {
         model.rotate_token(TOKEN, NEXT);
         much_changes(model);
