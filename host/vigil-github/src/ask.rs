@@ -130,12 +130,6 @@ impl Parts {
     /// Lists of a pull request: for every place of a branch's list they would be fetched once, so there they are asked for
     /// by number, once it is known which pull request counts.
     pub const LISTS: Parts = Parts::REVIEW_LIST.union(Parts::REFERENCES);
-
-    /// What changes without GitHub's `updatedAt` moving.
-    pub const VOLATILE: Parts = Parts::MERGEABILITY
-        .union(Parts::CHECKS)
-        .union(Parts::SECOND)
-        .union(Parts::QUEUE);
 }
 
 impl Wants {

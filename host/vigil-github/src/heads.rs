@@ -60,8 +60,8 @@ impl Heads {
             true => String::new(),
             false => format!(
                 "fragment Heads on Repository {{ id nameWithOwner hasIssuesEnabled \
-                 issues({newest}) {{ pageInfo {{ hasNextPage }} nodes {{ id number updatedAt }} }} \
-                 pullRequests({newest}) {{ pageInfo {{ hasNextPage }} nodes {{ id number updatedAt headRefName \
+                 issues({newest}) {{ pageInfo {{ hasNextPage }} nodes {{ number updatedAt }} }} \
+                 pullRequests({newest}) {{ pageInfo {{ hasNextPage }} nodes {{ number updatedAt headRefName \
                  headRepositoryOwner {{ login }} }} }} }}\n"
             ),
         };
@@ -83,8 +83,6 @@ pub struct Head {
     pub number: u32,
     /// GitHub's `updatedAt`. Checks, mergeability, held runs and the queue do not move it.
     pub updated: Timestamp,
-    /// Its node id.
-    pub id: String,
     /// The branch at the head of a pull request; `None`: it is an issue.
     pub branch: Option<String>,
     /// Who owns the repository with that branch; `None`: it is an issue, or the fork is gone.
@@ -196,7 +194,6 @@ fn list(raw: RawHeads) -> Result<Vec<Head>, Gap> {
         Ok(Head {
             number: raw.number,
             updated: timestamp("updatedAt", &raw.updated_at)?,
-            id: raw.id,
             branch: raw.head_ref_name,
             owner: raw.head_repository_owner.map(|owner| owner.login),
         })
@@ -230,7 +227,6 @@ struct RawPage {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawHead {
-    id: String,
     number: u32,
     updated_at: String,
     #[serde(default)]

@@ -72,10 +72,6 @@ impl<T> From<Fact<T>> for Seen<T> {
 }
 
 /// What was found out about one question.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most findings are issues, and none lives longer than its answer"
-)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
     /// About an issue.

@@ -98,8 +98,6 @@ pub enum Probed {
         etag: Option<String>,
         /// Path and query of the next page below the root of the REST API; `None`: there is none.
         next: Option<String>,
-        /// GitHub's clock when it answered; `None`: it did not say.
-        server_time: Option<Timestamp>,
     },
     /// The repository is there and has its issues switched off; REST then lists its pull requests neither.
     IssuesOff,
@@ -218,7 +216,6 @@ fn changed(
         items,
         etag: text(headers, ETAG),
         next: next(headers),
-        server_time: limits::server_time(headers),
     })
 }
 

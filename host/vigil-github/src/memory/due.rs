@@ -218,30 +218,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_795_154_400_000);
 
     fn pull() -> PullRequest {
-        PullRequest {
-            number: 2,
-            state: PullRequestState::Open,
-            draft: false,
-            created: NOW.before(minutes(600)),
-            merged: None,
-            closed: None,
-            url: String::new(),
-            head_ref: "fix".into(),
-            base_ref: "main".into(),
-            head_sha: "aaaa".into(),
-            head_owner: Some("acme".into()),
-            mergeability: Fact::NotAsked,
-            review: Fact::NotAsked,
-            review_list: Fact::NotAsked,
-            checks: Fact::NotAsked,
-            check_list: Fact::NotAsked,
-            runs: Fact::NotAsked,
-            queue: Fact::NotAsked,
-            auto_merge: Fact::NotAsked,
-            closes: Fact::NotAsked,
-            parts_observed: NOW,
-            observed: NOW,
-        }
+        PullRequest::bare(2, NOW)
     }
 
     /// How soon it is read again, after so many reads in a row that left something open.

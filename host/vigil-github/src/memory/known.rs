@@ -360,7 +360,7 @@ pub(crate) fn keep_mergeability(new: &mut PullRequest, old: Option<&PullRequest>
 #[cfg(test)]
 mod tests {
 
-    use vigil_core::forge::{Mergeability, PullRequestState};
+    use vigil_core::forge::Mergeability;
     use vigil_core::time::minutes;
 
     use super::*;
@@ -391,32 +391,12 @@ mod tests {
     #[test]
     fn when_something_was_read_is_no_part_of_what_it_says() {
         let earlier = PullRequest {
-            number: 7,
-            state: PullRequestState::Open,
-            draft: false,
-            created: NOW,
-            merged: None,
-            closed: None,
-            url: String::new(),
-            head_ref: "work".into(),
-            base_ref: "main".into(),
-            head_sha: "a".repeat(40),
-            head_owner: None,
             mergeability: Fact::Found(Mergeability {
                 mergeable: true,
                 merge_state: "clean".into(),
                 observed: NOW,
             }),
-            review: Fact::NotAsked,
-            review_list: Fact::NotAsked,
-            checks: Fact::NotAsked,
-            check_list: Fact::NotAsked,
-            runs: Fact::NotAsked,
-            queue: Fact::NotAsked,
-            auto_merge: Fact::NotAsked,
-            closes: Fact::NotAsked,
-            parts_observed: NOW,
-            observed: NOW,
+            ..PullRequest::bare(7, NOW)
         };
         let later = NOW.after(minutes(1));
         let mut read = PullRequest {

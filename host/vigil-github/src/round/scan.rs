@@ -298,9 +298,7 @@ impl Round {
                 watch.etag = etag_of(etag).or(watch.etag.take());
                 watch.looked(false, now, interval, resync);
             }
-            Probed::Changed {
-                items, etag, next, ..
-            } => {
+            Probed::Changed { items, etag, next } => {
                 if page == 1 {
                     seen.etag = etag_of(etag);
                 }

@@ -108,14 +108,8 @@ fn issues_come_with_labels_and_assignees_and_pull_requests_by_number() {
     let body = json!([entry(3), pull]).to_string();
     let date = ("date", "Fri, 20 Nov 2026 06:00:10 GMT");
     match probed(200, &[("etag", "\"t\""), date], &body) {
-        Probed::Changed {
-            items,
-            etag,
-            next,
-            server_time,
-        } => {
+        Probed::Changed { items, etag, next } => {
             assert_eq!((etag.as_deref(), next), (Some("\"t\""), None));
-            assert_eq!(server_time, Some(Timestamp(NOW.0 + 10_000)));
             assert_eq!((items[0].number, items[0].id.as_str()), (3, "I_3"));
             assert_eq!(items[0].updated, Timestamp(NOW.0 - 10 * 60_000));
             let issue = items[0].issue.as_ref().expect("an issue");
