@@ -6,6 +6,7 @@ mod guests;
 mod stage;
 
 mod bad_input;
+mod beside;
 mod chain;
 mod daemon;
 mod demo;
