@@ -4,17 +4,21 @@
 //! stays untouched, vigil takes no more than its share of an hour, and what can wait is spread over the time until the
 //! pot is filled again. Pure; kept in the store, so that neither a restart nor a second command forgets it.
 
+mod account;
+mod recent;
+mod silence;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vigil_core::Timestamp;
 use vigil_core::time::minutes;
 
-use crate::limits::{Limit, LimitScope, Meter, SILENCE};
-use crate::tokens::Fingerprint;
+use crate::limits::Meter;
 
-/// The longest silence after refusals that name no time, however many there were in a row.
-const SILENCE_GROWN_MAX: Duration = minutes(60);
+pub use account::AccountMemory;
+pub use recent::{REST_PER_MINUTE_MAX, Recent};
+pub use silence::Silence;
 
 /// How long a pot lasts, by GitHub's documentation of its primary limits.
 const WINDOW: Duration = minutes(60);
@@ -79,10 +83,23 @@ pub struct Pot {
     pub meter: Meter,
     /// What vigil itself has taken in this window.
     pub spent: u64,
+    /// What of `spent` no stored row holds yet: this process took it, and no other one knows.
+    #[serde(skip_serializing_if = "is_zero")]
+    unstored: u64,
     /// When this window ends; `None`: nothing was taken yet.
     pub ends: Option<Timestamp>,
     /// When all this was heard, by this machine's clock.
     pub told: Timestamp,
+    /// What can wait has had its part of the window up to here; ahead of the clock where the last of it took more than
+    /// had come up. `None`: nothing was taken yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paced: Option<Timestamp>,
+    /// GitHub said that this pot is used up, whatever the meter says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    silence: Option<Silence>,
+    /// Silences in a row after refusals that named no time.
+    #[serde(skip_serializing_if = "is_zero")]
+    strikes: u32,
 }
 
 /// What may be taken from a pot at a moment.
@@ -90,28 +107,41 @@ pub struct Pot {
 pub struct Allowance {
     /// For what cannot wait; `None`: there is no limit.
     pub urgent: Option<u64>,
-    /// For what can: the part of it that belongs to this pass. Never more than `urgent`.
-    pub routine: Option<u64>,
+    /// For what can: what has come up for it until now and was not taken, in thousandths; none left at 0 and below.
+    /// `None`: there is no limit.
+    routine: Option<i64>,
 }
 
 impl Allowance {
-    /// Whether `cost` may be taken.
+    /// Whether `cost` may be taken. What can wait may take a little more than has come up for it, so that a dear thing
+    /// does not wait for ever; the next one waits the longer for that.
     pub fn covers(&self, cost: u64, urgent: bool) -> bool {
-        let left = if urgent { self.urgent } else { self.routine };
-        left.is_none_or(|left| cost <= left)
+        let left = self.urgent.is_none_or(|left| cost <= left);
+        left && (urgent || self.routine.is_none_or(|left| left > 0))
     }
 
-    /// Takes `cost` away.
-    pub fn take(&mut self, cost: u64) {
-        for left in [&mut self.urgent, &mut self.routine].into_iter().flatten() {
+    /// Takes `cost` away. What cannot wait takes what has come up for the rest, and leaves it no debt.
+    pub fn take(&mut self, cost: u64, urgent: bool) {
+        self.withhold(cost);
+        if let Some(left) = &mut self.routine {
+            let thousandths = i64::try_from(cost.saturating_mul(1000)).unwrap_or(i64::MAX);
+            let floor = if urgent { (*left).min(0) } else { i64::MIN };
+            *left = left.saturating_sub(thousandths).max(floor);
+        }
+    }
+
+    /// Leaves `cost` alone that was taken already, and of which no answer has told yet.
+    pub(crate) fn withhold(&mut self, cost: u64) {
+        if let Some(left) = &mut self.urgent {
             *left = left.saturating_sub(cost);
         }
     }
 }
 
 impl Pot {
-    /// What may be taken at `now`. What can wait is spread over the passes, one every `interval`, until the window
-    /// ends; it gets twice its even share, since most passes need less.
+    /// What may be taken at `now`. What can wait is spread over the time until the window ends, at twice its even pace,
+    /// since there is less of it most of the time. It comes up with time and not with passes, of which there are many
+    /// where webhooks wake vigil; at most for one `interval`, so that a long pause is not made up for at once.
     pub fn allowance(&self, shares: Shares, interval: Duration, now: Timestamp) -> Allowance {
         let Some(limit) = self.meter.limit else {
             return Allowance {
@@ -119,27 +149,62 @@ impl Pot {
                 routine: None,
             };
         };
-        let over = self.is_over(now);
         let remaining = self.remaining(now).unwrap_or(limit);
         let spent = self.spent(now);
         let percent = |part: u8| limit.saturating_mul(u64::from(part.min(100))) / 100;
         let urgent = remaining
             .saturating_sub(percent(shares.reserve))
             .min(percent(shares.own).saturating_sub(spent));
-        let left = match self.ends {
-            Some(ends) if !over => now.age(ends),
-            _ => WINDOW,
-        };
-        let passes = (left.as_millis() / interval.as_millis().max(1)).max(1);
-        let even = u128::from(urgent) * 2 / passes;
+        let came_up_ms = now.0.saturating_sub(self.paced_at(interval, now).0);
+        let thousandths = u128::from(came_up_ms) * u128::from(urgent) * 2 * 1000;
+        let routine = thousandths.div_ceil(u128::from(self.left_ms(now)));
         Allowance {
             urgent: Some(urgent),
-            routine: Some(
-                u64::try_from(even)
-                    .unwrap_or(u64::MAX)
-                    .clamp(urgent.min(1), urgent),
-            ),
+            routine: Some(i64::try_from(routine).unwrap_or(i64::MAX)),
         }
+    }
+
+    /// Something of `cost` goes out at `now`, so that what can wait gets the less for a while. What it really costs is
+    /// told by its answer: [`Pot::spend`].
+    pub(crate) fn take(
+        &mut self,
+        cost: u64,
+        is_urgent: bool,
+        shares: Shares,
+        interval: Duration,
+        now: Timestamp,
+    ) {
+        let Some(urgent) = self.allowance(shares, interval, now).urgent else {
+            return;
+        };
+        let left_ms = self.left_ms(now);
+        // How long it takes until so much has come up, at most to the end of the window.
+        let ms = u128::from(cost) * u128::from(left_ms) / (u128::from(urgent) * 2).max(1);
+        let ms = u64::try_from(ms).unwrap_or(left_ms).min(left_ms);
+        let before = self.paced_at(interval, now);
+        let after = before.after(Duration::from_millis(ms));
+        self.paced = Some(match is_urgent {
+            true => after.min(before.max(now)),
+            false => after,
+        });
+    }
+
+    /// Up to when what can wait has had its part, as far as that counts at `now`.
+    fn paced_at(&self, interval: Duration, now: Timestamp) -> Timestamp {
+        let earliest = now.before(interval);
+        match self.paced {
+            Some(paced) if !is_ahead(self.told, now) => paced.max(earliest),
+            _ => earliest,
+        }
+    }
+
+    /// How long this window lasts yet, or the one that begins at `now`, in milliseconds; at least one.
+    fn left_ms(&self, now: Timestamp) -> u64 {
+        let left = match self.ends {
+            Some(ends) if !self.is_over(now) => now.age(ends),
+            _ => WINDOW,
+        };
+        u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)
     }
 
     /// Notes what an answer told, and what it cost. `at`: when it arrived.
@@ -147,17 +212,16 @@ impl Pot {
         // Answers overtake each other: one that still saw something left does not fill what is known to be empty.
         let is_empty = self.empty_until(at).is_some();
         if self.is_over(at) || self.ends.is_none() {
-            self.spent = 0;
-            self.ends = Some(meter.reset.unwrap_or_else(|| at.after(WINDOW)));
+            self.begin(meter.reset.unwrap_or_else(|| at.after(WINDOW)), at);
         }
         if let (Some(ends), Some(reset)) = (self.ends, meter.reset)
             && reset > ends.after(SAME_WINDOW)
         {
-            self.spent = 0;
-            self.ends = Some(reset);
+            self.begin(reset, at);
         }
         self.told = at;
         self.spent = self.spent.saturating_add(cost);
+        self.unstored = self.unstored.saturating_add(cost);
         self.meter = match is_empty {
             true => Meter {
                 limit: meter.limit.or(self.meter.limit),
@@ -165,6 +229,73 @@ impl Pot {
             },
             false => meter.or(self.meter),
         };
+    }
+
+    /// A window begins, which lasts until `ends`.
+    fn begin(&mut self, ends: Timestamp, at: Timestamp) {
+        (self.spent, self.unstored) = (0, 0);
+        self.ends = Some(ends);
+        // A debt of the last window is none of this one.
+        self.paced = self.paced.map(|paced| paced.min(at));
+    }
+
+    /// GitHub said at `at` that the pot is used up. When its window ends is another matter: a refusal does not have to
+    /// name the time.
+    fn hush(&mut self, silence: Silence, at: Timestamp) {
+        let known = self.silence.take().filter(|known| known.holds_at(at));
+        self.silence = silence::later(known, Some(silence));
+    }
+
+    /// What this process knows of the pot and what another one, `other`, has stored of it.
+    ///
+    /// What both took of one window adds up, and each stored row holds all that was stored before it: so what this
+    /// process has not stored yet comes on top of the other's. Neither their larger one would do, which forgets one of
+    /// them, nor their sum, which counts twice what both had read. Of what is left the lower counts, since within a
+    /// window it only falls; with other tokens (`same_token` is false) it may be another pot's.
+    fn with(mut self, other: &Pot, same_token: bool) -> Pot {
+        self.silence = silence::later(self.silence.take(), other.silence.clone());
+        self.strikes = self.strikes.max(other.strikes);
+        let unstored = self.unstored;
+        let order = match (self.ends, other.ends) {
+            (_, None) => std::cmp::Ordering::Greater,
+            (None, Some(_)) => std::cmp::Ordering::Less,
+            (Some(ours), Some(theirs)) if ours > theirs.after(SAME_WINDOW) => {
+                std::cmp::Ordering::Greater
+            }
+            (Some(ours), Some(theirs)) if theirs > ours.after(SAME_WINDOW) => {
+                std::cmp::Ordering::Less
+            }
+            _ => std::cmp::Ordering::Equal,
+        };
+        match order {
+            // Theirs is over: nothing of it counts any more.
+            std::cmp::Ordering::Greater => {}
+            // Ours is over. What was taken last may belong to either.
+            std::cmp::Ordering::Less => {
+                self.ends = other.ends;
+                self.told = self.told.max(other.told);
+                self.spent = other.spent.saturating_add(unstored);
+                self.paced = self.paced.max(other.paced);
+                if same_token {
+                    self.meter = other.meter;
+                }
+            }
+            std::cmp::Ordering::Equal => {
+                self.told = self.told.max(other.told);
+                self.spent = self.spent.max(other.spent.saturating_add(unstored));
+                self.paced = self.paced.max(other.paced);
+                if same_token {
+                    let (ours, theirs) = (self.meter.remaining, other.meter.remaining);
+                    self.meter = self.meter.or(other.meter);
+                    self.meter.remaining = match (ours, theirs) {
+                        (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
+                        (ours, theirs) => ours.or(theirs),
+                    };
+                }
+            }
+        }
+        self.unstored = 0;
+        self
     }
 
     /// What is left at `now`; `None`: GitHub has not said.
@@ -202,153 +333,8 @@ fn is_ahead(told: Timestamp, now: Timestamp) -> bool {
     told > now.after(SAME_WINDOW)
 }
 
-/// What is remembered of an account: its pots, and whether it was told to be silent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct AccountMemory {
-    /// GraphQL.
-    pub graphql: Pot,
-    /// REST.
-    pub rest: Pot,
-    /// Until when nothing at all is sent, and why.
-    pub silence: Option<Silence>,
-    /// Refusals in a row that named no time.
-    pub strikes: u32,
-    /// Questions that were put off in the last round, because the share was used up.
-    pub postponed: u32,
-    /// The token that all this was heard with. Another one has other limits.
-    pub fingerprint: Option<Fingerprint>,
-    /// How many questions go into one query.
-    pub batch: crate::adapt::Batch,
-}
-
-/// GitHub said to stop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Silence {
-    /// When it was heard, by this machine's clock.
-    #[serde(default)]
-    pub told: Timestamp,
-    /// Nothing is sent before.
-    pub until: Timestamp,
-    /// What it said.
-    pub why: String,
-}
-
-impl Silence {
-    /// Whether it lasts at `now`. What was heard before the clock was set back ends nobody knows when.
-    pub(crate) fn holds_at(&self, now: Timestamp) -> bool {
-        self.until > now && !is_ahead(self.told, now)
-    }
-}
-
-impl AccountMemory {
-    /// The pot that `pool` draws on.
-    pub fn pot(&self, pool: Pool) -> &Pot {
-        match pool {
-            Pool::GraphQl => &self.graphql,
-            Pool::Rest => &self.rest,
-        }
-    }
-
-    fn pot_mut(&mut self, pool: Pool) -> &mut Pot {
-        match pool {
-            Pool::GraphQl => &mut self.graphql,
-            Pool::Rest => &mut self.rest,
-        }
-    }
-
-    /// Until when `pool` must not be asked, and why; `None`: it may be.
-    pub fn silent(&self, pool: Pool, now: Timestamp) -> Option<Silence> {
-        let told = self.silence.clone().filter(|told| told.holds_at(now));
-        let empty = self.pot(pool).empty_until(now).map(|until| Silence {
-            told: now,
-            until,
-            why: format!("the {} of this token are used up", pool.unit()),
-        });
-        [told, empty]
-            .into_iter()
-            .flatten()
-            .max_by_key(|one| one.until)
-    }
-
-    /// An answer came that was no refusal.
-    pub fn answered(&mut self, pool: Pool, cost: u64, meter: Meter, at: Timestamp) {
-        // One that was under way when GitHub said to stop is no sign that it may go on.
-        if self.silent(pool, at).is_none() {
-            self.strikes = 0;
-        }
-        self.pot_mut(pool).spend(cost, meter, at);
-    }
-
-    /// GitHub refused because of a limit; gives until when it silences. Where it names no time: a minute, doubled with
-    /// each such refusal in a row, at most an hour.
-    pub fn limited(&mut self, pool: Pool, limit: &Limit, meter: Meter, at: Timestamp) -> Silence {
-        let until = limit.until.unwrap_or_else(|| {
-            let grown = SILENCE.saturating_mul(2u32.saturating_pow(self.strikes));
-            self.strikes = self.strikes.saturating_add(1);
-            at.after(grown.min(SILENCE_GROWN_MAX))
-        });
-        let silence = Silence {
-            told: at,
-            until,
-            why: limit.detail.clone(),
-        };
-        let pot = self.pot_mut(pool);
-        pot.spend(0, meter, at);
-        match limit.scope {
-            // The other pot has its own level.
-            LimitScope::Pot => {
-                pot.meter.remaining = Some(0);
-                pot.meter.reset = Some(until);
-                // A server that tells no limit of its own still has one.
-                pot.ends = Some(until);
-            }
-            LimitScope::Account => self.silence = Some(silence.clone()),
-        }
-        silence
-    }
-
-    /// What this process and another one remember of the same account: whatever either was told to leave alone, and the
-    /// more of what both took.
-    #[must_use]
-    pub fn with(mut self, other: &AccountMemory) -> AccountMemory {
-        let until = |silence: &Option<Silence>| silence.as_ref().map(|silence| silence.until);
-        if until(&other.silence) > until(&self.silence) {
-            self.silence.clone_from(&other.silence);
-        }
-        self.strikes = self.strikes.max(other.strikes);
-        for (pot, theirs) in [
-            (&mut self.graphql, &other.graphql),
-            (&mut self.rest, &other.rest),
-        ] {
-            let same_window = pot.ends.zip(theirs.ends).is_some_and(|(one, another)| {
-                one.max(another) <= one.min(another).after(SAME_WINDOW)
-            });
-            if same_window {
-                pot.spent = pot.spent.max(theirs.spent);
-            }
-        }
-        self
-    }
-
-    /// The account now has this token. Another one has pots of its own, unless `renewed` says that it is the same
-    /// account's next token; what vigil took counts on, since both may be the same user's, and so does a silence that
-    /// was told only just now: an answer to the other token can come late.
-    pub fn has_token(&mut self, fingerprint: &Fingerprint, renewed: bool, now: Timestamp) {
-        if self.fingerprint.as_ref() == Some(fingerprint) {
-            return;
-        }
-        if self.fingerprint.is_some() && !renewed {
-            self.graphql.meter = Meter::default();
-            self.rest.meter = Meter::default();
-            self.silence = self
-                .silence
-                .take()
-                .filter(|silence| !is_ahead(silence.told, now) && silence.told.age(now) <= SILENCE);
-        }
-        self.fingerprint = Some(fingerprint.clone());
-    }
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
 
 #[cfg(test)]
@@ -372,31 +358,125 @@ mod tests {
         pot
     }
 
+    fn allowance(pot: &Pot, now: Timestamp) -> Allowance {
+        pot.allowance(Shares::default(), MINUTE, now)
+    }
+
     #[test]
     fn the_reserve_is_left_and_the_share_is_not_exceeded() {
-        let urgent = |pot: Pot| pot.allowance(Shares::default(), MINUTE, NOW).urgent;
-        assert_eq!(urgent(pot(5_000, 0)), Some(1_250));
-        assert_eq!(urgent(pot(5_000, 1_000)), Some(250));
-        assert_eq!(urgent(pot(1_100, 0)), Some(100));
-        assert_eq!(urgent(pot(900, 0)), Some(0));
-        assert_eq!(urgent(pot(5_000, 2_000)), Some(0));
+        for (remaining, spent, left) in [
+            (5_000, 0, 1_250),
+            (5_000, 1_000, 250),
+            (1_100, 0, 100),
+            (900, 0, 0),
+            (5_000, 2_000, 0),
+        ] {
+            let allowance = allowance(&pot(remaining, spent), NOW);
+            assert_eq!(allowance.urgent, Some(left), "{remaining} {spent}");
+            for urgent in [false, true] {
+                assert!(!allowance.covers(left + 1, urgent), "{remaining} {spent}");
+            }
+        }
+        for (shares, left) in [
+            ((0, 100), 5_000),
+            ((0, 1), 50),
+            ((99, 100), 50),
+            ((50, 50), 2_500),
+        ] {
+            let shares = Shares {
+                reserve: shares.0,
+                own: shares.1,
+            };
+            let allowance = pot(5_000, 0).allowance(shares, MINUTE, NOW);
+            assert_eq!(allowance.urgent, Some(left), "{shares:?}");
+        }
     }
 
     #[test]
     fn a_server_that_tells_no_limit_has_none() {
-        let none = Pot::default().allowance(Shares::default(), MINUTE, NOW);
-        assert!(none.covers(1_000_000, false));
+        let mut none = Pot::default();
+        none.take(1_000_000, false, Shares::default(), MINUTE, NOW);
+        assert!(allowance(&none, NOW).covers(1_000_000, false));
+    }
+
+    /// Takes single points that can wait until no more may be taken at `now`.
+    fn take_all(pot: &mut Pot, now: Timestamp) -> u64 {
+        let mut taken = 0;
+        while allowance(pot, now).covers(1, false) {
+            pot.take(1, false, Shares::default(), MINUTE, now);
+            pot.spend(1, Meter::default(), now);
+            taken += 1;
+        }
+        taken
     }
 
     #[test]
     fn what_can_wait_is_spread_over_the_window() {
-        let allowance = pot(5_000, 0).allowance(Shares::default(), MINUTE, NOW);
-        // 1,250 points over 30 passes, doubled.
-        assert_eq!(allowance.routine, Some(83));
-        assert!(!allowance.covers(84, false));
-        assert!(allowance.covers(84, true));
-        let last = pot(5_000, 0).allowance(Shares::default(), MINUTE, NOW.after(minutes(29)));
-        assert_eq!(last.routine, last.urgent);
+        // 1,250 points over 30 minutes, doubled; every one that is taken leaves less to be spread.
+        let taken = take_all(&mut pot(5_000, 0), NOW);
+        assert!((78..=84).contains(&taken), "{taken}");
+        let late = allowance(&pot(5_000, 0), NOW.after(minutes(29)));
+        assert_eq!(late.routine, Some(2_500_000));
+    }
+
+    #[test]
+    fn what_can_wait_comes_up_with_time_however_many_passes_there_are() {
+        let span = Duration::from_secs(10 * 60);
+        let in_steps_of = |step: Duration| {
+            let mut pot = pot(5_000, 0);
+            take_all(&mut pot, NOW);
+            let (mut taken, mut now) = (0, NOW);
+            while NOW.age(now) < span {
+                now = now.after(step);
+                taken += take_all(&mut pot, now);
+            }
+            taken
+        };
+        let once_a_minute = in_steps_of(MINUTE);
+        let woken = in_steps_of(Duration::from_secs(5));
+        assert!(
+            once_a_minute.abs_diff(woken) < 40,
+            "{once_a_minute} {woken}"
+        );
+        assert!((400..700).contains(&woken), "{woken}");
+        // A long pause is not made up for at once.
+        assert!(in_steps_of(span) <= 126, "{}", in_steps_of(span));
+    }
+
+    #[test]
+    fn something_dear_does_not_wait_for_ever_and_what_follows_waits_the_longer() {
+        // Five points in half an hour: one comes up in three minutes.
+        let shares = Shares {
+            reserve: 0,
+            own: 100,
+        };
+        let meter = Meter {
+            limit: Some(5),
+            remaining: Some(5),
+            ..meter(5)
+        };
+        let mut pot = Pot::default();
+        pot.spend(0, meter, NOW);
+        assert!(pot.allowance(shares, MINUTE, NOW).covers(3, false));
+        pot.take(3, false, shares, MINUTE, NOW);
+        for (minute, may) in [(1, false), (7, false), (9, true)] {
+            let allowance = pot.allowance(shares, MINUTE, NOW.after(minutes(minute)));
+            assert_eq!(allowance.covers(1, false), may, "{minute}");
+            assert!(allowance.covers(1, true), "{minute}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_wait_goes_first_and_leaves_no_debt() {
+        let mut pot = pot(5_000, 0);
+        pot.take(1_000, true, Shares::default(), MINUTE, NOW);
+        assert!(!allowance(&pot, NOW).covers(1, false));
+        assert!(allowance(&pot, NOW.after(MINUTE)).covers(1, false));
+        // The same within one reckoning.
+        let mut reckoned = allowance(&pot, NOW.after(MINUTE));
+        reckoned.take(1_000, true);
+        assert!(!reckoned.covers(1, false));
+        assert_eq!(reckoned.urgent, Some(250));
     }
 
     #[test]
@@ -405,8 +485,7 @@ mod tests {
         assert!(empty.empty_until(NOW).is_some());
         let later = NOW.after(minutes(31));
         assert_eq!(empty.empty_until(later), None);
-        let allowance = empty.allowance(Shares::default(), MINUTE, later);
-        assert_eq!(allowance.urgent, Some(1_250));
+        assert_eq!(allowance(&empty, later).urgent, Some(1_250));
         // The same is told by an answer whose reset lies in the next hour.
         let mut told = pot(4_000, 1_000);
         let next = Meter {
@@ -415,135 +494,5 @@ mod tests {
         };
         told.spend(1, next, NOW);
         assert_eq!(told.spent, 1);
-    }
-
-    #[test]
-    fn an_answer_that_was_overtaken_does_not_fill_an_empty_pot() {
-        let mut account = AccountMemory::default();
-        let limit = Limit {
-            until: Some(NOW.after(minutes(5))),
-            detail: "API rate limit exceeded".into(),
-            scope: LimitScope::Pot,
-        };
-        account.limited(Pool::Rest, &limit, Meter::default(), NOW);
-        account.answered(Pool::Rest, 1, meter(17), NOW);
-        assert!(account.silent(Pool::Rest, NOW).is_some());
-        let later = NOW.after(minutes(6));
-        assert_eq!(account.silent(Pool::Rest, later), None);
-        account.answered(Pool::Rest, 1, meter(16), later);
-        assert_eq!(account.rest.remaining(later), Some(16));
-    }
-
-    #[test]
-    fn what_two_processes_were_told_is_kept_together() {
-        let limit = Limit {
-            until: Some(NOW.after(minutes(5))),
-            detail: "slow down".into(),
-            scope: LimitScope::Account,
-        };
-        let (mut ours, mut theirs) = (AccountMemory::default(), AccountMemory::default());
-        ours.answered(Pool::GraphQl, 7, meter(4_990), NOW);
-        theirs.answered(Pool::GraphQl, 30, meter(4_960), NOW);
-        theirs.limited(Pool::Rest, &limit, Meter::default(), NOW);
-        let both = ours.with(&theirs);
-        assert_eq!(both.graphql.spent, 30);
-        assert_eq!(
-            both.silent(Pool::GraphQl, NOW),
-            theirs.silent(Pool::GraphQl, NOW)
-        );
-    }
-
-    #[test]
-    fn what_a_clock_that_was_ahead_was_told_ends_with_it() {
-        let ahead = NOW.after(minutes(365 * 24 * 60));
-        let mut account = AccountMemory::default();
-        let meter = |at: Timestamp, remaining| Meter {
-            limit: Some(5_000),
-            remaining: Some(remaining),
-            reset: Some(at.after(minutes(30))),
-        };
-        account.answered(Pool::GraphQl, 1_250, meter(ahead, 0), ahead);
-        let limit = Limit {
-            until: Some(ahead.after(minutes(5))),
-            detail: "slow down".into(),
-            scope: LimitScope::Account,
-        };
-        account.limited(Pool::Rest, &limit, Meter::default(), ahead);
-        assert_eq!(account.silent(Pool::GraphQl, NOW), None);
-        account.answered(Pool::GraphQl, 1, meter(NOW, 4_000), NOW);
-        assert_eq!(account.graphql.spent, 1);
-        let allowance = account.graphql.allowance(Shares::default(), MINUTE, NOW);
-        assert_eq!(allowance.urgent, Some(1_249));
-    }
-
-    #[test]
-    fn a_primary_limit_empties_one_pot_and_a_secondary_one_silences_the_account() {
-        let limit = |scope| Limit {
-            until: Some(NOW.after(minutes(5))),
-            detail: "slow down".into(),
-            scope,
-        };
-        let mut account = AccountMemory::default();
-        account.limited(Pool::Rest, &limit(LimitScope::Pot), Meter::default(), NOW);
-        assert!(account.silent(Pool::Rest, NOW).is_some());
-        assert_eq!(account.silent(Pool::GraphQl, NOW), None);
-        account.limited(
-            Pool::Rest,
-            &limit(LimitScope::Account),
-            Meter::default(),
-            NOW,
-        );
-        assert!(account.silent(Pool::GraphQl, NOW).is_some());
-        assert_eq!(account.silent(Pool::GraphQl, NOW.after(minutes(5))), None);
-    }
-
-    #[test]
-    fn refusals_without_a_time_silence_for_longer_each_time() {
-        let limit = Limit {
-            until: None,
-            detail: "secondary".into(),
-            scope: LimitScope::Account,
-        };
-        let mut account = AccountMemory::default();
-        let spans: Vec<u64> = (0..8)
-            .map(|_| {
-                let silence = account.limited(Pool::GraphQl, &limit, Meter::default(), NOW);
-                NOW.age(silence.until).as_secs()
-            })
-            .collect();
-        assert_eq!(spans, [60, 120, 240, 480, 960, 1920, 3600, 3600]);
-        // One that was under way meanwhile says nothing; one that comes after the silence does.
-        account.answered(Pool::GraphQl, 1, Meter::default(), NOW);
-        assert_eq!(account.strikes, 8);
-        account.answered(Pool::GraphQl, 1, Meter::default(), NOW.after(minutes(60)));
-        assert_eq!(account.strikes, 0);
-    }
-
-    #[test]
-    fn another_token_is_not_held_to_what_the_first_one_was_told() {
-        let print = |text: &str| Fingerprint(text.into());
-        let limit = Limit {
-            until: None,
-            detail: "secondary".into(),
-            scope: LimitScope::Account,
-        };
-        let until_later = Limit {
-            until: Some(NOW.after(minutes(50))),
-            ..limit.clone()
-        };
-        let mut account = AccountMemory::default();
-        account.has_token(&print("a"), false, NOW);
-        account.limited(Pool::Rest, &limit, Meter::default(), NOW);
-        let mut renewed = account.clone();
-        renewed.has_token(&print("b"), true, NOW);
-        assert!(renewed.silent(Pool::Rest, NOW).is_some());
-        // An answer to the first token may come late: what was told a moment ago stands.
-        let mut at_once = account.clone();
-        at_once.has_token(&print("b"), false, NOW);
-        assert!(at_once.silent(Pool::Rest, NOW).is_some());
-        let later = NOW.after(minutes(2));
-        account.limited(Pool::Rest, &until_later, Meter::default(), NOW);
-        account.has_token(&print("b"), false, later);
-        assert_eq!(account.silent(Pool::Rest, later), None);
     }
 }

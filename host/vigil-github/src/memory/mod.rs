@@ -115,8 +115,9 @@ impl Memory {
     fn read_row(&mut self, repo: &str, name: &str, value: &str) -> Option<()> {
         if repo.is_empty() {
             let account = Account(name.strip_prefix("account ")?.to_owned());
-            self.accounts
-                .insert(account, serde_json::from_str(value).ok()?);
+            let mut known: AccountMemory = serde_json::from_str(value).ok()?;
+            known.stored();
+            self.accounts.insert(account, known);
             return Some(());
         }
         let known = self.repos.entry(repo.to_owned()).or_default();
@@ -149,7 +150,7 @@ impl Memory {
             .collect()
     }
 
-    fn change(&self, entry: Entry) -> Change {
+    fn change(&mut self, entry: Entry) -> Change {
         let row = |repo: &str, name: String, value: Option<String>| Change {
             repo: repo.to_owned(),
             name,
@@ -159,6 +160,9 @@ impl Memory {
         match entry {
             Entry::Account(account) => {
                 let value = json(self.accounts.get(&account));
+                if let Some(known) = self.accounts.get_mut(&account) {
+                    known.stored();
+                }
                 row("", format!("account {account}"), value)
             }
             Entry::Watch(key) => row(

@@ -6,7 +6,7 @@ use vigil_core::{Gap, GapKind, Timestamp};
 
 use super::{Body, Outgoing, REST_IN_FLIGHT, Round, Sent};
 use crate::ask::Parts;
-use crate::budget::{Allowance, Pool, Silence};
+use crate::budget::{Pool, REST_PER_MINUTE_MAX, Silence};
 use crate::heads::Heads;
 use crate::memory::{Needed, Why, repo_key};
 use crate::probe::Probe;
@@ -29,8 +29,8 @@ pub(super) struct Lane {
     pub(super) probes: VecDeque<Job>,
     graphql_flying: bool,
     rest_flying: usize,
-    graphql: Option<Allowance>,
-    rest: Option<Allowance>,
+    /// What the query that is out costs, in points; 0: none is.
+    points_out: u64,
     /// Queries in a row without an answer.
     pub(super) unanswered: u32,
     /// Lists in a row without an answer.
@@ -66,7 +66,7 @@ pub(super) enum Job {
 impl Lane {
     pub(super) fn landed(&mut self, pool: Pool) {
         match pool {
-            Pool::GraphQl => self.graphql_flying = false,
+            Pool::GraphQl => (self.graphql_flying, self.points_out) = (false, 0),
             Pool::Rest => self.rest_flying = self.rest_flying.saturating_sub(1),
         }
     }
@@ -98,16 +98,13 @@ impl Lane {
         place.get_or_insert_with(|| gap.clone());
     }
 
-    fn allowance(&mut self, pool: Pool, now: impl FnOnce() -> Allowance) -> &mut Allowance {
-        let place = match pool {
-            Pool::GraphQl => &mut self.graphql,
-            Pool::Rest => &mut self.rest,
-        };
-        // Where no limit is known yet, the first answer tells it.
-        if place.is_some_and(|known| known.urgent.is_none()) {
-            *place = None;
+    /// What was taken from a pot, and no answer has told of yet.
+    fn out(&self, pool: Pool) -> u64 {
+        match pool {
+            Pool::GraphQl => self.points_out,
+            // A list that has not changed is free, which nobody knows before.
+            Pool::Rest => u64::try_from(self.rest_flying).unwrap_or(u64::MAX),
         }
-        place.get_or_insert_with(now)
     }
 }
 
@@ -189,7 +186,7 @@ impl Round {
                     self.estimate.postponed += questions;
                     continue;
                 }
-                allowance.take(u64::from(cost));
+                allowance.take(u64::from(cost), urgent);
                 self.estimate.questions += questions;
                 self.estimate.queries += 1;
                 self.estimate.points += cost;
@@ -218,8 +215,8 @@ impl Round {
                 continue;
             }
             let outgoing = match pool {
-                Pool::Rest => self.next_probe(account),
-                Pool::GraphQl => self.next_query(account),
+                Pool::Rest => self.next_probe(account, now),
+                Pool::GraphQl => self.next_query(account, now),
             };
             if outgoing.is_some() {
                 return outgoing;
@@ -228,7 +225,7 @@ impl Round {
         None
     }
 
-    fn next_query(&mut self, account: &Account) -> Option<Outgoing> {
+    fn next_query(&mut self, account: &Account, now: Timestamp) -> Option<Outgoing> {
         loop {
             let size = self.memory.account(account).batch.size();
             let lane = self.lane(account);
@@ -240,7 +237,8 @@ impl Round {
             match job {
                 Job::Heads(repos) => {
                     let heads = Heads::new(repos);
-                    if !self.affords(account, Pool::GraphQl, points_of(heads.connections), true) {
+                    let cost = points_of(heads.connections);
+                    if !self.affords(account, Pool::GraphQl, cost, true, now) {
                         self.postpone_heads(account, heads.repositories);
                         continue;
                     }
@@ -255,7 +253,7 @@ impl Round {
                     let urgent = needed.iter().any(|one| one.why.is_urgent());
                     let questions = needed.iter().map(|one| one.question.clone()).collect();
                     let query = Query::new(questions);
-                    if !self.affords(account, Pool::GraphQl, points(&query), urgent) {
+                    if !self.affords(account, Pool::GraphQl, points(&query), urgent, now) {
                         self.postpone(account, needed);
                         continue;
                     }
@@ -278,7 +276,7 @@ impl Round {
         }
     }
 
-    fn next_probe(&mut self, account: &Account) -> Option<Outgoing> {
+    fn next_probe(&mut self, account: &Account, now: Timestamp) -> Option<Outgoing> {
         while let Some(job) = self.lane(account).probes.pop_front() {
             let Job::Probe {
                 probe,
@@ -289,8 +287,29 @@ impl Round {
             else {
                 continue;
             };
+            let flying = self.lane(account).rest_flying;
+            if !self.memory.account(account).keeps_pace(flying, now) {
+                let gap = Gap::new(
+                    GapKind::RateLimited,
+                    format!(
+                        "vigil asks GitHub's REST API {REST_PER_MINUTE_MAX} times a minute at most"
+                    ),
+                );
+                self.lost_probe(account, probe.repo, &gap);
+                continue;
+            }
             // A probe that finds nothing new is free, and most do.
-            if !self.affords(account, Pool::Rest, 1, true) {
+            if !self.affords(account, Pool::Rest, 1, true, now) {
+                if flying > 0 {
+                    // One of those that are out may turn out to be free.
+                    self.lane(account).probes.push_front(Job::Probe {
+                        probe,
+                        path,
+                        page,
+                        seen,
+                    });
+                    return None;
+                }
                 self.unlisted.insert(repo_key(&probe.repo));
                 self.probe_elsewhere(account, probe.repo);
                 continue;
@@ -312,26 +331,31 @@ impl Round {
         None
     }
 
-    /// Whether `cost` may be taken from the account's share; takes it if so.
-    fn affords(&mut self, account: &Account, pool: Pool, cost: u32, urgent: bool) -> bool {
-        let (how, memory) = (self.how.clone(), self.memory.account(account));
-        let allowance = self.lane(account).allowance(pool, || {
-            memory
-                .pot(pool)
-                .allowance(how.shares, how.interval, how.now)
-        });
-        let covered = allowance.covers(u64::from(cost), urgent);
+    /// Whether `cost` may be taken from the account's share at `now`, by what every answer until then has told; takes it
+    /// if so.
+    fn affords(
+        &mut self,
+        account: &Account,
+        pool: Pool,
+        cost: u32,
+        urgent: bool,
+        now: Timestamp,
+    ) -> bool {
+        let (shares, interval) = (self.how.shares, self.how.interval);
+        let cost = u64::from(cost);
+        let out = self.lane(account).out(pool);
+        let pot = self.memory.account(account).pot(pool).clone();
+        let mut allowance = pot.allowance(shares, interval, now);
+        allowance.withhold(out);
+        let covered = allowance.covers(cost, urgent);
         if covered && pool == Pool::GraphQl {
-            allowance.take(u64::from(cost));
+            self.lane(account).points_out = cost;
+            let memory = self.memory.account_mut(account);
+            memory
+                .pot_mut(pool)
+                .take(cost, urgent, shares, interval, now);
         }
         covered
-    }
-
-    /// A REST request was paid for.
-    pub(super) fn paid(&mut self, account: &Account, cost: u64) {
-        if let Some(allowance) = &mut self.lane(account).rest {
-            allowance.take(cost);
-        }
     }
 
     /// These questions wait for a later pass. What they could only confirm stands; the others are unknown until then.

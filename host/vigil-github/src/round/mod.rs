@@ -545,7 +545,11 @@ impl Round {
             return;
         }
         match job {
-            Sent::Probe { .. } => self.usage.rest += sent,
+            Sent::Probe { .. } => {
+                self.usage.rest += sent;
+                let recent = &mut self.memory.account_mut(account).recent;
+                recent.sent(u64::from(sent), now);
+            }
             Sent::Hydrate { .. } | Sent::Heads(_) => self.usage.requests += sent,
         }
         let guess = match job {

@@ -263,7 +263,6 @@ impl Round {
         let free = matches!(probed, Probed::Unchanged { .. });
         let cost = u64::from(!free);
         self.usage.unchanged += u32::from(free);
-        self.paid(account, cost);
         let lane = self.lane(account);
         lane.answered = true;
         lane.unlisted = 0;
