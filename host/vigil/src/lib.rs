@@ -11,6 +11,7 @@ pub mod environment;
 pub mod failure;
 pub mod fixture;
 pub mod forge;
+mod heard;
 pub mod memory;
 pub mod notify;
 pub mod pass;

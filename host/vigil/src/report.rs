@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 use vigil_core::decide::{Action, Ruling};
 use vigil_core::guard::Objection;
 use vigil_core::{Evidence, State, Timestamp};
+use vigil_github::Trouble;
+use vigil_github::round::Estimate;
 
 use crate::ui;
+use crate::webhooks::Counts;
 
 /// The schema of `vigil run --json`.
 pub const RUN: &str = "vigil.run/1";
@@ -187,10 +190,40 @@ pub struct GitHubReport {
     pub postponed: u64,
     /// What was planned before anything was asked.
     pub planned: PlannedReport,
+    /// Something that concerns everything that is asked there; null: nothing does.
+    pub trouble: Option<TroubleReport>,
 }
 
-/// What a pass was going to ask, as far as that could be known beforehand.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Something that concerns everything that is asked of GitHub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TroubleReport {
+    /// Its stable name: `no-token`, `token-rejected`, `rate-limited`, `refused` or `unanswered`.
+    pub code: String,
+    /// What happened, for people.
+    pub detail: String,
+    /// What a person can do about it; null: nothing but to wait.
+    pub hint: Option<String>,
+}
+
+impl From<&Trouble> for TroubleReport {
+    fn from(trouble: &Trouble) -> Self {
+        let look = || "`vigil doctor` checks the connection, the token and what it may read";
+        TroubleReport {
+            code: trouble.code().to_owned(),
+            detail: trouble.to_string(),
+            hint: match trouble {
+                // It ends by itself, and says when.
+                Trouble::Limited { .. } => None,
+                trouble => trouble.hint().or_else(|| Some(look().to_owned())),
+            },
+        }
+    }
+}
+
+/// What a pass was going to ask, as far as that could be known beforehand: worked out from what was known by then. Not
+/// in it is what turns out to have changed, what single answers lead to (single checks, held runs), and what is read
+/// again because a move is to rest on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedReport {
     /// GraphQL requests.
     pub requests: u64,
@@ -198,6 +231,31 @@ pub struct PlannedReport {
     pub points: u64,
     /// Conditional REST requests; free where nothing changed.
     pub rest_requests: u64,
+    /// Questions that wait, because the budget is short or GitHub said to be silent.
+    pub postponed: u64,
+}
+
+impl PlannedReport {
+    /// Both together.
+    pub fn plus(self, other: PlannedReport) -> PlannedReport {
+        PlannedReport {
+            requests: self.requests + other.requests,
+            points: self.points + other.points,
+            rest_requests: self.rest_requests + other.rest_requests,
+            postponed: self.postponed + other.postponed,
+        }
+    }
+}
+
+impl From<Estimate> for PlannedReport {
+    fn from(estimate: Estimate) -> Self {
+        PlannedReport {
+            requests: u64::from(estimate.queries),
+            points: u64::from(estimate.points),
+            rest_requests: u64::from(estimate.probes),
+            postponed: u64::from(estimate.postponed),
+        }
+    }
 }
 
 /// What may still be asked for with one account's token.
@@ -253,6 +311,20 @@ pub struct StatusReport {
     pub github: GitHubReport,
     /// What may still be asked, one entry for each account that was ever used.
     pub budget: Vec<BudgetReport>,
+    /// What webhooks brought to the latest daemon; null: it does not listen for them.
+    pub webhooks: Option<WebhooksReport>,
+}
+
+/// What webhooks brought to a daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhooksReport {
+    /// When it began to listen, RFC 3339.
+    pub since: String,
+    /// When the counters changed last, RFC 3339; they are kept once for each pass.
+    pub last: String,
+    /// The counters.
+    #[serde(flatten)]
+    pub counts: Counts,
 }
 
 /// An alert that is open.
@@ -295,10 +367,27 @@ pub struct StatusSession {
     pub rule: Option<String>,
     /// One sentence.
     pub reason: Option<String>,
+    /// The moment from which ages in the reason count, RFC 3339; null: nobody has looked yet.
+    pub reason_at: Option<String>,
     /// How old the evidence of the judgement is, in seconds; null: there is none.
     pub evidence_age_s: Option<u64>,
     /// What could not be learned.
     pub gaps: Vec<GapReport>,
+    /// What was known before of what is unknown now.
+    pub last_known: Vec<LastKnownReport>,
+}
+
+/// What was known of something that is unknown now. For people: nothing rests on it, and no policy sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastKnownReport {
+    /// `issue` or `pull-request`.
+    pub fact: String,
+    /// When it was read, RFC 3339.
+    pub read: String,
+    /// How long ago that is, in seconds.
+    pub age_s: u64,
+    /// What it was then, in words.
+    pub said: String,
 }
 
 /// How old something learned at `at` is, in whole seconds.

@@ -1,5 +1,7 @@
 //! The only place that prints. Results go to standard output, events and errors to standard error.
 
+mod bar;
+
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -7,6 +9,8 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use vigil_core::{State, Timestamp};
+
+pub use bar::{Bar, Beside};
 
 use crate::failure::Failure;
 
@@ -112,6 +116,11 @@ impl Ui {
     pub fn remark(self, text: impl AsRef<str>) {
         let mut err = anstream::stderr().lock();
         ignore_broken_pipe(writeln!(err, "{}", text.as_ref()));
+    }
+
+    /// Prints what a person can do about what was just said.
+    pub fn hint(self, hint: &str) {
+        self.line(format!("{NOTICE}hint{NOTICE:#}: {}", clean(hint)));
     }
 
     /// Prints a failure with its causes and hints, once.

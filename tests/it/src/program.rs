@@ -15,5 +15,6 @@ mod looking;
 mod notify;
 mod security;
 mod seed;
+mod telling;
 mod webhooks;
 mod writer;

@@ -85,7 +85,7 @@ pub(crate) async fn run(args: &DemoArgs, environment: Environment, ui: Ui) -> Ou
     let passed = reconciler.pass(&How::once()).await?;
     let report = passed.report(false, setup.world.now());
     if !ui.json {
-        super::run::print(&report, &passed, ui);
+        super::run::print(&report, ui);
         ui.line("");
         ui.heading("After: vigil status --all");
     }

@@ -1,6 +1,7 @@
 //! `vigil explain SESSION`: why a session is in its state, and what would move it.
 
 mod facts;
+pub(super) mod last_known;
 
 use serde::Serialize;
 use vigil_core::decide::{Action, decide};
@@ -15,7 +16,7 @@ use crate::cli::SessionArg;
 use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
 use crate::memory;
 use crate::pass::{Batch, Entry, How, Reconciler};
-use crate::report::{self, GapReport, GuardReport, SessionReport};
+use crate::report::{self, GapReport, GuardReport, LastKnownReport, SessionReport};
 use crate::ui::{self, Ui};
 use crate::wiring::Setup;
 
@@ -26,6 +27,7 @@ struct Explained {
     session: SessionReport,
     stale_since: Option<String>,
     evidence: Evidence,
+    last_known: Vec<LastKnownReport>,
     answers: Vec<PolicyAnswer>,
     would_move: Vec<WhatIf>,
     last: Option<Last>,
@@ -90,12 +92,16 @@ pub(crate) async fn run(args: &SessionArg, setup: Setup, ui: Ui) -> Outcome {
         .find(|session| session.id == id.id && session.source == id.source)
         .ok_or_else(|| Failure::world(format!("{id} went away while it was looked at")))?;
     let stale_since = signs::stale_since(&entry.evidence.session, &batch.context).map(ui::moment);
+    let now = batch.context.now;
+    let known = reconciler.last_known(&entry.evidence.session.lookup, now);
+    let last_known = last_known::report(&entry.evidence, &known, now);
     let explained = Explained {
         schema: report::EXPLAIN,
         now: report.now,
         session,
         stale_since,
         evidence: entry.evidence.clone(),
+        last_known,
         answers: entry.answers.clone(),
         would_move,
         last: last.as_ref().map(last_row),
@@ -119,11 +125,12 @@ fn settled(id: &str, last: Option<&JournalRow>, ui: Ui) -> Outcome {
         "{id} is settled: nothing follows its state, so vigil does not look at it again."
     ));
     match last {
-        Some(row) => ui.line(format!(
+        // Its sentence is the first time's, and so are the ages in it.
+        Some(row) => ui.said(format!(
             "Last decision: {} by {} at {}: {}",
             row.outcome,
             row.rule,
-            ui::moment(row.last_at),
+            ui::moment(row.first_at),
             row.reason
         )),
         None => ui.line("Its owner recorded it so; vigil never moved it."),
@@ -371,6 +378,18 @@ fn print(explained: &Explained, batch: &Batch, ui: Ui) {
     ui.line("");
     ui.heading("Evidence");
     ui.table(&["fact", "what is known"], facts::rows(evidence, now));
+    if !explained.last_known.is_empty() {
+        ui.line("");
+        ui.heading("What was known before (no decision rests on it)");
+        let row = |known: &LastKnownReport| {
+            let age = ui::span_ms(u128::from(known.age_s) * 1000);
+            vec![known.fact.clone(), known.said.clone(), format!("{age} ago")]
+        };
+        ui.table(
+            &["fact", "last known", "read"],
+            explained.last_known.iter().map(row).collect(),
+        );
+    }
     if !session.gaps.is_empty() {
         ui.line("");
         ui.heading("What could not be learned");

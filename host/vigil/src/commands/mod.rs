@@ -26,7 +26,7 @@ use crate::cli::{Cli, Command, ConfigCommand, NotifyCommand, PolicyCommand};
 use crate::config as settings;
 use crate::environment::Environment;
 use crate::failure::{Failure, Outcome};
-use crate::ui::Ui;
+use crate::ui::{Bar, Ui};
 use crate::wiring::Setup;
 
 /// Runs a command and gives its exit code.
@@ -44,7 +44,8 @@ pub fn main(cli: Cli) -> u8 {
 fn dispatch(cli: Cli, ui: Ui) -> Outcome {
     let environment = Environment::read()
         .map_err(|error| Failure::request("failed to read the environment").because(error))?;
-    start_log(&cli.command, &environment)?;
+    let bar = Bar::new(ui);
+    start_log(&cli.command, &environment, &bar)?;
     // These work whatever the configuration says.
     match &cli.command {
         Command::Completions { shell } => return completions::run(*shell),
@@ -60,7 +61,7 @@ fn dispatch(cli: Cli, ui: Ui) -> Outcome {
     let loaded = settings::load(cli.config.as_deref(), &environment)?;
     let setup = Setup::live(loaded.config.clone(), environment);
     match &cli.command {
-        Command::Run(args) => on_runtime(run::run(args, setup, ui)),
+        Command::Run(args) => on_runtime(run::run(args, setup, ui, &bar)),
         Command::Status(args) => on_runtime(status::run(args, setup, ui)),
         Command::Explain(args) => on_runtime(explain::run(args, setup, ui)),
         Command::History(args) => history::run(args, &setup, ui),
@@ -87,7 +88,7 @@ fn on_runtime(command: impl Future<Output = Outcome>) -> Outcome {
 }
 
 /// Events go to standard error. The daemon tells its moves; other commands only what went wrong.
-fn start_log(command: &Command, environment: &Environment) -> Result<(), Failure> {
+fn start_log(command: &Command, environment: &Environment, bar: &Bar) -> Result<(), Failure> {
     let daemon = matches!(command, Command::Run(args) if !args.once);
     let usual = if daemon { "vigil=info,warn" } else { "off" };
     let wanted = environment.get("VIGIL_LOG").unwrap_or(usual);
@@ -95,8 +96,9 @@ fn start_log(command: &Command, environment: &Environment) -> Result<(), Failure
         Failure::request(format!("VIGIL_LOG is \"{wanted}\", which is no filter")).because(error)
     })?;
     let colour = std::io::stderr().is_terminal() && environment.get("NO_COLOR").is_none();
+    let bar = bar.clone();
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(move || bar.beside(std::io::stderr()))
         .with_ansi(colour)
         .with_target(false);
     // The client that posts to webhooks logs whole addresses, which hold secrets: not even a trace shows them.

@@ -1,5 +1,8 @@
 //! `vigil run`: one pass, or a pass every interval until it is told to stop.
 
+mod doorbell;
+mod print;
+
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,11 +15,15 @@ use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
 use crate::memory;
-use crate::pass::{How, Passed, Reconciler};
-use crate::report::{GitHubReport, Outcome as Result_, PlannedReport, RunReport, SessionReport};
-use crate::ui::{self, Ui};
-use crate::webhooks::{self, Counts, Inbox, Listening, coalesce};
+use crate::pass::{How, Passed, Progress, Reconciler, asking};
+use crate::report::Outcome as Result_;
+use crate::ui::{Bar, Ui};
+use crate::webhooks::coalesce;
 use crate::wiring::Setup;
+
+use doorbell::Doorbell;
+
+pub(super) use print::print;
 
 /// How long a pass may go on after a signal to stop: writing takes a second, and service managers wait for 90.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -25,7 +32,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 const PASSES_PER_PRUNE: u64 = 60;
 
 /// Runs the command.
-pub(crate) async fn run(args: &RunArgs, mut setup: Setup, ui: Ui) -> Outcome {
+pub(crate) async fn run(args: &RunArgs, mut setup: Setup, ui: Ui, bar: &Bar) -> Outcome {
     if let Some(interval) = args.interval {
         if interval < crate::config::INTERVAL_MIN {
             return Err(
@@ -42,36 +49,42 @@ pub(crate) async fn run(args: &RunArgs, mut setup: Setup, ui: Ui) -> Outcome {
     } else {
         setup.reconciler(chain, only)?
     };
+    let shown = bar.clone();
+    let progress: Progress = Arc::new(move |done, total| shown.show(done, total));
+    reconciler.asking.progress = Some(progress);
     if args.once || args.dry_run {
-        once(args, &mut reconciler, &setup, ui).await
+        once(args, &mut reconciler, &setup, ui, bar).await
     } else {
-        daemon(&mut reconciler, &setup, args.listen, ui).await
+        daemon(&mut reconciler, &setup, args.listen, ui, bar).await
     }
 }
 
-async fn once(args: &RunArgs, reconciler: &mut Reconciler, setup: &Setup, ui: Ui) -> Outcome {
+async fn once(
+    args: &RunArgs,
+    reconciler: &mut Reconciler,
+    setup: &Setup,
+    ui: Ui,
+    bar: &Bar,
+) -> Outcome {
     let how = How {
         dry_run: args.dry_run,
         keep_facts: !args.dry_run,
         ..How::once()
     };
-    let bar = progress_bar(ui);
-    let shown = bar.clone();
-    reconciler.asking.progress = Some(Arc::new(move |done, total| {
-        shown.set_length(total);
-        shown.set_position(done);
-    }));
-    let passed = reconciler.pass(&how).await;
-    bar.finish_and_clear();
-    let passed = passed?;
-    if !args.dry_run {
+    if args.dry_run && !ui.json {
+        reconciler.asking.planned = Some(Arc::new(move |planned| print::print_plan(planned, ui)));
+    }
+    let passed = bar.over(reconciler.pass(&how)).await?;
+    if args.dry_run {
+        keep_silence(reconciler, setup)?;
+    } else {
         prune(reconciler, &setup.config)?;
     }
     let report = passed.report(args.dry_run, setup.world.now());
     if ui.json {
         ui.document(&report)?;
     } else {
-        print(&report, &passed, ui);
+        print(&report, ui);
     }
     Ok(if passed.failed() {
         EXIT_FAILED
@@ -80,11 +93,27 @@ async fn once(args: &RunArgs, reconciler: &mut Reconciler, setup: &Setup, ui: Ui
     })
 }
 
+/// A dry run makes no journal where there is none. Only what GitHub wants outlives it even there: that nothing is sent
+/// for a while, which the next command has to know.
+fn keep_silence(reconciler: &Reconciler, setup: &Setup) -> Result<(), Failure> {
+    let now = setup.world.now();
+    let silenced = reconciler.silenced(now);
+    if silenced.is_empty() || setup.store_if_any()?.is_some() {
+        return Ok(());
+    }
+    let mut store = setup.store()?;
+    let (host, holder) = (&reconciler.forge_host, &reconciler.holder);
+    silenced.iter().try_for_each(|(account, known)| {
+        asking::tell_account(&mut store, host, (account, known), holder, now)
+    })
+}
+
 async fn daemon(
     reconciler: &mut Reconciler,
     setup: &Setup,
     listen: Option<SocketAddr>,
     ui: Ui,
+    bar: &Bar,
 ) -> Outcome {
     let dir = &setup.environment.state_dir;
     let Some(_lock) = DaemonLock::try_take(dir).map_err(memory::failed)? else {
@@ -97,7 +126,7 @@ async fn daemon(
         .hint("stop it, or make one pass beside it with `vigil run --once`"));
     };
     let mut stop = Stop::listen()?;
-    let mut doorbell = Doorbell::new(listen, setup).await?;
+    let mut doorbell = Doorbell::new(listen, setup, reconciler).await?;
     // Where GitHub tells what happens, it is asked about the rest only now and then.
     reconciler.asking.resync = listen.map(|_| setup.config.webhooks.resync.0);
     let interval = setup.config.run.interval.0;
@@ -107,10 +136,13 @@ async fn daemon(
     for number in 0_u64.. {
         let started = setup.world.now();
         let mut behind = false;
-        let Some(passed) = stop.during(reconciler.pass(&how)).await else {
+        let passed = stop.during(bar.over(reconciler.pass(&how))).await;
+        // It may have been cut off.
+        bar.clear();
+        let Some(passed) = passed else {
             // The next start finds what was left and puts it right, as after a crash.
             let _ = reconciler.store.release(&reconciler.holder);
-            doorbell.close().await;
+            doorbell.close(reconciler).await;
             tracing::info!("stopped in the middle of a pass");
             return Ok(EXIT_DONE);
         };
@@ -119,10 +151,13 @@ async fn daemon(
                 log(&passed, setup.world.now());
                 behind = passed.batches.iter().any(|batch| batch.behind);
                 // Told when it changes, and by every daemon that starts into it: an alert is raised only once.
-                if passed.trouble != trouble {
-                    trouble.clone_from(&passed.trouble);
+                if passed.github.trouble != trouble {
+                    trouble.clone_from(&passed.github.trouble);
                     match &trouble {
-                        Some(why) => tracing::warn!(why, "GitHub could not be asked"),
+                        Some(trouble) => {
+                            let (why, hint) = (&trouble.detail, trouble.hint.as_deref());
+                            tracing::warn!(why, hint, "GitHub could not be asked");
+                        }
                         None => tracing::info!("GitHub answers again"),
                     }
                 }
@@ -151,7 +186,7 @@ async fn daemon(
             tokio::select! {
                 biased;
                 () = stop.told() => {
-                    doorbell.close().await;
+                    doorbell.close(reconciler).await;
                     tracing::info!("stopped");
                     return Ok(EXIT_DONE);
                 }
@@ -168,83 +203,13 @@ async fn daemon(
             }
         };
         doorbell.answer(reconciler);
-        doorbell.tell();
+        doorbell.tell(reconciler);
         how = How {
             overslept,
             ..How::watch()
         };
     }
     Ok(EXIT_DONE)
-}
-
-/// Webhooks, where they are listened for; otherwise nobody ever rings.
-struct Doorbell {
-    inbox: Inbox,
-    listening: Option<Listening>,
-    /// What was told in the log.
-    told: Counts,
-}
-
-impl Doorbell {
-    async fn new(listen: Option<SocketAddr>, setup: &Setup) -> Result<Doorbell, Failure> {
-        let inbox = Inbox::default();
-        let listening = match listen {
-            Some(address) => {
-                let config = &setup.config.webhooks;
-                let settings = config.settings(address, &setup.environment)?;
-                Some(webhooks::listen(address, settings, inbox.clone()).await?)
-            }
-            None => None,
-        };
-        Ok(Doorbell {
-            inbox,
-            listening,
-            told: Counts::default(),
-        })
-    }
-
-    /// Hands on what was queued; gives whether a pass is needed.
-    fn answer(&self, reconciler: &mut Reconciler) -> bool {
-        let wakes = self.inbox.take();
-        if wakes.is_empty() {
-            return false;
-        }
-        match reconciler.wake(&wakes) {
-            Ok(woken) => woken,
-            Err(failure) => {
-                tracing::error!(%failure, "wakes could not be handed on; they are tried again");
-                self.inbox.put_back(wakes);
-                true
-            }
-        }
-    }
-
-    /// Logs what was heard since the last time, if anything was.
-    fn tell(&mut self) {
-        let heard = self.inbox.counts();
-        if heard != self.told {
-            tracing::info!(
-                received = heard.received,
-                wakes = heard.wakes,
-                duplicates = heard.duplicates,
-                forged = heard.forged,
-                unknown = heard.unknown,
-                unparsable = heard.unparsable,
-                too_large = heard.too_large,
-                broken_off = heard.broken_off,
-                no_room = heard.no_room,
-                refused = heard.refused,
-                "webhooks heard"
-            );
-            self.told = heard;
-        }
-    }
-
-    async fn close(self) {
-        if let Some(listening) = self.listening {
-            listening.stop().await;
-        }
-    }
 }
 
 /// SIGTERM and SIGINT.
@@ -307,11 +272,7 @@ fn prune(reconciler: &mut Reconciler, config: &Config) -> Result<(), Failure> {
         max_age: config.journal.max_age.0,
         max_bytes: config.journal.max_size_mb.saturating_mul(1_000_000),
     };
-    let now = reconciler.world.now();
-    let pruned = reconciler
-        .store
-        .prune(now, &retention)
-        .map_err(memory::failed)?;
+    let pruned = reconciler.prune(&retention)?;
     if pruned.journal + pruned.transitions > 0 {
         tracing::info!(
             journal = pruned.journal,
@@ -320,20 +281,6 @@ fn prune(reconciler: &mut Reconciler, config: &Config) -> Result<(), Failure> {
         );
     }
     Ok(())
-}
-
-fn progress_bar(ui: Ui) -> indicatif::ProgressBar {
-    if ui.json {
-        return indicatif::ProgressBar::hidden();
-    }
-    // indicatif draws on standard error, and only on a terminal.
-    let bar = indicatif::ProgressBar::new(0).with_message("asking GitHub");
-    let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
-    if let Ok(style) = style {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(120));
-    bar
 }
 
 fn log(passed: &Passed, ended: Timestamp) {
@@ -355,124 +302,4 @@ fn log(passed: &Passed, ended: Timestamp) {
         pass_duration_ms = ended.0.saturating_sub(passed.moment.now.0),
         "pass"
     );
-}
-
-/// What a person reads after one pass.
-pub(super) fn print(report: &RunReport, passed: &Passed, ui: Ui) {
-    for source in &report.sources {
-        if let Some(error) = &source.error {
-            ui.line(format!(
-                "{} {}: {error}",
-                ui::styled(ui::ALARM, "source failed"),
-                source.name
-            ));
-        }
-    }
-    if let Some(trouble) = &passed.trouble {
-        ui.line(format!(
-            "{} {trouble}",
-            ui::styled(ui::ALARM, "GitHub could not be asked:")
-        ));
-    }
-    let notable: Vec<&SessionReport> = report
-        .sessions
-        .iter()
-        .filter(|session| session.outcome != Result_::Held)
-        .collect();
-    if !notable.is_empty() {
-        let rows = notable
-            .iter()
-            .map(|session| decision_row(session))
-            .collect();
-        ui.table(&["session", "change", "outcome", "rule", "why"], rows);
-    }
-    let held = report.sessions.len() - notable.len();
-    let unknown = report
-        .sessions
-        .iter()
-        .filter(|session| !session.gaps.is_empty())
-        .count();
-    if report.dry_run {
-        ui.line(format!(
-            "Planned for GitHub: {}.",
-            planned(&report.github.planned)
-        ));
-    }
-    let mut summary = format!(
-        "{} looked at, {held} held",
-        ui::count(report.sessions.len(), "session")
-    );
-    if unknown > 0 {
-        summary.push_str(&format!(" ({unknown} with something unknown)"));
-    }
-    summary.push_str(&format!(
-        "; GitHub: {}; {} ms",
-        asked(&report.github),
-        report.took_ms
-    ));
-    ui.line(summary);
-    if report.dry_run {
-        ui.line("Dry run: nothing was changed.");
-    }
-}
-
-/// What a pass cost at GitHub, for people.
-fn asked(github: &GitHubReport) -> String {
-    let mut text = format!(
-        "{} for {}",
-        counted(github.requests, "request"),
-        counted(github.points, "point")
-    );
-    if github.rest_requests > 0 {
-        text.push_str(&format!(
-            " and {} ({} unchanged)",
-            counted(github.rest_requests, "probe"),
-            github.unchanged
-        ));
-    }
-    if github.postponed > 0 {
-        text.push_str(&format!(
-            ", {} put off",
-            counted(github.postponed, "question")
-        ));
-    }
-    text
-}
-
-/// What a pass was going to ask, for people.
-fn planned(planned: &PlannedReport) -> String {
-    format!(
-        "{} for {} and {}",
-        counted(planned.requests, "request"),
-        counted(planned.points, "point"),
-        counted(planned.rest_requests, "probe")
-    )
-}
-
-fn counted(number: u64, what: &str) -> String {
-    ui::count(usize::try_from(number).unwrap_or(usize::MAX), what)
-}
-
-/// A session of a pass as a row: name, change, outcome, rule, reason with its guards.
-fn decision_row(session: &SessionReport) -> Vec<String> {
-    let change = if session.from == session.to {
-        session.from.to_string()
-    } else {
-        format!("{} -> {}", session.from, session.to)
-    };
-    let mut why = session.reason.clone();
-    for guard in &session.guards {
-        why.push_str(&format!(" [{}: {}]", guard.code, guard.detail));
-    }
-    let mut outcome = session.outcome.as_str().to_owned();
-    if let Some(id) = &session.transition_id {
-        outcome.push_str(&format!(" ({id})"));
-    }
-    vec![
-        session.id.clone(),
-        change,
-        outcome,
-        session.rule.clone(),
-        why,
-    ]
 }

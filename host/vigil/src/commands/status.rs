@@ -1,22 +1,28 @@
 //! `vigil status`: what is recorded, what is judged, and what could not be.
 
+mod causes;
+mod print;
+
 use std::collections::{BTreeSet, HashMap};
 
 use vigil_core::evidence::Context;
-use vigil_core::{Session, SessionId, State, Timestamp, signs};
-use vigil_store::{Latest, Store};
+use vigil_core::{Evidence, Session, SessionId, State, Timestamp, signs};
+use vigil_github::memory::LastKnown;
+use vigil_store::{Alert, Latest, Store};
 
 use crate::cli::StatusArgs;
 use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
+use crate::heard::Heard;
 use crate::memory;
 use crate::pass::{Entry, How, Passed};
-use crate::report::{
-    self, AlertReport, BudgetReport, GitHubReport, PotReport, SourceReport, StatusReport,
-    StatusSession,
-};
+use crate::report::{self, AlertReport, GitHubReport, SourceReport, StatusReport, StatusSession};
 use crate::sources::{self, Configured};
 use crate::ui::{self, Ui};
 use crate::wiring::Setup;
+
+use super::explain::last_known;
+
+pub(super) use print::print;
 
 /// Runs the command.
 pub(crate) async fn run(args: &StatusArgs, setup: Setup, ui: Ui) -> Outcome {
@@ -118,16 +124,18 @@ async fn online(args: &StatusArgs, setup: &Setup) -> Result<(StatusReport, bool)
     } else {
         before
     };
-    let looked: HashMap<&SessionId, (&Entry, &Context)> = passed
+    let looked: HashMap<&SessionId, Looked<'_>> = passed
         .batches
         .iter()
         .flat_map(|batch| {
-            batch
-                .entries
-                .iter()
-                .map(move |entry| (entry, &batch.context))
+            batch.entries.iter().map(|entry| Looked {
+                entry,
+                context: &batch.context,
+                last_known: reconciler
+                    .last_known(&entry.evidence.session.lookup, batch.context.now),
+            })
         })
-        .map(|(entry, context)| (&entry.evidence.session.id, (entry, context)))
+        .map(|looked| (&looked.entry.evidence.session.id, looked))
         .collect();
     let failed = passed.trouble.is_some() || args.reconcile && passed.failed();
     let report = report(
@@ -139,6 +147,13 @@ async fn online(args: &StatusArgs, setup: &Setup) -> Result<(StatusReport, bool)
         &looked,
     )?;
     Ok((report, failed))
+}
+
+/// A session that was looked at just now.
+struct Looked<'a> {
+    entry: &'a Entry,
+    context: &'a Context,
+    last_known: LastKnown,
 }
 
 /// The sessions that must be looked at before anything is said about them: those that look stale, and those that
@@ -165,7 +180,7 @@ fn report(
     store: Option<&Store>,
     read: &[Read],
     passed: Option<&Passed>,
-    looked: &HashMap<&SessionId, (&Entry, &Context)>,
+    looked: &HashMap<&SessionId, Looked<'_>>,
 ) -> Result<StatusReport, Failure> {
     let now = setup.world.now();
     let mut alerts = Vec::new();
@@ -176,6 +191,7 @@ fn report(
     }
     let mut alerts: Vec<AlertReport> = alerts
         .into_iter()
+        .filter(|alert| !is_over(alert, read, passed))
         .map(|alert| AlertReport {
             key: alert.key,
             text: alert.text,
@@ -183,12 +199,14 @@ fn report(
         })
         .collect();
     // Trouble of this very look, which no pass has raised as an alert yet.
-    if let Some(trouble) = passed.and_then(|passed| passed.trouble.as_ref())
-        && !alerts.iter().any(|alert| alert.text == *trouble)
+    if let Some(trouble) = passed.and_then(|passed| passed.github.trouble.as_ref())
+        && !alerts
+            .iter()
+            .any(|alert| alert.key == format!("github-{}", trouble.code))
     {
         alerts.push(AlertReport {
             key: "github".to_owned(),
-            text: trouble.clone(),
+            text: trouble.detail.clone(),
             since: ui::moment(now),
         });
     }
@@ -196,7 +214,7 @@ fn report(
         .iter()
         .flat_map(|one| one.sessions.iter().map(move |session| (one, session)))
         .map(|(one, session)| match looked.get(&session.id) {
-            Some((entry, context)) => judged(entry, context, session),
+            Some(looked) => judged(looked, session),
             None => remembered(session, one.journal.get(&session.id), &one.context, store),
         })
         .collect();
@@ -229,11 +247,44 @@ fn report(
             )?,
             None => Vec::new(),
         },
+        webhooks: match store {
+            Some(store) => Heard::recall(store, &setup.place()?.host)?,
+            None => None,
+        }
+        .as_ref()
+        .map(Heard::report),
     })
 }
 
+/// Whether this very look shows that an alert is over. The next pass ends it, and tells so; until then it would only
+/// contradict what stands beside it.
+fn is_over(alert: &Alert, read: &[Read], passed: Option<&Passed>) -> bool {
+    let Some(passed) = passed else {
+        return false;
+    };
+    if let Some(name) = alert.key.strip_prefix("source-") {
+        return read
+            .iter()
+            .any(|one| one.configured.source.name() == name && one.error.is_none());
+    }
+    let Some(code) = alert.key.strip_prefix("github-") else {
+        return false;
+    };
+    let github = &passed.github;
+    match &github.trouble {
+        Some(trouble) => trouble.code != code,
+        // Where nothing had to be asked, nobody knows whether it would have been answered.
+        None => github.requests + github.rest_requests > 0,
+    }
+}
+
 /// A session that was looked at just now. `recorded` is its record after the look.
-fn judged(entry: &Entry, context: &Context, recorded: &Session) -> StatusSession {
+fn judged(looked: &Looked<'_>, recorded: &Session) -> StatusSession {
+    let Looked {
+        entry,
+        context,
+        last_known,
+    } = looked;
     let seen = &entry.evidence.session;
     let ruling = entry.ruling.as_ref();
     let stale_since = if recorded.state == State::Running {
@@ -267,8 +318,10 @@ fn judged(entry: &Entry, context: &Context, recorded: &Session) -> StatusSession
         outcome: entry.outcome,
         rule: ruling.map(|ruling| ruling.rule.clone()),
         reason: Some(entry.reason()),
+        reason_at: Some(ui::moment(context.now)),
         evidence_age_s: oldest.map(|at| report::age_s(at, context.now)),
         gaps: report::gaps(&entry.evidence),
+        last_known: last_known::report(&entry.evidence, last_known, context.now),
     }
 }
 
@@ -288,17 +341,20 @@ fn was_alive(session: &SessionId, row: &Latest, context: &Context, store: Option
     if row.last_at.age(context.now).as_millis() >= young {
         return false;
     }
-    let evidence = store.and_then(|store| {
-        let full = store.latest(session).ok().flatten()?;
-        store.evidence(&full.latest_evidence).ok().flatten()
-    });
-    evidence.is_some_and(|evidence| {
+    latest_evidence(session, store).is_some_and(|evidence| {
         let then = Context {
             now: row.last_at,
             ..context.clone()
         };
         signs::alive(&evidence.session, &then)
     })
+}
+
+/// What the latest decision about a session rested on; `None`: nobody kept it.
+fn latest_evidence(session: &SessionId, store: Option<&Store>) -> Option<Evidence> {
+    let store = store?;
+    let row = store.latest(session).ok().flatten()?;
+    store.evidence(&row.latest_evidence).ok().flatten()
 }
 
 /// A session that nobody looked at just now, as the journal has it.
@@ -320,6 +376,12 @@ fn remembered(
         Some(row) if row.to != State::Running || stale_since.is_none() => Some(row.to),
         _ => session.state.is_settled().then_some(session.state),
     };
+    // Why it could not be judged. For the others nobody asks, and reading the evidence of each would take its time.
+    let gaps = match (row, judged_state) {
+        (Some(_), None) => latest_evidence(&session.id, store)
+            .map_or_else(Vec::new, |evidence| report::gaps(&evidence)),
+        _ => Vec::new(),
+    };
     StatusSession {
         source: session.id.source.clone(),
         id: session.id.id.clone(),
@@ -336,158 +398,9 @@ fn remembered(
             .unwrap_or(report::Outcome::Held),
         rule: row.map(|row| row.rule.clone()),
         reason: row.map(|row| row.reason.clone()),
+        reason_at: row.map(|row| ui::moment(row.first_at)),
         evidence_age_s: row.map(|row| report::age_s(row.last_at, context.now)),
-        gaps: Vec::new(),
+        gaps,
+        last_known: Vec::new(),
     }
-}
-
-/// What a person reads.
-pub(super) fn print(report: &StatusReport, all: bool, ui: Ui) {
-    for source in &report.sources {
-        if let Some(error) = &source.error {
-            ui.line(format!(
-                "{} {}: {error}",
-                ui::styled(ui::ALARM, "source failed"),
-                source.name
-            ));
-        }
-    }
-    for alert in &report.alerts {
-        ui.line(format!(
-            "{} {} (since {})",
-            ui::styled(ui::ALARM, "alert"),
-            alert.text,
-            alert.since
-        ));
-    }
-    for source in &report.paused {
-        ui.line(format!(
-            "{} vigil writes nothing to {source}",
-            ui::styled(ui::NOTICE, "paused")
-        ));
-    }
-    let unjudged: Vec<&StatusSession> = report
-        .sessions
-        .iter()
-        .filter(|session| session.judged_state.is_none())
-        .collect();
-    if !unjudged.is_empty() {
-        ui.heading(format!(
-            "{} could not be judged",
-            ui::count(unjudged.len(), "session")
-        ));
-        for session in &unjudged {
-            let why = match session.gaps.first() {
-                Some(gap) => format!("{} unknown: {}", gap.fact, gap.detail),
-                None => session
-                    .reason
-                    .clone()
-                    .unwrap_or_else(|| "nobody has looked yet".to_owned()),
-            };
-            ui.said(format!("  {}  {why}", session.id));
-        }
-        ui.line("");
-    }
-    if report.sessions.is_empty() {
-        ui.line("No sessions.");
-        return;
-    }
-    let shown: Vec<&StatusSession> = report
-        .sessions
-        .iter()
-        .filter(|session| all || !session.recorded_state.is_settled())
-        .collect();
-    let heads = [
-        "session", "recorded", "judged", "", "rule", "evidence", "why",
-    ];
-    if !shown.is_empty() {
-        ui.table(&heads, shown.iter().map(|session| row(session)).collect());
-    }
-    let differ = report
-        .sessions
-        .iter()
-        .filter(|session| {
-            session
-                .judged_state
-                .is_some_and(|judged| judged != session.recorded_state)
-        })
-        .count();
-    let stale = report
-        .sessions
-        .iter()
-        .filter(|session| session.stale)
-        .count();
-    let mut summary = format!(
-        "{}; {stale} stale, {differ} not as recorded",
-        ui::count(report.sessions.len(), "session")
-    );
-    if differ > 0 {
-        summary.push_str("; `vigil run --once` puts them right");
-    }
-    let hidden = report.sessions.len() - shown.len();
-    if hidden > 0 {
-        summary.push_str(&format!("; {hidden} settled (--all shows them)"));
-    }
-    ui.line(summary);
-    for account in &report.budget {
-        ui.line(budget(account));
-    }
-}
-
-/// What may still be asked of GitHub, in one line.
-fn budget(account: &BudgetReport) -> String {
-    let pot = |pot: &PotReport, what: &str| {
-        let number = |number: Option<u64>| {
-            number.map_or_else(|| "unknown".to_owned(), |number| number.to_string())
-        };
-        let reset = pot
-            .reset
-            .as_ref()
-            .map_or_else(String::new, |reset| format!(", filled again at {reset}"));
-        match pot.limit {
-            None => format!("{what}: no limit told, {} taken", pot.spent),
-            Some(limit) => format!(
-                "{what}: {} of {limit} left, vigil took {} and may take {}{reset}",
-                number(pot.remaining),
-                pot.spent,
-                number(pot.share_left)
-            ),
-        }
-    };
-    let mut text = format!(
-        "GitHub ({}): {}; {}",
-        account.account,
-        pot(&account.points, "points"),
-        pot(&account.rest_requests, "REST requests")
-    );
-    if account.postponed > 0 {
-        text.push_str(&format!("; {} questions put off", account.postponed));
-    }
-    if let (Some(until), Some(why)) = (&account.silent_until, &account.silent_because) {
-        text.push_str(&format!("; silent until {until}: {why}"));
-    }
-    text
-}
-
-fn row(session: &StatusSession) -> Vec<String> {
-    let judged = session
-        .judged_state
-        .map_or_else(|| "unknown".to_owned(), |state| state.to_string());
-    let mark = match (session.stale, session.judged_state) {
-        (_, Some(judged)) if judged != session.recorded_state => "differs",
-        (true, _) => "stale",
-        _ => "",
-    };
-    vec![
-        session.id.clone(),
-        format!("{} ({})", session.recorded_state, session.native_state),
-        judged,
-        mark.to_owned(),
-        session.rule.clone().unwrap_or_default(),
-        session.evidence_age_s.map_or_else(
-            || "none".to_owned(),
-            |age| ui::span_ms(u128::from(age) * 1000),
-        ),
-        session.reason.clone().unwrap_or_default(),
-    ]
 }

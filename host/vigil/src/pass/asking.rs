@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use vigil_core::Timestamp;
 use vigil_core::session::{Lookup, PullRequestRef};
-use vigil_github::budget::{AccountMemory, Shares};
-use vigil_github::memory::{Change, Doubt, Memory};
+use vigil_github::budget::{AccountMemory, Pool, Shares};
+use vigil_github::memory::{Change, Doubt, LastKnown, Memory};
 use vigil_github::round::{Ended, Estimate, How as RoundHow, Round, Scan};
 use vigil_github::{Account, Ask, Repo, Trouble};
 use vigil_store::{ForgeChange, Store};
 
 use super::{How, Moment, Reconciler};
 use crate::failure::Failure;
+use crate::heard;
 use crate::memory;
-use crate::report::GitHubReport;
+use crate::report::{GitHubReport, PlannedReport};
 
 /// How long is asked before what was learned is stored, and progress shown.
 const SLICE: Duration = Duration::from_secs(1);
@@ -27,6 +28,9 @@ const WRITER: &str = "writer";
 /// Shows how many questions are dealt with, of how many.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
+/// Shows what a pass is going to ask, before it asks anything.
+pub type Planned = Arc<dyn Fn(&PlannedReport) + Send + Sync>;
+
 /// How the forge is asked, and what is remembered of it.
 #[derive(Default)]
 pub struct Asking {
@@ -36,6 +40,8 @@ pub struct Asking {
     pub resync: Option<Duration>,
     /// Where progress is shown. `None`: nowhere.
     pub progress: Option<Progress>,
+    /// Where the plan of a pass over everything is shown. `None`: nowhere.
+    pub planned: Option<Planned>,
     /// `None`: not read yet.
     pub(super) memory: Option<Memory>,
     /// Who wrote last to what is stored of it.
@@ -63,6 +69,8 @@ pub(crate) struct Asked {
     pub whole: bool,
     /// Nothing was asked yet.
     is_new: bool,
+    /// What is going to be asked was worked out before anything was: no round adds to it.
+    is_planned: bool,
     /// When the forge was asked first: all requests of a pass together have one deadline.
     began: Option<Timestamp>,
 }
@@ -85,11 +93,12 @@ impl Asked {
         github.points += u64::from(ended.usage.points);
         github.remaining = ended.usage.meter.remaining.or(github.remaining);
         github.postponed += u64::from(ended.postponed);
-        github.planned.requests += u64::from(planned.queries);
-        github.planned.rest_requests += u64::from(planned.probes);
-        github.planned.points += u64::from(planned.points);
+        if !self.is_planned {
+            github.planned = github.planned.plus(planned.into());
+        }
         if self.trouble.is_none() {
             self.trouble.clone_from(&ended.trouble);
+            github.trouble = self.trouble.as_ref().map(Into::into);
         }
     }
 }
@@ -113,7 +122,7 @@ impl Reconciler {
         let rows = self.store.forge_rows(host, None).map_err(memory::failed)?;
         let known = rows
             .iter()
-            .filter(|row| row.name != WRITER)
+            .filter(|row| row.name != WRITER && row.name != heard::ROW)
             .map(|row| (row.repo.as_str(), row.name.as_str(), row.value.as_str()));
         let (known, unreadable) = Memory::read(known);
         if unreadable > 0 {
@@ -125,6 +134,53 @@ impl Reconciler {
         self.asking.memory = Some(known);
         self.asking.writer = writer;
         Ok(())
+    }
+
+    /// Works out what `repos` and `asks` are going to cost, by what is known before anything is asked, and shows it.
+    pub(super) fn plan(
+        &mut self,
+        repos: &[Repo],
+        asks: Vec<Ask>,
+        how: &How,
+        moment: &Moment,
+        asked: &mut Asked,
+    ) -> Result<(), Failure> {
+        self.recall_forge()?;
+        let forge = Arc::clone(&self.forge);
+        let account = |owner: &str| forge.account(owner);
+        let round = self.round(moment.now);
+        let known = self.asking.memory.take().unwrap_or_default();
+        let scan = Round::scan(known, repos, which(how), account, round.clone());
+        let mut planned = scan.cost();
+        let ask = Round::ask(scan.unsent(), asks, Doubt::Little, account, round);
+        planned = planned.plus(ask.cost());
+        self.asking.memory = Some(ask.unsent());
+        asked.github.planned = planned.into();
+        asked.is_planned = true;
+        if let Some(show) = &self.asking.planned {
+            show(&asked.github.planned);
+        }
+        Ok(())
+    }
+
+    /// What was known last of what `lookup` leads to, for people who read that it is unknown. No policy sees it.
+    pub fn last_known(&self, lookup: &Lookup, now: Timestamp) -> LastKnown {
+        let known = self.asking.memory.as_ref();
+        known.map_or_else(LastKnown::default, |known| known.last_known(lookup, now))
+    }
+
+    /// The accounts that GitHub wants silence from at `now`, with all that is remembered of them.
+    pub(crate) fn silenced(&self, now: Timestamp) -> Vec<(Account, AccountMemory)> {
+        let known = self.asking.memory.iter().flat_map(Memory::accounts);
+        let is_silent = |known: &AccountMemory| {
+            [Pool::GraphQl, Pool::Rest]
+                .into_iter()
+                .any(|pool| known.silent(pool, now).is_some())
+        };
+        known
+            .filter(|(_, known)| is_silent(known))
+            .map(|(account, known)| (account.clone(), known.clone()))
+            .collect()
     }
 
     /// Finds out what changed in `repos`.
@@ -141,17 +197,12 @@ impl Reconciler {
         {
             known.begin();
         }
-        let which = if how.due_only {
-            Scan::Due
-        } else {
-            Scan::OlderThan(how.facts_max_age)
-        };
         let known = self.asking.memory.take().unwrap_or_default();
         let forge = Arc::clone(&self.forge);
         let round = Round::scan(
             known,
             repos,
-            which,
+            which(how),
             |owner| forge.account(owner),
             self.round(moment.now),
         );
@@ -199,18 +250,14 @@ impl Reconciler {
         let planned = round.cost();
         let began = *asked.began.get_or_insert(self.world.now());
         let forge = Arc::clone(&self.forge);
+        self.show_progress(&round);
         loop {
             let now = self.world.now();
             let left = how.deadline.saturating_sub(began.age(now));
             let more = forge.work(&mut round, now, SLICE, left).await;
-            if how.keep_facts {
-                let changes = round.take_changes();
-                self.store_changes(&changes, now)?;
-            }
-            if let Some(progress) = &self.asking.progress {
-                let (done, total) = round.progress();
-                progress(done, total);
-            }
+            let changes = kept(round.take_changes(), how);
+            self.store_changes(&changes, now)?;
+            self.show_progress(&round);
             if !more || began.age(self.world.now()) >= how.deadline {
                 break;
             }
@@ -218,12 +265,17 @@ impl Reconciler {
         let mut ended = round.end();
         asked.add(planned, &ended);
         let mut known = std::mem::take(&mut ended.memory);
-        if how.keep_facts {
-            let changes = known.take_changes();
-            self.store_changes(&changes, self.world.now())?;
-        }
+        let changes = kept(known.take_changes(), how);
+        self.store_changes(&changes, self.world.now())?;
         self.asking.memory = Some(known);
         Ok(ended.answers)
+    }
+
+    fn show_progress(&self, round: &Round) {
+        if let Some(progress) = &self.asking.progress {
+            let (done, total) = round.progress();
+            progress(done, total);
+        }
     }
 
     /// The rows of accounts among `changes`, by name, together with what another process has stored of them since: a
@@ -290,6 +342,23 @@ impl Reconciler {
         }
         Ok(())
     }
+}
+
+/// Which repositories a pass of this kind looks at.
+fn which(how: &How) -> Scan {
+    match how.due_only {
+        true => Scan::Due,
+        false => Scan::OlderThan(how.facts_max_age),
+    }
+}
+
+/// What of `changes` is stored. What GitHub said about an account (its limits, and that it wants silence) holds for
+/// everybody who asks next, so that even a pass that keeps no facts keeps it.
+fn kept(mut changes: Vec<Change>, how: &How) -> Vec<Change> {
+    if !how.keep_facts {
+        changes.retain(|change| change.repo.is_empty());
+    }
+    changes
 }
 
 /// Keeps what an account was told outside of a pass, and lets running ones know that `holder` wrote.

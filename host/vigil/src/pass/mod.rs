@@ -41,7 +41,7 @@ use vigil_store::{Store, TransitionId};
 
 use asking::Asked;
 
-pub use asking::{Asking, Progress};
+pub use asking::{Asking, Planned, Progress};
 pub(crate) use commit::settled_as;
 pub use commit::{proposal_of, was_written};
 pub use moment::Moment;
@@ -333,8 +333,12 @@ impl Reconciler {
         // So do the repositories of sessions that are looked at for the first time.
         let entries = batches.iter().flat_map(|batch| &batch.entries);
         let repos = asking::repos(entries.map(|entry| &entry.evidence.session.lookup));
-        self.scan(&repos, how, &moment, &mut asked).await?;
         self.want(&mut batches).await?;
+        if !how.due_only {
+            let wanted = self.wanted(&mut batches);
+            self.plan(&repos, wanted, how, &moment, &mut asked)?;
+        }
+        self.scan(&repos, how, &moment, &mut asked).await?;
         self.observe(&mut batches, how, &moment, &mut asked).await?;
         self.judge(&mut batches).await?;
         self.rule(&mut batches, &moment)?;

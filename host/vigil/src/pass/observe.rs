@@ -21,6 +21,12 @@ struct Question {
 }
 
 impl Reconciler {
+    /// What the forge is going to be asked about the sessions of `batches`, as far as the policies want it.
+    pub(super) fn wanted(&self, batches: &mut [Batch]) -> Vec<Ask> {
+        let questions = self.questions(batches);
+        asks(&questions, batches)
+    }
+
     /// Asks the forge, and looks at the machine.
     pub(super) async fn observe(
         &mut self,

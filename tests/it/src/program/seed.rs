@@ -460,10 +460,12 @@ fn every_documented_key_is_there_and_no_other() {
         "id",
         "issue",
         "judged_state",
+        "last_known",
         "native_state",
         "outcome",
         "pr",
         "reason",
+        "reason_at",
         "recorded_state",
         "repo",
         "rule",
@@ -485,18 +487,19 @@ fn every_documented_key_is_there_and_no_other() {
             "remaining",
             "requests",
             "rest_requests",
+            "trouble",
             "unchanged",
         ]
     );
     assert_eq!(
         keys(&run["github"]["planned"]),
-        ["points", "requests", "rest_requests"]
+        ["points", "postponed", "requests", "rest_requests"]
     );
     assert_eq!(keys(&session(&run, 299)), of_pass);
     for status in [&status, &offline] {
         let whole = [
             "alerts", "budget", "github", "now", "offline", "paused", "schema", "sessions",
-            "sources",
+            "sources", "webhooks",
         ];
         assert_eq!(
             (status["schema"].as_str(), keys(status)),
@@ -524,6 +527,7 @@ fn every_documented_key_is_there_and_no_other() {
         "answers",
         "evidence",
         "last",
+        "last_known",
         "now",
         "schema",
         "session",

@@ -102,11 +102,29 @@ fn a_delivery_wakes_the_daemon_long_before_its_interval() {
     wait_for("what was heard in the log", || {
         logged().contains("webhooks heard").then_some(())
     });
+    // Who asks is told, too, and also after the daemon has ended.
+    let heard = || stage.run(&["status", "--offline", "--json"]).json_with(0)["webhooks"].clone();
+    let kept = wait_for("what was heard to be kept", || {
+        Some(heard()).filter(|heard| heard["duplicates"] == 1)
+    });
+    for (key, count) in [("received", 3), ("forged", 1), ("unparsable", 0)] {
+        assert_eq!(kept[key], count, "{key}: {kept:#}");
+    }
+    assert!(
+        kept["since"].is_string() && kept["last"].is_string(),
+        "{kept:#}"
+    );
+    let people = stage.run(&["status", "--offline"]).ended(0).out.clone();
+    assert!(
+        people.contains("3 received") && people.contains("1 forged"),
+        "{people}"
+    );
 
     let pid = Pid::from_raw(i32::try_from(daemon.0.id()).expect("a pid")).expect("a pid");
     kill_process(pid, Signal::TERM).expect("it is our child");
     assert_eq!(wait_for_end(&mut daemon.0).code(), Some(0), "{}", logged());
     assert!(TcpStream::connect(address).is_err(), "it ends with vigil");
+    assert_eq!(heard(), kept);
     assert!(!logged().contains(SECRET), "{}", logged());
 }
 

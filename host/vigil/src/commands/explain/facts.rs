@@ -1,12 +1,13 @@
 //! The evidence as a table for people.
 
 use vigil_core::forge::{
-    Actor, AutoMerge, Check, HeldRun, Issue, Mergeability, PullRequest, PullRequestState,
-    QueueEntry, Reference, Review,
+    Actor, AutoMerge, Check, HeldRun, Issue, Mergeability, PullRequest, QueueEntry, Reference,
+    Review,
 };
 use vigil_core::session::Process;
 use vigil_core::{Evidence, Fact, Timestamp};
 
+use super::last_known::state_words;
 use crate::ui;
 
 /// Every fact in one row, the four answers told apart. The parts of an issue and of a pull request have rows where
@@ -275,12 +276,7 @@ fn describe_pull_request(pr: &PullRequest, now: Timestamp) -> String {
     let ended = pr
         .ended()
         .map_or_else(String::new, |at| format!(" {} ago", ui::age(at, now)));
-    let state = match pr.state {
-        PullRequestState::Open if pr.draft => "open, a draft",
-        PullRequestState::Open => "open",
-        PullRequestState::Merged => "merged",
-        PullRequestState::Closed => "closed without a merge",
-    };
+    let state = state_words(pr);
     format!(
         "#{} {state}{ended} (learned {} ago)",
         pr.number,

@@ -1,0 +1,159 @@
+//! What `vigil run` says to people.
+
+use crate::report::{GitHubReport, Outcome, PlannedReport, RunReport, SessionReport};
+use crate::ui::{self, Ui};
+
+/// What a pass is going to ask, said before it asks anything.
+pub(super) fn print_plan(planned: &PlannedReport, ui: Ui) {
+    ui.line(plan(planned));
+}
+
+fn plan(planned: &PlannedReport) -> String {
+    let mut text = format!(
+        "Planned for GitHub: {} for {} and {}",
+        counted(planned.requests, "request"),
+        counted(planned.points, "point"),
+        counted(planned.rest_requests, "probe")
+    );
+    if planned.postponed > 0 {
+        let waiting = counted(planned.postponed, "question");
+        text.push_str(&format!(", {waiting} put off"));
+    }
+    text.push_str(
+        ". More for what turns out to have changed, for single checks and held runs, and for what a move would rest on.",
+    );
+    text
+}
+
+/// What a person reads after one pass.
+pub(in crate::commands) fn print(report: &RunReport, ui: Ui) {
+    for source in &report.sources {
+        if let Some(error) = &source.error {
+            ui.line(format!(
+                "{} {}: {error}",
+                ui::styled(ui::ALARM, "source failed"),
+                source.name
+            ));
+        }
+    }
+    if let Some(trouble) = &report.github.trouble {
+        ui.line(format!(
+            "{} {}",
+            ui::styled(ui::ALARM, "GitHub could not be asked:"),
+            ui::clean(&trouble.detail)
+        ));
+        if let Some(hint) = &trouble.hint {
+            ui.hint(hint);
+        }
+    }
+    let notable: Vec<&SessionReport> = report
+        .sessions
+        .iter()
+        .filter(|session| session.outcome != Outcome::Held)
+        .collect();
+    if !notable.is_empty() {
+        let rows = notable
+            .iter()
+            .map(|session| decision_row(session))
+            .collect();
+        ui.table(&["session", "change", "outcome", "rule", "why"], rows);
+    }
+    let held = report.sessions.len() - notable.len();
+    let unknown = report
+        .sessions
+        .iter()
+        .filter(|session| !session.gaps.is_empty())
+        .count();
+    let mut summary = format!(
+        "{} looked at, {held} held",
+        ui::count(report.sessions.len(), "session")
+    );
+    if unknown > 0 {
+        summary.push_str(&format!(" ({unknown} with something unknown)"));
+    }
+    summary.push_str(&format!(
+        "; GitHub: {}; {} ms",
+        asked(&report.github),
+        report.took_ms
+    ));
+    ui.line(summary);
+    if report.dry_run {
+        ui.line("Dry run: nothing was changed.");
+    }
+}
+
+/// What a pass cost at GitHub, for people.
+fn asked(github: &GitHubReport) -> String {
+    let mut text = format!(
+        "{} for {}",
+        counted(github.requests, "request"),
+        counted(github.points, "point")
+    );
+    if github.rest_requests > 0 {
+        text.push_str(&format!(
+            " and {} ({} unchanged)",
+            counted(github.rest_requests, "probe"),
+            github.unchanged
+        ));
+    }
+    if github.postponed > 0 {
+        text.push_str(&format!(
+            ", {} put off",
+            counted(github.postponed, "question")
+        ));
+    }
+    text
+}
+
+fn counted(number: u64, what: &str) -> String {
+    ui::count(usize::try_from(number).unwrap_or(usize::MAX), what)
+}
+
+/// A session of a pass as a row: name, change, outcome, rule, reason with its guards.
+fn decision_row(session: &SessionReport) -> Vec<String> {
+    let change = if session.from == session.to {
+        session.from.to_string()
+    } else {
+        format!("{} -> {}", session.from, session.to)
+    };
+    let mut why = session.reason.clone();
+    for guard in &session.guards {
+        why.push_str(&format!(" [{}: {}]", guard.code, guard.detail));
+    }
+    let mut outcome = session.outcome.as_str().to_owned();
+    if let Some(id) = &session.transition_id {
+        outcome.push_str(&format!(" ({id})"));
+    }
+    vec![
+        session.id.clone(),
+        change,
+        outcome,
+        session.rule.clone(),
+        why,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_says_what_it_leaves_out_and_what_has_to_wait() {
+        let planned = PlannedReport {
+            requests: 1,
+            points: 2,
+            rest_requests: 0,
+            postponed: 0,
+        };
+        let said = plan(&planned);
+        assert!(
+            said.starts_with("Planned for GitHub: 1 request for 2 points and 0 probes. More for "),
+            "{said}"
+        );
+        let short = PlannedReport {
+            postponed: 40,
+            ..planned
+        };
+        assert!(plan(&short).contains("0 probes, 40 questions put off."));
+    }
+}

@@ -1,0 +1,233 @@
+//! Why sessions could not be judged: each cause once, however many sessions it concerns.
+
+use std::collections::BTreeSet;
+
+use crate::report::{GapReport, StatusReport, StatusSession};
+
+/// 3 sessions are named, more are counted; the table names them all.
+const NAMED_MAX: usize = 3;
+
+/// What several sessions have in common.
+struct Cause<'a> {
+    what: What<'a>,
+    /// The facts that are unknown because of it.
+    facts: BTreeSet<&'a str>,
+    sessions: Vec<&'a str>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What<'a> {
+    Gap {
+        kind: &'a str,
+        detail: &'a str,
+    },
+    /// Nothing is unknown: the sentence of the rule that spoke.
+    Reason(&'a str),
+    Unseen,
+}
+
+/// One line for each cause, in the order in which their sessions come. What an alert of `report` says is not said
+/// again.
+pub(super) fn lines(unjudged: &[&StatusSession], report: &StatusReport) -> Vec<String> {
+    let mut causes: Vec<Cause<'_>> = Vec::new();
+    for session in unjudged {
+        let (what, fact) = cause(session);
+        let at = causes.iter().position(|cause| cause.what == what);
+        let at = at.unwrap_or_else(|| {
+            causes.push(Cause {
+                what,
+                facts: BTreeSet::new(),
+                sessions: Vec::new(),
+            });
+            causes.len() - 1
+        });
+        causes[at].facts.extend(fact);
+        causes[at].sessions.push(&session.id);
+    }
+    causes.iter().map(|cause| cause.line(report)).collect()
+}
+
+/// The gap that the reason speaks of, else the first one, with the fact that it is about.
+fn cause(session: &StatusSession) -> (What<'_>, Option<&str>) {
+    let reason = session.reason.as_deref();
+    let is_told = |gap: &&GapReport| {
+        reason.is_some_and(|reason| !gap.detail.is_empty() && reason.contains(&gap.detail))
+    };
+    let told = session.gaps.iter().find(is_told);
+    match (told.or_else(|| session.gaps.first()), reason) {
+        (Some(gap), _) => (
+            What::Gap {
+                kind: &gap.kind,
+                detail: &gap.detail,
+            },
+            Some(&gap.fact),
+        ),
+        (None, Some(reason)) => (What::Reason(reason), None),
+        (None, None) => (What::Unseen, None),
+    }
+}
+
+impl Cause<'_> {
+    fn line(&self, report: &StatusReport) -> String {
+        let who = match self.sessions.len() {
+            1..=NAMED_MAX => self.sessions.join(", "),
+            more => format!("{more} sessions"),
+        };
+        match self.what {
+            What::Gap { kind, detail } => {
+                let facts: Vec<&str> = self.facts.iter().copied().collect();
+                let detail = beyond_alerts(detail, report);
+                format!("{who}: {} unknown ({kind}): {detail}", facts.join(", "))
+            }
+            What::Reason(reason) => format!("{who}: {reason}"),
+            What::Unseen => format!("{who}: nobody has looked yet"),
+        }
+    }
+}
+
+/// `detail` without what an alert, which stands above, says already.
+fn beyond_alerts(detail: &str, report: &StatusReport) -> String {
+    let said = report
+        .alerts
+        .iter()
+        .find(|alert| !alert.text.is_empty() && detail.contains(&alert.text));
+    match said {
+        Some(alert) => {
+            // Its hint stands there, too.
+            let hint = report.github.trouble.as_ref();
+            let hint = hint.and_then(|trouble| trouble.hint.as_deref());
+            let detail = detail.replace(&alert.text, "see the alert");
+            match hint {
+                Some(hint) => detail.replace(&format!("; hint: {hint}"), ""),
+                None => detail,
+            }
+        }
+        None => detail.to_owned(),
+    }
+}
+
+/// A reason without what [`lines`] says of its gaps: their kinds stay.
+pub(super) fn short(reason: &str, gaps: &[GapReport]) -> String {
+    gaps.iter()
+        .filter(|gap| !gap.detail.is_empty())
+        .fold(reason.to_owned(), |reason, gap| {
+            let GapReport { kind, detail, .. } = gap;
+            reason.replace(&format!("{kind}: {detail}"), kind)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use vigil_core::State;
+
+    use super::*;
+    use crate::report::{AlertReport, GitHubReport, Outcome, STATUS, TroubleReport};
+
+    const NO_TOKEN: &str = "there is no token for GitHub: GH_TOKEN is not set";
+
+    fn unjudged(number: u64, reason: Option<&str>, gap: Option<(&str, &str)>) -> StatusSession {
+        StatusSession {
+            source: "vigilante".to_owned(),
+            id: format!("acme/app#{number}"),
+            repo: None,
+            issue: Some(number),
+            pr: None,
+            recorded_state: State::Running,
+            judged_state: None,
+            native_state: "running".to_owned(),
+            stale: true,
+            stale_since: None,
+            outcome: Outcome::Held,
+            rule: None,
+            reason: reason.map(str::to_owned),
+            reason_at: None,
+            evidence_age_s: None,
+            gaps: gap
+                .into_iter()
+                .map(|(kind, detail)| GapReport {
+                    fact: "issue".to_owned(),
+                    kind: kind.to_owned(),
+                    detail: detail.to_owned(),
+                    since: None,
+                })
+                .collect(),
+            last_known: Vec::new(),
+        }
+    }
+
+    fn report(sessions: Vec<StatusSession>) -> StatusReport {
+        StatusReport {
+            schema: STATUS.to_owned(),
+            now: String::new(),
+            offline: false,
+            sources: Vec::new(),
+            paused: Vec::new(),
+            alerts: Vec::new(),
+            sessions,
+            github: GitHubReport::default(),
+            budget: Vec::new(),
+            webhooks: None,
+        }
+    }
+
+    fn told(report: &StatusReport) -> Vec<String> {
+        lines(&report.sessions.iter().collect::<Vec<_>>(), report)
+    }
+
+    #[test]
+    fn a_cause_is_told_once_with_the_number_of_its_sessions() {
+        let detail = format!("{NO_TOKEN}; hint: set GH_TOKEN");
+        let reason = format!("the issue is unknown (unauthenticated: {detail}); it stays");
+        let many = (1..=30)
+            .map(|number| unjudged(number, Some(&reason), Some(("unauthenticated", &detail))));
+        let mut all: Vec<StatusSession> = many.collect();
+        all.push(unjudged(
+            31,
+            None,
+            Some(("not-found", "there is no acme/secret")),
+        ));
+        all.push(unjudged(32, None, None));
+        let mut report = report(all);
+        assert_eq!(
+            told(&report),
+            [
+                format!("30 sessions: issue unknown (unauthenticated): {detail}"),
+                "acme/app#31: issue unknown (not-found): there is no acme/secret".to_owned(),
+                "acme/app#32: nobody has looked yet".to_owned(),
+            ]
+        );
+
+        // The alert above says it, and what to do about it.
+        report.alerts.push(AlertReport {
+            key: "github-no-token".to_owned(),
+            text: NO_TOKEN.to_owned(),
+            since: String::new(),
+        });
+        assert_eq!(
+            told(&report)[0],
+            "30 sessions: issue unknown (unauthenticated): see the alert; hint: set GH_TOKEN"
+        );
+        report.github.trouble = Some(TroubleReport {
+            code: "no-token".to_owned(),
+            detail: NO_TOKEN.to_owned(),
+            hint: Some("set GH_TOKEN".to_owned()),
+        });
+        assert_eq!(
+            told(&report)[0],
+            "30 sessions: issue unknown (unauthenticated): see the alert"
+        );
+    }
+
+    #[test]
+    fn in_its_row_a_gap_is_its_kind() {
+        let session = unjudged(
+            1,
+            Some("PR #3 is unknown since 2 min ago (unreachable: no way); it stays"),
+            Some(("unreachable", "no way")),
+        );
+        assert_eq!(
+            short(session.reason.as_deref().expect("a reason"), &session.gaps),
+            "PR #3 is unknown since 2 min ago (unreachable); it stays"
+        );
+    }
+}
