@@ -19,6 +19,7 @@ mod answer;
 mod due;
 mod known;
 mod news;
+mod prune;
 mod recall;
 mod take;
 mod watch;

@@ -18,6 +18,7 @@ mod judge;
 mod load;
 mod moment;
 mod observe;
+mod prune;
 mod recover;
 mod settle;
 mod wake;

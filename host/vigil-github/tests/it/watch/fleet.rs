@@ -155,6 +155,12 @@ impl Fleet {
         self.last.push(None);
     }
 
+    /// One session less.
+    pub(super) fn leave(&mut self, at: usize) {
+        self.asks.remove(at);
+        self.last.remove(at);
+    }
+
     /// From the next look on, which comes with the next pass, a session's policies want `wants`.
     pub(super) fn wants(&mut self, at: usize, wants: Wants) {
         self.asks[at].wants = wants;

@@ -1,5 +1,7 @@
 //! What is stored: a cold start that is cut off goes on, and another process knows the same.
 
+use std::time::Duration;
+
 use super::fleet::*;
 use crate::support::*;
 
@@ -74,4 +76,31 @@ async fn a_row_that_cannot_be_read_is_asked_for_again() {
             "{key:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_no_session_names_any_more_is_forgotten_while_the_process_runs() {
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+    // Repository 0 has sessions 3 and 6, of which the first looks by branch.
+    let mut fleet = Fleet::of(6, 3);
+    fleet.pass().await;
+    for at in [5, 2] {
+        fleet.leave(at);
+    }
+    let mut forgotten = Vec::new();
+    for half_days in 1..=62 {
+        fleet.after(DAY / 2).await;
+        let now = fleet.now();
+        match fleet.memory.prune(now, 30 * DAY) {
+            0 => {}
+            things => forgotten.push((half_days, things)),
+        }
+    }
+    // Two issues, two pull requests, a branch, and the repository.
+    assert_eq!(forgotten, [(61, 6)]);
+    let pass = fleet.after(MINUTE).await;
+    fleet.all_true(&pass);
+    // Even where next to nothing is kept, what is in use is.
+    let now = fleet.now();
+    assert_eq!(fleet.memory.prune(now, Duration::ZERO), 0);
 }
