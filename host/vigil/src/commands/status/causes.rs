@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::print::as_of;
 use crate::report::{GapReport, StatusReport, StatusSession};
 
 /// 3 sessions are named, more are counted; the table names them all.
@@ -21,8 +22,10 @@ enum What<'a> {
         kind: &'a str,
         detail: &'a str,
     },
-    /// Nothing is unknown: the sentence of the rule that spoke.
+    /// No gap: the sentence of the rule that spoke.
     Reason(&'a str),
+    /// What was said earlier does not hold any more.
+    Outdated,
     Unseen,
 }
 
@@ -31,7 +34,7 @@ enum What<'a> {
 pub(super) fn lines(unjudged: &[&StatusSession], report: &StatusReport) -> Vec<String> {
     let mut causes: Vec<Cause<'_>> = Vec::new();
     for session in unjudged {
-        let (what, fact) = cause(session);
+        let (what, fact) = cause(session, &report.now);
         let at = causes.iter().position(|cause| cause.what == what);
         let at = at.unwrap_or_else(|| {
             causes.push(Cause {
@@ -47,23 +50,29 @@ pub(super) fn lines(unjudged: &[&StatusSession], report: &StatusReport) -> Vec<S
     causes.iter().map(|cause| cause.line(report)).collect()
 }
 
-/// The gap that the reason speaks of, else the first one, with the fact that it is about.
-fn cause(session: &StatusSession) -> (What<'_>, Option<&str>) {
-    let reason = session.reason.as_deref();
-    let is_told = |gap: &&GapReport| {
-        reason.is_some_and(|reason| !gap.detail.is_empty() && reason.contains(&gap.detail))
+/// The gap that the reason speaks of, with the fact that it is about. A policy may have words of its own: then any gap
+/// of what GitHub is asked, else the reason itself.
+fn cause<'a>(session: &'a StatusSession, now: &str) -> (What<'a>, Option<&'a str>) {
+    let Some(reason) = session.reason.as_deref() else {
+        return (What::Unseen, None);
     };
+    // A long reason may have been cut off behind the gap's kind.
+    let is_told = |gap: &&GapReport| reason.contains(&format!("({}", gap.kind));
     let told = session.gaps.iter().find(is_told);
-    match (told.or_else(|| session.gaps.first()), reason) {
-        (Some(gap), _) => (
+    let at = session.reason_at.as_deref();
+    if told.is_none() && at.and_then(|at| as_of(at, now)).is_some() {
+        return (What::Outdated, None);
+    }
+    let is_asked = |gap: &&GapReport| matches!(gap.fact.as_str(), "issue" | "pull-request");
+    match told.or_else(|| session.gaps.iter().find(is_asked)) {
+        Some(gap) => (
             What::Gap {
                 kind: &gap.kind,
                 detail: &gap.detail,
             },
             Some(&gap.fact),
         ),
-        (None, Some(reason)) => (What::Reason(reason), None),
-        (None, None) => (What::Unseen, None),
+        None => (What::Reason(reason), None),
     }
 }
 
@@ -80,6 +89,7 @@ impl Cause<'_> {
                 format!("{who}: {} unknown ({kind}): {detail}", facts.join(", "))
             }
             What::Reason(reason) => format!("{who}: {reason}"),
+            What::Outdated => format!("{who}: nobody has looked for a while"),
             What::Unseen => format!("{who}: nobody has looked yet"),
         }
     }
@@ -117,7 +127,7 @@ pub(super) fn short(reason: &str, gaps: &[GapReport]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use vigil_core::State;
 
     use super::*;
@@ -125,7 +135,11 @@ mod tests {
 
     const NO_TOKEN: &str = "there is no token for GitHub: GH_TOKEN is not set";
 
-    fn unjudged(number: u64, reason: Option<&str>, gap: Option<(&str, &str)>) -> StatusSession {
+    pub(in super::super) fn unjudged(
+        number: u64,
+        reason: Option<&str>,
+        gap: Option<(&str, &str)>,
+    ) -> StatusSession {
         StatusSession {
             source: "vigilante".to_owned(),
             id: format!("acme/app#{number}"),
@@ -158,7 +172,7 @@ mod tests {
     fn report(sessions: Vec<StatusSession>) -> StatusReport {
         StatusReport {
             schema: STATUS.to_owned(),
-            now: String::new(),
+            now: "2026-11-20T13:05:10Z".to_owned(),
             offline: false,
             sources: Vec::new(),
             paused: Vec::new(),
@@ -183,10 +197,20 @@ mod tests {
         let mut all: Vec<StatusSession> = many.collect();
         all.push(unjudged(
             31,
-            None,
+            Some("nobody can say"),
             Some(("not-found", "there is no acme/secret")),
         ));
         all.push(unjudged(32, None, None));
+        all.push(unjudged(33, Some("its supervisor lives"), None));
+        // What it could not learn then has no part in that nobody looked since.
+        all.extend((34..=37).map(|number| StatusSession {
+            reason_at: Some("2026-11-20T12:01:07Z".to_owned()),
+            ..unjudged(
+                number,
+                Some("an agent is at work on it"),
+                Some(("not-found", "there is no acme/secret")),
+            )
+        }));
         let mut report = report(all);
         assert_eq!(
             told(&report),
@@ -194,6 +218,8 @@ mod tests {
                 format!("30 sessions: issue unknown (unauthenticated): {detail}"),
                 "acme/app#31: issue unknown (not-found): there is no acme/secret".to_owned(),
                 "acme/app#32: nobody has looked yet".to_owned(),
+                "acme/app#33: its supervisor lives".to_owned(),
+                "4 sessions: nobody has looked for a while".to_owned(),
             ]
         );
 

@@ -210,16 +210,18 @@ fn why(session: &StatusSession, now: &str) -> String {
     why
 }
 
-/// `at` as it stands beside a sentence that was written then, both RFC 3339 in UTC; `None`: it is the minute of `now`,
-/// and ages in sentences are told in minutes.
-fn as_of(at: &str, now: &str) -> Option<String> {
-    // 2026-11-20T12:01: all but seconds.
+/// `at` as it stands beside a sentence that was written then, both RFC 3339 in UTC; `None`: that is less than a minute
+/// ago, and ages in sentences are told in minutes.
+pub(super) fn as_of(at: &str, now: &str) -> Option<String> {
+    // 2026-11-20T12:01: all but seconds; and the day alone, with what divides it from the time.
     const MINUTE: usize = 16;
     const DAY: usize = 11;
-    let (Some(minute), this) = (at.get(..MINUTE), now.get(..MINUTE)) else {
+    let moment = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let (Some(written), Some(read), Some(minute)) = (moment(at), moment(now), at.get(..MINUTE))
+    else {
         return Some(at.to_owned());
     };
-    if Some(minute) == this {
+    if read.duration_since(written).as_secs().abs() < 60 {
         return None;
     }
     let same_day = at.get(..DAY) == now.get(..DAY);
@@ -232,19 +234,44 @@ fn as_of(at: &str, now: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::LastKnownReport;
     use crate::webhooks::Counts;
 
     #[test]
-    fn a_sentence_of_an_earlier_minute_says_of_which() {
+    fn a_sentence_that_is_not_of_now_says_of_when_it_is() {
         let now = "2026-11-20T13:05:10Z";
         for (at, expected) in [
             ("2026-11-20T13:05:01Z", None),
+            ("2026-11-20T13:04:11Z", None),
+            ("2026-11-20T13:04:10Z", Some("13:04Z")),
             ("2026-11-20T12:01:07Z", Some("12:01Z")),
             ("2026-11-19T13:05:10Z", Some("2026-11-19T13:05Z")),
             ("soon", Some("soon")),
         ] {
             assert_eq!(as_of(at, now).as_deref(), expected, "{at}");
         }
+    }
+
+    #[test]
+    fn a_row_says_of_when_its_sentence_is_and_what_was_known_before() {
+        let mut session = causes::tests::unjudged(
+            1,
+            Some("PR #3 is unknown since 2 min ago (unreachable: no way); it stays"),
+            Some(("unreachable", "no way")),
+        );
+        session.reason_at = Some("2026-11-20T12:01:07Z".to_owned());
+        session.last_known = vec![LastKnownReport {
+            fact: "pull-request".to_owned(),
+            read: "2026-11-20T12:53:10Z".to_owned(),
+            age_s: 720,
+            said: "#3 open".to_owned(),
+        }];
+        assert_eq!(
+            why(&session, "2026-11-20T13:05:10Z"),
+            "as of 12:01Z: PR #3 is unknown since 2 min ago (unreachable); it stays; last known 12 min ago: #3 open"
+        );
+        session.reason_at = Some("2026-11-20T13:05:09Z".to_owned());
+        assert!(why(&session, "2026-11-20T13:05:10Z").starts_with("PR #3"));
     }
 
     #[test]
