@@ -87,17 +87,14 @@ impl GitHub {
 
     /// Hands an outcome to its round. Others who wait for the same line are told what it was told.
     fn take(&self, round: &mut Round, landed: Landed, account: &Account, now: Timestamp) {
-        let fingerprint = match &landed.outcome {
-            Outcome::Answer(raw) => Some(raw.fingerprint.clone()),
-            _ => None,
-        };
+        let is_answer = matches!(landed.outcome, Outcome::Answer(_));
         round.take(landed, now);
-        let Some(fingerprint) = fingerprint else {
+        if !is_answer {
             return;
-        };
+        }
         for pool in [Pool::GraphQl, Pool::Rest] {
             if let Some(silence) = round.silent(account, pool, now) {
-                self.line(account).tell(pool, silence, &fingerprint);
+                self.line(account).tell(pool, silence);
             }
         }
     }
@@ -137,8 +134,7 @@ impl GitHub {
             Ok(Ok(token)) => token,
         };
         // Whatever was waited for, it is not sent where GitHub has said to stop meanwhile.
-        let silent =
-            |token: &Token| line.silent(body.pool(), account, &token.fingerprint, clock.now());
+        let silent = || line.silent(body.pool(), clock.now());
         let outcome = self.twice(body, &token, clock, &silent, sent).await;
         let rejected =
             matches!(&outcome, Outcome::Answer(raw) if raw.status == StatusCode::UNAUTHORIZED);
@@ -162,12 +158,12 @@ impl GitHub {
         body: &Body,
         token: &Token,
         clock: Clock,
-        silent: &impl Fn(&Token) -> Option<Silence>,
+        silent: &impl Fn() -> Option<Silence>,
         sent: &mut u32,
     ) -> Outcome {
         let mut outcome = Outcome::OutOfTime;
         for _ in 0..2 {
-            if let Some(silence) = silent(token) {
+            if let Some(silence) = silent() {
                 return Outcome::Silent(silence);
             }
             outcome = self.once(body, token, clock, sent).await;

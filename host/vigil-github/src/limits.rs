@@ -122,7 +122,7 @@ pub fn scope(headers: &HeaderMap, message: &str) -> LimitScope {
     let empty = number(headers, "x-ratelimit-remaining") == Some(0);
     if is_secondary(&message) {
         LimitScope::Account
-    } else if empty || message.contains("api rate limit") {
+    } else if empty || is_primary(&message) {
         LimitScope::Pot
     } else {
         LimitScope::Account
@@ -135,13 +135,16 @@ pub fn speaks_of_limits(message: &str) -> bool {
     message.contains("rate limit") || message.contains("abuse detection")
 }
 
-/// Until when the headers ask for silence: `retry-after` first, then the reset of an empty pot. The reset of a pot
-/// that is not empty says nothing about a secondary limit, but is what a refusal of the primary one waits for.
+/// Until when the headers ask for silence: `retry-after` first, then the reset of an empty pot, by GitHub's rules for
+/// clients (docs: *rate limits for the REST API*, "exceeding the rate limit"). The reset of a pot that is not empty says
+/// nothing about whatever else refuses, unless the words are those of the primary limit: its headers have been seen to
+/// count on. `None`: no time is named.
 pub fn until(headers: &HeaderMap, message: &str, at: Timestamp) -> Option<Timestamp> {
     let named = retry_after(headers, at).or_else(|| {
-        let secondary = is_secondary(&message.to_ascii_lowercase());
+        let message = message.to_ascii_lowercase();
+        let primary = is_primary(&message) && !is_secondary(&message);
         let empty = number(headers, "x-ratelimit-remaining") == Some(0);
-        if empty || !secondary {
+        if empty || primary {
             reset(headers, at)
         } else {
             None
@@ -150,6 +153,11 @@ pub fn until(headers: &HeaderMap, message: &str, at: Timestamp) -> Option<Timest
     // At least a second, so that a reset which has just passed by a skewed clock cannot make a busy loop.
     let earliest = at.after(Duration::from_secs(1));
     Some(named.clamp(earliest, at.after(SILENCE_MAX)))
+}
+
+/// The words of a primary limit; `message` in lower case.
+fn is_primary(message: &str) -> bool {
+    message.contains("api rate limit")
 }
 
 /// The words of a secondary limit, old and new; `message` in lower case.

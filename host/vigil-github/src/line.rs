@@ -7,16 +7,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vigil_core::Timestamp;
 
 use crate::budget::{Pool, Silence};
-use crate::limits::SILENCE;
 use crate::round::REST_IN_FLIGHT;
-use crate::tokens::{Account, Fingerprint};
 
 /// How much of one account may be out at a time, however many rounds there are: GitHub takes more for abuse.
 pub(crate) struct Line {
     graphql: Arc<Semaphore>,
     rest: Arc<Semaphore>,
-    /// The latest silence of each pool, and the token that was told.
-    told: Mutex<[Option<(Silence, Fingerprint)>; 2]>,
+    /// The longest silence that each pool was told.
+    told: Mutex<[Option<Silence>; 2]>,
 }
 
 /// The right to have one request out, until it is dropped. Whoever got an answer keeps it until what the answer says
@@ -53,31 +51,20 @@ impl Line {
         Some(Place { _permit: permit })
     }
 
-    /// An answer to `fingerprint` told to be silent. What was told to last longer stands.
-    pub(crate) fn tell(&self, pool: Pool, silence: Silence, fingerprint: &Fingerprint) {
+    /// An answer told to be silent. What was told to last longer stands.
+    pub(crate) fn tell(&self, pool: Pool, silence: Silence) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let known = &mut told[at(pool)];
-        if known
-            .as_ref()
-            .is_none_or(|(known, _)| known.until < silence.until)
-        {
-            *known = Some((silence, fingerprint.clone()));
+        let lasts = |known: &Silence| known.holds_at(silence.told) && known.until >= silence.until;
+        if !known.as_ref().is_some_and(lasts) {
+            *known = Some(silence);
         }
     }
 
-    /// Why nothing may be sent to `pool` with the token of `fingerprint` at `now`; `None`: it may be. Another token is
-    /// held to what the first one was told only just now, as in [`crate::budget::AccountMemory::has_token`].
-    pub(crate) fn silent(
-        &self,
-        pool: Pool,
-        account: &Account,
-        fingerprint: &Fingerprint,
-        now: Timestamp,
-    ) -> Option<Silence> {
+    /// Why nothing may be sent to `pool` at `now`, whatever the token: limits are a user's. `None`: it may be.
+    pub(crate) fn silent(&self, pool: Pool, now: Timestamp) -> Option<Silence> {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let (silence, teller) = told[at(pool)].as_ref()?;
-        let is_meant =
-            teller == fingerprint || account.is_renewed() || silence.told.age(now) <= SILENCE;
-        (is_meant && silence.holds_at(now)).then(|| silence.clone())
+        let told = told[at(pool)].as_ref();
+        told.filter(|silence| silence.holds_at(now)).cloned()
     }
 }

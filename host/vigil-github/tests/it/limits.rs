@@ -48,7 +48,13 @@ fn the_time_to_be_silent_comes_from_the_best_header_there_is() {
         ),
         later(60)
     );
-    // A secondary limit has nothing to do with the pot.
+    // Neither does who refuses without a word of why; a secondary limit has nothing to do with the pot.
+    for words in ["", "Too many requests"] {
+        for left in [&[("x-ratelimit-remaining", "71")][..], &[]] {
+            let reset = [("x-ratelimit-reset", "1795158000")];
+            assert_eq!(on(&[left, &reset[..]].concat(), words), None, "{words}");
+        }
+    }
     assert_eq!(
         on(
             &[
@@ -68,7 +74,11 @@ fn a_time_is_read_on_the_servers_clock() {
     // This machine is ten minutes behind.
     let date = ("date", "Fri, 20 Nov 2026 06:10:00 GMT");
     assert_eq!(server_time(&headers(&[date])), later(600));
-    assert_eq!(on(&[date, ("x-ratelimit-reset", "1795155060")]), later(60));
+    let empty = ("x-ratelimit-remaining", "0");
+    assert_eq!(
+        on(&[date, empty, ("x-ratelimit-reset", "1795155060")]),
+        later(60)
+    );
     assert_eq!(
         on(&[date, ("retry-after", "Fri, 20 Nov 2026 06:11:00 GMT")]),
         later(60)
@@ -80,13 +90,14 @@ fn a_time_is_read_on_the_servers_clock() {
 fn a_silence_has_a_floor_and_a_ceiling() {
     let on = |pairs: &[(&str, &str)]| until(&headers(pairs), "", NOW);
     assert_eq!(on(&[("retry-after", "0")]), later(1));
-    assert_eq!(on(&[("x-ratelimit-reset", "1")]), later(1));
+    let empty = ("x-ratelimit-remaining", "0");
+    assert_eq!(on(&[empty, ("x-ratelimit-reset", "1")]), later(1));
     assert_eq!(
         on(&[("retry-after", "18446744073709551615")]),
         later(SILENCE_MAX.as_secs())
     );
     assert_eq!(
-        on(&[("x-ratelimit-reset", "18446744073709551615")]),
+        on(&[empty, ("x-ratelimit-reset", "18446744073709551615")]),
         later(SILENCE_MAX.as_secs())
     );
 }

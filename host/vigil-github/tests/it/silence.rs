@@ -284,6 +284,83 @@ async fn another_token_of_the_account_is_not_tried_once_it_was_told_to_stop() {
     assert_eq!(server.requests(), 2);
 }
 
+/// Answers lists with a limit, and breaks the connection of every query as soon as the test says so.
+async fn breaking(release: Arc<tokio::sync::Notify>) -> (String, Arc<AtomicUsize>) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("its address"));
+    let queries = Arc::new(AtomicUsize::new(0));
+    let count = queries.clone();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let (count, release) = (count.clone(), release.clone());
+            tokio::spawn(async move {
+                let mut head = [0; 4];
+                if socket.read_exact(&mut head).await.is_err() {
+                    return;
+                }
+                if head == *b"POST" {
+                    count.fetch_add(1, Ordering::SeqCst);
+                    release.notified().await;
+                    return;
+                }
+                let mut rest = Vec::new();
+                while !rest.ends_with(b"\r\n\r\n") {
+                    let Ok(byte) = socket.read_u8().await else {
+                        return;
+                    };
+                    rest.push(byte);
+                }
+                let answer =
+                    b"HTTP/1.1 429 Slow Down\r\nretry-after: 3000\r\ncontent-length: 2\r\n\r\n{}";
+                let _ = socket.write_all(answer).await;
+                // Read to its end, so that the answer is not lost with the connection.
+                let _ = socket.read_to_end(&mut rest).await;
+            });
+        }
+    });
+    (url, queries)
+}
+
+#[tokio::test]
+async fn what_got_lost_is_not_sent_again_once_another_one_was_told_to_stop() {
+    for told in [false, true] {
+        let release = Arc::new(tokio::sync::Notify::new());
+        let (url, queries) = breaking(release.clone()).await;
+        let github = Arc::new(GitHub::new(settings(&url, tokens(TOKEN))).expect("settings"));
+        let work = |mut round: Round| {
+            let github = github.clone();
+            tokio::spawn(async move {
+                github.work(&mut round, NOW, TIME, TIME).await;
+                round.end().trouble
+            })
+        };
+        let first = work(round(&[by_number("acme/app", 1, 2, LEAN)]));
+        while queries.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        if told {
+            let second = work(listing(&["acme/app"])).await.expect("no panic");
+            assert!(matches!(second, Some(Trouble::Limited { .. })));
+        }
+        // One for each time that it may be sent.
+        release.notify_one();
+        if !told {
+            while queries.load(Ordering::SeqCst) == 1 {
+                tokio::task::yield_now().await;
+            }
+            release.notify_one();
+        }
+        let first = first.await.expect("no panic");
+        let is_limited = matches!(first, Some(Trouble::Limited { .. }));
+        assert_eq!(is_limited, told, "{first:?}");
+        let sent = if told { 1 } else { 2 };
+        assert_eq!(queries.load(Ordering::SeqCst), sent, "{told}");
+    }
+}
+
 /// An answer to the request `id`.
 fn landed(id: u64, status: u16, link: &str) -> Landed {
     Landed {

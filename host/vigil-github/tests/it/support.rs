@@ -310,6 +310,11 @@ pub(crate) fn round(asks: &[Ask]) -> Round {
 
 /// A round that lists what changed in `repos`, which are watched and quiet.
 pub(crate) fn listing(repos: &[&str]) -> Round {
+    listing_within(repos, how(NOW).shares)
+}
+
+/// The same with so much of the budget.
+pub(crate) fn listing_within(repos: &[&str], shares: Shares) -> Round {
     let watch = |repo: &&str| {
         let watch = Watch {
             name: (*repo).to_owned(),
@@ -328,7 +333,8 @@ pub(crate) fn listing(repos: &[&str]) -> Round {
         .map(|repo| Repo::parse(repo).expect("a name"))
         .collect();
     let account = |_: &str| Account::usual();
-    Round::scan(memory, &repos, Scan::Due, account, how(NOW))
+    let how = How { shares, ..how(NOW) };
+    Round::scan(memory, &repos, Scan::Due, account, how)
 }
 
 /// GitHub, and what is remembered of its accounts. Facts are forgotten from one call to the next, so that each asks.

@@ -9,6 +9,7 @@ mod budget;
 mod identity;
 mod lag;
 mod limits;
+mod lists;
 mod moves;
 mod network;
 mod pace;

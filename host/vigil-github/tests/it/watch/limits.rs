@@ -101,6 +101,83 @@ async fn a_limit_that_goes_on_is_waited_for_longer_each_time() {
 }
 
 #[tokio::test]
+async fn queries_that_are_refused_are_waited_for_longer_though_lists_go_on() {
+    for fault in [
+        Fault::SecondaryAs200(None),
+        Fault::Forbidden(Forbidden::Secondary(None)),
+        Fault::RateLimited {
+            headers: false,
+            older_name: false,
+        },
+    ] {
+        let mut fleet = watched().await;
+        fleet.change(|model| model.fail(Scope::GraphQl, fault.clone()));
+        something_changes(&fleet);
+        let mut sent = Vec::new();
+        let lists = fleet.tally().rest;
+        for minute in 1..=40 {
+            let earlier = fleet.tally().graphql;
+            let pass = fleet.after(MINUTE).await;
+            fleet.nothing_false(&pass);
+            if fleet.tally().graphql > earlier {
+                sent.push(minute);
+            }
+        }
+        assert!(sent.len() <= 6, "{fault:?}: {sent:?}");
+        assert!(fleet.tally().rest > lists, "{fault:?}");
+        fleet.change(vigil_model::Model::heal);
+        fleet.until(65, |pass| pass.kinds() == ["found"]).await;
+        fleet.until_learned().await;
+    }
+}
+
+#[tokio::test]
+async fn lists_that_are_refused_together_are_refused_once() {
+    let mut fleet = Fleet::of(6, 6);
+    fleet.pass().await;
+    fleet.wait(IDLE_MAX);
+    fleet.change(|model| model.fail(Scope::Any, Fault::TooManyRequests(None)));
+    let before = fleet.tally();
+    fleet.pass().await;
+    let refused = fleet.tally().refused_secondary - before.refused_secondary;
+    assert!((2..=4).contains(&refused), "{refused}");
+    fleet.change(vigil_model::Model::heal);
+    // A minute, however many they were.
+    let sent = fleet.tally().requests;
+    fleet.after(MINUTE).await;
+    fleet.after(MINUTE).await;
+    assert!(fleet.tally().requests > sent);
+    fleet.until_learned().await;
+}
+
+#[tokio::test]
+async fn of_two_refusals_that_were_under_way_the_longer_one_holds() {
+    for (first, second) in [(Some(600), None), (None, Some(600)), (Some(600), Some(30))] {
+        let mut fleet = Fleet::of(6, 6);
+        fleet.pass().await;
+        fleet.wait(IDLE_MAX);
+        // Both meet the first list, of which the earlier one wins; the later one is left for the second.
+        fleet.change(|model| {
+            model.fail_next_in(Scope::Rest, 1, Fault::TooManyRequests(first));
+            model.fail_next_in(Scope::Rest, 2, Fault::TooManyRequests(second));
+        });
+        let before = fleet.tally();
+        fleet.pass().await;
+        assert_eq!(
+            fleet.tally().refused_secondary - before.refused_secondary,
+            2,
+            "{first:?} {second:?}"
+        );
+        let sent = fleet.tally().requests;
+        for _ in 0..9 {
+            fleet.after(MINUTE).await;
+        }
+        assert_eq!(fleet.tally().requests, sent, "{first:?} {second:?}");
+        fleet.until_learned().await;
+    }
+}
+
+#[tokio::test]
 async fn an_empty_pot_of_requests_leaves_the_points_alone() {
     for fault in [
         Fault::Forbidden(Forbidden::Exhausted),

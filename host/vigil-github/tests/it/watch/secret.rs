@@ -90,6 +90,35 @@ async fn a_token_that_is_replaced_goes_without_the_etags_of_the_old_one() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_replaced_while_its_points_are_used_up_has_none_either() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut fleet = watched(&folder).await;
+    let used_up = Fault::RateLimited {
+        headers: true,
+        older_name: false,
+    };
+    fleet.change(|model| {
+        much_changes(model);
+        model.fail_next_in(Scope::GraphQl, 1, used_up);
+    });
+    fleet.after(MINUTE).await;
+    put_secret(folder.path().join("token"), NEXT);
+    fleet.change(|model| {
+        model.rotate_token(TOKEN, NEXT);
+        much_changes(model);
+    });
+    let before = fleet.tally();
+    // Its lists are read with the new one, and nobody asks for what is the same user's.
+    for _ in 0..50 {
+        fleet.after(MINUTE).await;
+    }
+    let after = fleet.tally();
+    assert!(after.rest > before.rest + 4, "the lists go on");
+    assert_eq!(after.graphql, before.graphql);
+    fleet.until_learned().await;
+}
+
+#[tokio::test]
 async fn an_etag_of_the_old_token_is_not_sent_with_the_new_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut fleet = watched(&folder).await;
