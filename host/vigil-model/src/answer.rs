@@ -89,8 +89,9 @@ pub(crate) fn with_token(
 
 /// Gives a read its ETag, and turns it into a 304 when the client has it already.
 ///
-/// The tag covers what was accepted, who asked and the body, as GitHub's does: another token never meets it.
-pub(crate) fn conditional(request: &Request, response: Response) -> Response {
+/// The tag covers what was accepted, who asked and the body, as GitHub's does: another token never meets it. `tags`: how
+/// often the tags of everything changed while the bodies stayed; the tag from before the last time is still known.
+pub(crate) fn conditional(request: &Request, response: Response, tags: u64) -> Response {
     if response.status != 200 {
         return response;
     }
@@ -101,16 +102,20 @@ pub(crate) fn conditional(request: &Request, response: Response) -> Response {
         hash.update(part.as_bytes());
     }
     hash.update(&response.body);
-    let tag = format!("W/\"{}\"", hex::encode(hash.finalize()));
+    let hash = hex::encode(hash.finalize());
+    let tag_of = |tags: u64| match tags {
+        0 => format!("W/\"{hash}\""),
+        tags => format!("W/\"{hash}-{tags}\""),
+    };
+    let (tag, before) = (tag_of(tags), tag_of(tags.saturating_sub(1)));
     let response = response
         .with("etag", tag.as_str())
         .with("vary", "Accept, Authorization, Accept-Encoding")
         .with("cache-control", "private, max-age=60, s-maxage=60");
     let unchanged = match request.get_header("if-none-match") {
-        Some(known) => known
-            .split(',')
-            .map(str::trim)
-            .any(|known| known == "*" || weak(known) == weak(&tag)),
+        Some(known) => known.split(',').map(str::trim).any(|known| {
+            known == "*" || [&tag, &before].iter().any(|tag| weak(known) == weak(tag))
+        }),
         None => not_modified_since(request, &response),
     };
     if unchanged {

@@ -37,6 +37,8 @@ pub struct Model {
     pub(crate) faults: Faults,
     pub(crate) lag: Option<Lag>,
     pub(crate) latency_ms: u64,
+    /// How often the tags of everything changed.
+    pub(crate) tags: u64,
     pub(crate) now_ms: u64,
     base_url: String,
     pub(crate) tally: Tally,
@@ -76,6 +78,7 @@ impl Model {
             faults: Faults::default(),
             lag: None,
             latency_ms: 0,
+            tags: 0,
             now_ms,
             base_url: "https://api.github.com".to_owned(),
             tally: Tally::default(),
@@ -257,6 +260,12 @@ impl Model {
         };
         self.world.stale.insert(index, stale);
         self.world.stale.retain(|_, stale| stale.reads_left > 0);
+    }
+
+    /// From now on every body has another tag than before. Who sends the one from before is told that nothing changed,
+    /// and the new one; those before that are forgotten.
+    pub fn retag(&mut self) {
+        self.tags += 1;
     }
 
     /// What was asked so far.

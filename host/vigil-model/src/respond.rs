@@ -347,7 +347,7 @@ impl Model {
             let right = asker.read(request);
             self.lag = after_read(lag);
             self.world.after_read();
-            answer::conditional(request, right)
+            answer::conditional(request, right, self.tags)
         } else {
             rest::write(self, request, token, &hidden)
         };
