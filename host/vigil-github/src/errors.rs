@@ -31,8 +31,9 @@ pub(crate) enum Place {
     Whole,
     /// A side dish that no fact rests on.
     Meter,
-    /// A repository, or a field of it that everything below rests on.
-    Repository(usize),
+    /// A repository, or a field of it that everything below rests on. The rest of the path leads into it: empty, it is
+    /// about the repository itself.
+    Repository(usize, Vec<String>),
     /// A question. The rest of the path leads into its value: empty, it is about the value itself.
     Item(usize, Vec<String>),
 }
@@ -85,7 +86,27 @@ impl Errors {
 
     /// The one about the repository at `at` that says most.
     pub(crate) fn repository(&self, at: usize) -> Option<&Problem> {
-        weightiest(self.all.iter().filter(|p| p.place == Place::Repository(at)))
+        weightiest(self.of_repository(at).map(|(problem, _)| problem))
+    }
+
+    /// Whether all that fails of the repository at `at` is that its `field` may not be seen.
+    pub(crate) fn only_denies(&self, at: usize, field: &str) -> bool {
+        let mut problems = self.of_repository(at).peekable();
+        problems.peek().is_some()
+            && problems.all(|(problem, inner)| {
+                problem.class == Class::Denied && inner.first().is_some_and(|name| name == field)
+            })
+    }
+
+    fn of_repository(&self, at: usize) -> impl Iterator<Item = (&Problem, &[String])> {
+        self.all
+            .iter()
+            .filter_map(move |problem| match &problem.place {
+                Place::Repository(place, inner) if *place == at => {
+                    Some((problem, inner.as_slice()))
+                }
+                _ => None,
+            })
     }
 
     /// The one about the question at `at` that says most, among those whose inner path `which` takes.
@@ -180,13 +201,14 @@ fn place(path: Option<&Value>, repositories: usize, questions: usize) -> Place {
             let Some(repository) = number(&first, repositories, repository_alias) else {
                 return Place::Whole;
             };
-            let item = steps
-                .next()
-                .and_then(|second| number(&second, questions, item_alias));
+            let mut inner: Vec<String> = steps.collect();
+            let item = inner
+                .first()
+                .and_then(|second| number(second, questions, item_alias));
             match item {
-                Some(at) => Place::Item(at, steps.collect()),
+                Some(at) => Place::Item(at, inner.split_off(1)),
                 // The repository's own fields are the control that every answer below rests on.
-                None => Place::Repository(repository),
+                None => Place::Repository(repository, inner),
             }
         }
         None => Place::Whole,

@@ -24,29 +24,36 @@ pub const HEADS_MAX: u32 = 20;
 /// A document that asks for the heads of some repositories.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Heads {
-    /// GraphQL. Depends on the number of repositories alone.
+    /// GraphQL. Depends on the number of repositories, and on what is asked of each, alone.
     pub document: String,
     /// By name, without the dollar sign.
     pub variables: Map<String, Value>,
     /// In the order of their aliases.
     pub repositories: Vec<Repo>,
+    /// Whether the issues of each are asked for, too.
+    pub with_issues: Vec<bool>,
     /// How many lists GitHub has to fetch, the measure of the price.
     pub connections: u32,
 }
 
 impl Heads {
-    /// The document for `repositories`, at most [`REPOSITORIES_MAX`] of them at the price of a point; each once.
-    pub fn new(repositories: Vec<Repo>) -> Self {
+    /// The document for `repositories`, at most [`REPOSITORIES_MAX`] of them at the price of a point; each once. Where
+    /// `no_issues` says so, only pull requests are asked for: what may not be seen takes the repository with it.
+    pub fn new(repositories: Vec<Repo>, no_issues: impl Fn(&Repo) -> bool) -> Self {
         let mut variables = Map::new();
         let mut declared: Vec<String> = Vec::new();
         let mut body = String::new();
+        let mut with_issues = Vec::with_capacity(repositories.len());
         for (at, repo) in repositories.iter().enumerate() {
             let alias = repository_alias(at);
+            let asked = !no_issues(repo);
+            with_issues.push(asked);
+            let issues = if asked { " ...Issues" } else { "" };
             declared.push(format!("$owner{at}: String!, $name{at}: String!"));
             // Writing to a String cannot fail.
             let _ = writeln!(
                 body,
-                "  {alias}: repository(owner: $owner{at}, name: $name{at}, followRenames: false) {{ ...Heads }}"
+                "  {alias}: repository(owner: $owner{at}, name: $name{at}, followRenames: false) {{ ...Heads{issues} }}"
             );
             variables.insert(format!("owner{at}"), repo.owner().into());
             variables.insert(format!("name{at}"), repo.name().into());
@@ -56,22 +63,32 @@ impl Heads {
             some => format!("({})", some.join(", ")),
         };
         let newest = format!("first: {HEADS_MAX}, orderBy: {{field: UPDATED_AT, direction: DESC}}");
-        let fragment = match repositories.is_empty() {
-            true => String::new(),
-            false => format!(
+        let mut fragments = String::new();
+        if !repositories.is_empty() {
+            let _ = writeln!(
+                fragments,
                 "fragment Heads on Repository {{ id nameWithOwner hasIssuesEnabled \
-                 issues({newest}) {{ pageInfo {{ hasNextPage }} nodes {{ number updatedAt }} }} \
                  pullRequests({newest}) {{ pageInfo {{ hasNextPage }} nodes {{ number updatedAt headRefName \
-                 headRepositoryOwner {{ login }} }} }} }}\n"
-            ),
-        };
+                 headRepositoryOwner {{ login }} }} }} }}"
+            );
+        }
+        let lists_of_issues = with_issues.iter().filter(|asked| **asked).count();
+        if lists_of_issues > 0 {
+            let _ = writeln!(
+                fragments,
+                "fragment Issues on Repository {{ issues({newest}) {{ pageInfo {{ hasNextPage }} \
+                 nodes {{ number updatedAt }} }} }}"
+            );
+        }
+        let connections = repositories.len().saturating_add(lists_of_issues);
         Heads {
             document: format!(
-                "query VigilHeads{parameters} {{\n  rateLimit {{ limit cost remaining resetAt }}\n{body}}}\n{fragment}"
+                "query VigilHeads{parameters} {{\n  rateLimit {{ limit cost remaining resetAt }}\n{body}}}\n{fragments}"
             ),
             variables,
-            connections: u32::try_from(repositories.len().saturating_mul(2)).unwrap_or(u32::MAX),
+            connections: u32::try_from(connections).unwrap_or(u32::MAX),
             repositories,
+            with_issues,
         }
     }
 }
@@ -94,11 +111,12 @@ pub struct Head {
 pub struct RepoHeads {
     /// The repository's node id.
     pub id: String,
-    /// The newest issues, at most [`HEADS_MAX`].
+    /// The newest issues, at most [`HEADS_MAX`]; none where they were not asked for.
     pub issues: Vec<Head>,
     /// The newest pull requests, at most [`HEADS_MAX`].
     pub pulls: Vec<Head>,
-    /// These are all issues that the repository has. Never where it has its issues switched off.
+    /// These are all issues that the repository has. Never where it has its issues switched off, or where they were not
+    /// asked for.
     pub issues_complete: bool,
     /// These are all pull requests that the repository has.
     pub pulls_complete: bool,
@@ -112,6 +130,8 @@ pub struct HeadsAnswered {
     /// Repositories for which GitHub's budget did not suffice: to be asked again, fewer at once. Never all of a
     /// document that has only one.
     pub again: Vec<Repo>,
+    /// Repositories whose issues the token may not see: to be asked for their pull requests alone.
+    pub no_issues: Vec<Repo>,
     /// What it cost, in points, as GitHub says; `None`: it did not say.
     pub cost: Option<u32>,
     /// What is left.
@@ -142,13 +162,18 @@ pub fn learn_heads(heads: &Heads, received: &Received<'_>) -> Learned<HeadsAnswe
             answered.again.push(repo.clone());
             continue;
         }
+        let with_issues = heads.with_issues.get(at).copied().unwrap_or(true);
+        if with_issues && envelope.errors.only_denies(at, "issues") {
+            answered.no_issues.push(repo.clone());
+            continue;
+        }
         let learned = match problem {
             Some(problem) if problem.class == Class::NotFound => Err(Gap::new(
                 GapKind::NotFound,
                 format!("there is no repository {repo}, or the token has no access to it"),
             )),
             Some(problem) => Err(problem.gap(&format!("repository {repo}"))),
-            None => heads_of(value, repo),
+            None => heads_of(value, repo, with_issues),
         };
         answered.repositories.push((repo.clone(), learned));
     }
@@ -161,7 +186,7 @@ fn is_too_much(errors: &Errors, at: usize) -> bool {
         .is_some_and(|problem| problem.class == Class::TooMuch)
 }
 
-fn heads_of(value: &Value, repo: &Repo) -> Result<RepoHeads, Gap> {
+fn heads_of(value: &Value, repo: &Repo, with_issues: bool) -> Result<RepoHeads, Gap> {
     if value.is_null() {
         return Err(malformed(format!(
             "repository {repo} is null without an error"
@@ -178,11 +203,17 @@ fn heads_of(value: &Value, repo: &Repo) -> Result<RepoHeads, Gap> {
         }
         Err(_) => return Err(malformed(format!("repository {repo} has no name"))),
     }
+    let issues = match raw.issues {
+        Some(issues) => Some(issues),
+        None if with_issues => return Err(malformed(format!("{repo}: no list of issues"))),
+        None => None,
+    };
+    let is_last = |list: &RawHeads| !list.page_info.has_next_page;
     Ok(RepoHeads {
         id: raw.id,
-        issues_complete: raw.has_issues_enabled && !raw.issues.page_info.has_next_page,
-        pulls_complete: !raw.pull_requests.page_info.has_next_page,
-        issues: list(raw.issues)?,
+        issues_complete: raw.has_issues_enabled && issues.as_ref().is_some_and(is_last),
+        pulls_complete: is_last(&raw.pull_requests),
+        issues: issues.map_or_else(|| Ok(Vec::new()), list)?,
         pulls: list(raw.pull_requests)?,
     })
 }
@@ -207,7 +238,8 @@ struct RawRepository {
     id: String,
     name_with_owner: String,
     has_issues_enabled: bool,
-    issues: RawHeads,
+    #[serde(default)]
+    issues: Option<RawHeads>,
     pull_requests: RawHeads,
 }
 

@@ -52,7 +52,7 @@ impl Probe {
 }
 
 /// One segment of a path. A record may hold anything, dots that lead upwards among it.
-fn segment(text: &str) -> String {
+pub(crate) fn segment(text: &str) -> String {
     match text {
         "." | ".." => text.replace('.', "%2E"),
         text => utf8_percent_encode(text, SEGMENT).to_string(),

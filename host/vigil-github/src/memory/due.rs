@@ -6,8 +6,8 @@ use vigil_core::forge::{Issue, PullRequest, PullRequestState};
 use vigil_core::time::minutes;
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
-use super::Known;
 use super::watch::IDLE_MAX;
+use super::{Branch, Known};
 use crate::ask::Parts;
 
 /// How often what is open is read again although nothing says that it changed: reads can be stale, and one look that
@@ -27,9 +27,19 @@ pub const POLL_MIN: Duration = minutes(1);
 /// The same while many are.
 pub const POLL_MAX: Duration = minutes(10);
 
-/// How often an open pull request is asked whether it can be merged, where somebody wants to know: its base moves, and
-/// GitHub calls that no update of it.
-pub(crate) const POLL_MERGEABILITY: Duration = minutes(15);
+/// How often an open pull request is read for what GitHub calls no update of it, where somebody wants to know that: its
+/// base moves, finished checks are run again, it enters the merge queue, or is to be merged on its own.
+pub const POLL_CALM: Duration = minutes(15);
+
+/// What changes without a trace in what GitHub calls an update. That auto-merge is one of them is nowhere denied.
+const UNANNOUNCED: Parts = Parts::MERGEABILITY
+    .union(Parts::CHECKS)
+    .union(Parts::SECOND)
+    .union(Parts::QUEUE)
+    .union(Parts::AUTO_MERGE);
+
+/// How long after a webhook a read may still come from a replica that does not know what it told.
+pub const REPLICA_LAG: Duration = Duration::from_secs(30);
 
 /// As many are polled every [`POLL_MIN`]; more of them stretch it, so that the price per hour stays the same.
 pub(crate) const POLLED_EASILY: usize = 500;
@@ -49,6 +59,50 @@ pub const TRIES_MAX: u8 = 5;
 /// other within seconds, so that their number alone says little.
 pub const LAG_MAX: Duration = minutes(10);
 
+/// How fast what moves without being announced is followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pace {
+    /// Pull requests that do.
+    pub(crate) polled: usize,
+    /// Webhooks tell of it as well: what is asked is only whether one got lost, this seldom. `None`: there are none.
+    pub(crate) resync: Option<Duration>,
+}
+
+impl Pace {
+    /// From one poll to the next of what is under way. GitHub has events for it: `check_run`, `check_suite`, `status`
+    /// and `workflow_run`, `merge_group`, and `pull_request` with `enqueued` and `dequeued`.
+    fn poll(self) -> Duration {
+        self.slowed(poll(self.polled))
+    }
+
+    /// The same of what rests. That it can be merged has no event; a push to its base has, and is what changes it.
+    fn calm(self) -> Duration {
+        self.slowed(POLL_CALM)
+    }
+
+    fn slowed(self, pace: Duration) -> Duration {
+        pace.max(self.resync.unwrap_or_default())
+    }
+}
+
+/// From when on a read is sure to show what a webhook told of at `woken`.
+pub(crate) fn shows_after(woken: Timestamp) -> Timestamp {
+    woken.after(REPLICA_LAG)
+}
+
+/// When a read is repeated because it came soon after a webhook.
+fn after_its_wake<T>(known: &Known<T>, now: Timestamp) -> Timestamp {
+    match shows_after(known.woken) {
+        shows if shows > now => shows,
+        _ => Timestamp(u64::MAX),
+    }
+}
+
+/// When the list of a branch is read again in any case.
+pub(crate) fn branch_due(known: &Known<Branch>, now: Timestamp) -> Timestamp {
+    now.after(SWEEP_OPEN).min(after_its_wake(known, now))
+}
+
 /// When an issue is read again in any case.
 pub(crate) fn issue_due(known: &Known<Issue>, number: u32, now: Timestamp) -> Timestamp {
     let calm = match &known.fact {
@@ -63,6 +117,7 @@ pub(crate) fn issue_due(known: &Known<Issue>, number: u32, now: Timestamp) -> Ti
         _ => calm,
     };
     due.min(after_its_second(known, now))
+        .min(after_its_wake(known, now))
 }
 
 /// GitHub tells whole seconds: what changes again within the second in which it was read is announced by nothing. So
@@ -79,11 +134,11 @@ fn after_its_second<T>(known: &Known<T>, now: Timestamp) -> Timestamp {
 /// So soon after a change another one may still bear the same second, by clocks that agree as well as most do.
 const SOON: Duration = Duration::from_secs(5);
 
-/// When a pull request is read again in any case, while `polled` of them move without being announced.
+/// When a pull request is read again in any case.
 pub(crate) fn pull_request_due(
     known: &Known<PullRequest>,
     number: u32,
-    polled: usize,
+    pace: Pace,
     now: Timestamp,
 ) -> Timestamp {
     let Fact::Found(pr) = &known.fact else {
@@ -94,10 +149,10 @@ pub(crate) fn pull_request_due(
         _ => now.after(spread(SWEEP_ENDED, number)),
     };
     if moves_by_itself(pr) {
-        due = due.min(now.after(poll(polled)));
+        due = due.min(now.after(pace.poll()));
     }
-    if pr.state == PullRequestState::Open && known.parts.contains(Parts::MERGEABILITY) {
-        due = due.min(now.after(spread(POLL_MERGEABILITY, number)));
+    if pr.state == PullRequestState::Open && known.parts.intersects(UNANNOUNCED) {
+        due = due.min(now.after(spread(pace.calm(), number)));
     }
     let is_new = known
         .head_since
@@ -109,6 +164,7 @@ pub(crate) fn pull_request_due(
         due = due.min(again(known.unready, now));
     }
     due.min(after_its_second(known, now))
+        .min(after_its_wake(known, now))
 }
 
 /// How soon a read is repeated that left something open, `times` in a row.
@@ -217,6 +273,11 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_795_154_400_000);
 
+    const ALONE: Pace = Pace {
+        polled: 1,
+        resync: None,
+    };
+
     fn pull() -> PullRequest {
         PullRequest::bare(2, NOW)
     }
@@ -230,7 +291,7 @@ mod tests {
             unready,
             ..Known::default()
         };
-        NOW.age(pull_request_due(&known, 2, 1, NOW))
+        NOW.age(pull_request_due(&known, 2, ALONE, NOW))
     }
 
     fn gap(kind: GapKind) -> Fact<String> {
@@ -299,7 +360,7 @@ mod tests {
                 head_since: Some(NOW.before(since)),
                 ..Known::default()
             };
-            NOW.age(pull_request_due(&known, 2, 1, NOW))
+            NOW.age(pull_request_due(&known, 2, ALONE, NOW))
         };
         assert_eq!(after(Duration::ZERO), CHECKS_BEGIN);
         assert!(after(CHECKS_BEGIN) > SWEEP_OPEN / 2);

@@ -9,7 +9,7 @@ use vigil_core::{Fact, Gap, GapKind, Timestamp};
 use crate::ask::Parts;
 use crate::learn::Seen;
 use crate::memory::Branch;
-use crate::memory::due::{LAG_MAX, POLL_MIN, SWEEP_ENDED, SWEEP_OPEN, TRIES_MAX};
+use crate::memory::due::{LAG_MAX, POLL_MIN, SWEEP_ENDED, SWEEP_OPEN, TRIES_MAX, shows_after};
 use crate::memory::watch::IDLE_MAX;
 
 /// One thing that is known of GitHub.
@@ -43,6 +43,10 @@ pub struct Known<T> {
     /// GitHub says that it changed then, by its clock, and nobody has read it since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announced: Option<Timestamp>,
+    /// A webhook told of something that happened to it, at that moment by this machine's clock, and no read so far
+    /// came late enough to be sure to show it; zero: none did. No option, since a large fleet has a million of them.
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub woken: Timestamp,
     /// When it is read again in any case.
     #[serde(default)]
     pub due: Timestamp,
@@ -67,6 +71,11 @@ fn not_asked<T>() -> Fact<T> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_zero(number: &u8) -> bool {
     *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_never(at: &Timestamp) -> bool {
+    *at == Timestamp::default()
 }
 
 /// Something that bears the moment at which it was read, which is no part of what it says.
@@ -135,6 +144,7 @@ impl<T> Default for Known<T> {
             gap: None,
             tried: Timestamp::default(),
             announced: None,
+            woken: Timestamp::default(),
             due: Timestamp::default(),
             tries: 0,
             unready: 0,
@@ -247,6 +257,21 @@ impl<T: Clone + Timeless> Known<T> {
         }
     }
 
+    /// A webhook that came at `now` tells of something that happened to it. `updated`: what GitHub called its last update
+    /// then, by its clock; an answer that is older does not show it yet. Checks, the merge queue and pushes to the base
+    /// move no update: where there is none, or one that is known, a replica that lags cannot be told by it, and what is
+    /// read soon after the webhook is read once more.
+    pub fn wake(&mut self, updated: Option<Timestamp>, now: Timestamp) {
+        if matches!(self.fact, Fact::NotAsked) {
+            return;
+        }
+        let is_news = updated.is_some_and(|updated| self.announce(updated));
+        self.doubt();
+        if !is_news {
+            self.woken = now;
+        }
+    }
+
     /// The last try taught nothing. What was known stays remembered, and is not said any more.
     pub fn miss(&mut self, gap: Gap, now: Timestamp) {
         let since = self.gap.as_deref().and_then(|gap| gap.since);
@@ -301,6 +326,9 @@ impl<T: Clone + Timeless> Known<T> {
         self.tries = 0;
         self.misses = 0;
         self.announced = None;
+        if shows_after(self.woken) <= now {
+            self.woken = Timestamp::default();
+        }
         changed
     }
 

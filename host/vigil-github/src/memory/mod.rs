@@ -25,8 +25,10 @@ mod take;
 mod watch;
 
 pub use answer::{Doubt, Needed};
+pub(crate) use due::Pace;
 pub use due::{
-    LAG_MAX, POLL_MAX, POLL_MIN, SECOND_LOOK, SWEEP_ENDED, SWEEP_OPEN, TRIES_MAX, moves_by_itself,
+    LAG_MAX, POLL_CALM, POLL_MAX, POLL_MIN, REPLICA_LAG, SECOND_LOOK, SWEEP_ENDED, SWEEP_OPEN,
+    TRIES_MAX, moves_by_itself,
 };
 pub use known::{Known, Why};
 pub use news::About;

@@ -16,7 +16,12 @@ use crate::question::Repo;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum About {
     /// An issue or a pull request.
-    Number(u64),
+    Number {
+        /// Within its repository.
+        number: u64,
+        /// What GitHub called its last update then, by its own clock; `None`: it did not say.
+        updated: Option<Timestamp>,
+    },
     /// A branch at the head of pull requests.
     Branch(String),
     /// A commit, where GitHub does not say whose.
@@ -217,27 +222,28 @@ impl Memory {
         (news, strangers)
     }
 
-    /// Something happened, as a webhook says. Gives whether anything that is known is to be read again.
-    pub fn wake(&mut self, repo: &Repo, about: &About) -> bool {
+    /// Something happened, as a webhook says that came at `now`. Gives whether anything that is known is to be read
+    /// again.
+    pub fn wake(&mut self, repo: &Repo, about: &About, now: Timestamp) -> bool {
         let key = repo_key(repo);
         let Some(known) = self.repos.get_mut(&key) else {
             return false;
         };
         let mut woken = Vec::new();
-        let number = match about {
-            About::Number(number) => u32::try_from(*number).ok(),
-            _ => None,
+        let (number, updated) = match about {
+            About::Number { number, updated } => (u32::try_from(*number).ok(), *updated),
+            _ => (None, None),
         };
         for (at, issue) in &mut known.issues {
             if number == Some(*at) || *about == About::Repository {
-                issue.doubt();
+                issue.wake(updated, now);
                 woken.push(Entry::Issue(key.clone(), *at));
             }
         }
         let mut a_stranger = number.is_some();
         for (at, pull) in &mut known.pulls {
             let of_it = match (about, pull.fact.found()) {
-                (About::Number(_), _) => number == Some(*at),
+                (About::Number { .. }, _) => number == Some(*at),
                 (About::Repository, _) => true,
                 (About::Branch(branch), Some(pr)) => pr.head_ref == *branch,
                 (About::Commit(sha), Some(pr)) => pr.head_sha == *sha,
@@ -246,7 +252,7 @@ impl Memory {
             };
             if of_it {
                 a_stranger &= number != Some(*at);
-                pull.doubt();
+                pull.wake(updated, now);
                 woken.push(Entry::Pull(key.clone(), *at));
             }
         }
@@ -259,7 +265,7 @@ impl Memory {
                 _ => false,
             };
             if of_it {
-                list.doubt();
+                list.wake(None, now);
                 woken.push(Entry::Branch(key.clone(), name.clone()));
             }
         }
@@ -269,7 +275,7 @@ impl Memory {
             !is_woken && (a_stranger || matches!(about, About::Commit(_) | About::Branch(_)));
         let look = may_be_new && known.looks_by_branch() || *about == About::Repository;
         if look {
-            known.watch.next = Timestamp::default();
+            known.watch.wake(now);
             woken.push(Entry::Watch(key));
         }
         self.changes.extend(woken);
@@ -277,7 +283,7 @@ impl Memory {
     }
 
     /// The same for everything that belongs to `owner`.
-    pub fn wake_owner(&mut self, owner: &str) -> bool {
+    pub fn wake_owner(&mut self, owner: &str, now: Timestamp) -> bool {
         let owner = owner.to_ascii_lowercase();
         let is_theirs = |key: &&String| key.split('/').next() == Some(owner.as_str());
         let repos: Vec<Repo> = self
@@ -287,12 +293,47 @@ impl Memory {
             .filter_map(|key| Repo::parse(key).ok())
             .collect();
         repos.iter().fold(false, |woken, repo| {
-            self.wake(repo, &About::Repository) | woken
+            self.wake(repo, &About::Repository, now) | woken
         })
     }
 
-    /// A list lost an entry that it held, or is too long to be read: everything in the repository is read again.
+    /// A list lost an entry that it held, or is too long to be read: everything in the repository is read again, and so
+    /// is the list.
     pub(crate) fn doubt_all(&mut self, repo: &Repo) {
-        self.wake(repo, &About::Repository);
+        let key = repo_key(repo);
+        let Some(known) = self.repos.get_mut(&key) else {
+            return;
+        };
+        for (at, issue) in &mut known.issues {
+            issue.doubt();
+            self.changes.insert(Entry::Issue(key.clone(), *at));
+        }
+        for (at, pull) in &mut known.pulls {
+            pull.doubt();
+            self.changes.insert(Entry::Pull(key.clone(), *at));
+        }
+        for (name, list) in &mut known.branches {
+            list.doubt();
+            self.changes
+                .insert(Entry::Branch(key.clone(), name.clone()));
+        }
+        known.watch.next = Timestamp::default();
+        self.changes.insert(Entry::Watch(key));
+    }
+
+    /// The token may not read the issues of `repo` any more: each of them says so itself when it is asked.
+    pub(crate) fn lose_issues(&mut self, repo: &Repo) {
+        let watch = self.watch_mut(repo);
+        if std::mem::replace(&mut watch.no_issues, true) {
+            return;
+        }
+        let key = repo_key(repo);
+        let Some(known) = self.repos.get_mut(&key) else {
+            return;
+        };
+        for (at, issue) in &mut known.issues {
+            issue.doubt();
+            self.changes.insert(Entry::Issue(key.clone(), *at));
+        }
     }
 }

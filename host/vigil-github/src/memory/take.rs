@@ -5,7 +5,8 @@ use vigil_core::forge::{PullRequest, PullRequestState, Reference};
 use vigil_core::{Fact, Gap, Timestamp};
 
 use super::due::{
-    LAG_MAX, SWEEP_OPEN, TRIES_MAX, count_issue, count_pull_request, issue_due, pull_request_due,
+    LAG_MAX, Pace, TRIES_MAX, branch_due, count_issue, count_pull_request, issue_due,
+    pull_request_due,
 };
 use super::known::keep_mergeability;
 use super::{Branch, Entry, Memory, branch_key, repo_key};
@@ -47,12 +48,18 @@ impl Memory {
         question: &Question,
         finding: Finding,
         owners: &[String],
-        polled: usize,
+        pace: Pace,
         now: Timestamp,
     ) {
         match (&question.target, finding) {
             (Target::Issue { repo, number }, Finding::Issue(seen)) => {
                 let key = repo_key(repo);
+                if matches!(seen.fact, Fact::Found(_))
+                    && self.repo(repo).is_some_and(|known| known.watch.no_issues)
+                {
+                    // It can be read, so its issues may be seen again.
+                    self.watch_mut(repo).no_issues = false;
+                }
                 let known = self.repo_mut(repo).issues.entry(*number).or_default();
                 let changed = known.take(seen, question.parts, now);
                 if known.learned == now {
@@ -65,11 +72,11 @@ impl Memory {
                 self.changes.insert(Entry::Issue(key, *number));
             }
             (Target::PullRequest { repo, number }, Finding::PullRequest(seen)) => {
-                self.take_pull(repo, *number, *seen, question.parts, polled, now);
+                self.take_pull(repo, *number, *seen, question.parts, pace, now);
             }
             (Target::Branch { repo, branch }, Finding::Branch(list)) => {
                 for owner in owners {
-                    self.take_branch(repo, branch, owner, &list, question.parts, polled, now);
+                    self.take_branch(repo, branch, owner, &list, question.parts, pace, now);
                 }
             }
             (target, finding) => {
@@ -85,7 +92,7 @@ impl Memory {
         number: u32,
         mut seen: Seen<PullRequest>,
         parts: Parts,
-        polled: usize,
+        pace: Pace,
         now: Timestamp,
     ) {
         let key = repo_key(repo);
@@ -107,7 +114,7 @@ impl Memory {
         let changed = known.take(seen, parts, now);
         if known.learned == now {
             count_pull_request(known);
-            known.due = pull_request_due(known, number, polled, now);
+            known.due = pull_request_due(known, number, pace, now);
         }
         if changed {
             self.doubt_issues_that_name(repo, number);
@@ -126,7 +133,7 @@ impl Memory {
         owner: &str,
         list: &Candidates,
         parts: Parts,
-        polled: usize,
+        pace: Pace,
         now: Timestamp,
     ) {
         let ours: Vec<&Candidate> = list
@@ -156,7 +163,7 @@ impl Memory {
                 id: Some(candidate.id.clone()),
                 updated: Some(candidate.updated),
             };
-            self.take_pull(repo, number, seen, parts, polled, now);
+            self.take_pull(repo, number, seen, parts, pace, now);
         }
         let mut numbers = numbers;
         numbers.extend(self.too_new_for_a_replica(repo, branch, owner, &numbers, now));
@@ -181,7 +188,7 @@ impl Memory {
             updated: None,
         };
         known.take(seen, Parts::empty(), now);
-        known.due = now.after(SWEEP_OPEN);
+        known.due = branch_due(known, now);
         self.changes.insert(Entry::Branch(key, name));
     }
 
@@ -218,7 +225,7 @@ impl Memory {
         number: u32,
         seen: Seen<PullRequest>,
         parts: Parts,
-        polled: usize,
+        pace: Pace,
         now: Timestamp,
     ) {
         let key = repo_key(repo);
@@ -251,7 +258,7 @@ impl Memory {
             return;
         }
         self.changes.extend(joined);
-        self.take_pull(repo, number, seen, parts, polled, now);
+        self.take_pull(repo, number, seen, parts, pace, now);
     }
 
     /// An issue tells the state of the pull requests that close it, and nothing announces it when that changes.
@@ -409,7 +416,13 @@ mod tests {
             known: candidates.to_vec(),
             more: More::Complete,
         };
-        memory.take(&question, Finding::Branch(list), &["acme".into()], 0, now);
+        memory.take(
+            &question,
+            Finding::Branch(list),
+            &["acme".into()],
+            Pace::default(),
+            now,
+        );
         let known = &memory.repos["acme/app"].branches["acme:fix"];
         known
             .fact
@@ -444,7 +457,7 @@ mod tests {
         for at in 1..=TRIES_MAX {
             let watch = &memory.repos["acme/app"].watch;
             assert_eq!(watch.unread.get(&9), Some(&(at - 1)));
-            memory.take_stranger(&repo(), 9, seen(), Parts::empty(), 0, NOW);
+            memory.take_stranger(&repo(), 9, seen(), Parts::empty(), Pace::default(), NOW);
         }
         let watch = &memory.repos["acme/app"].watch;
         assert!(watch.unread.is_empty() && watch.strangers.contains(&9));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use vigil_core::time::minutes;
 use vigil_core::{Gap, Timestamp};
 
+use super::due::shows_after;
 use crate::tokens::Fingerprint;
 
 /// How far a list of changes reaches back behind the last change that was seen: replicas lag, and whole seconds hide
@@ -66,6 +67,14 @@ pub struct Watch {
     /// Looks in a row that failed.
     #[serde(skip_serializing_if = "is_zero")]
     pub misses: u32,
+    /// A webhook told at that moment, by this machine's clock, of something here that nobody knows, and no look so far
+    /// came late enough to be sure to show it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub woken: Option<Timestamp>,
+    /// The token may not read its issues: neither their list nor theirs among the newest entries is asked for, until one
+    /// of them can be read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_issues: bool,
     /// Its list of issues is switched off, and with it the probe: only GraphQL tells what changes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_list: bool,
@@ -128,7 +137,23 @@ impl Watch {
         if news {
             self.changed = Some(now);
         }
-        self.next = now.after(self.pause(now, interval, resync));
+        self.woken = self.woken.filter(|woken| shows_after(*woken) > now);
+        let next = now.after(self.pause(now, interval, resync));
+        // A replica may not have what a webhook told of a moment ago.
+        self.next = self
+            .woken
+            .map_or(next, |woken| next.min(shows_after(woken)));
+    }
+
+    /// A webhook that came at `now` tells of something here that nobody knows.
+    pub fn wake(&mut self, now: Timestamp) {
+        self.next = Timestamp::default();
+        self.woken = Some(now);
+    }
+
+    /// Whether REST lists what changes in it.
+    pub fn has_list(&self) -> bool {
+        !self.no_list && !self.no_issues
     }
 
     /// From one look to the next: in every pass while it is busy, then a tenth of the time that nothing has happened

@@ -208,15 +208,18 @@ impl Round {
                     self.done += 1;
                     if let Target::PullRequest { repo, number } = &one.question.target {
                         let parts = one.question.parts;
-                        let (memory, polled) = (&mut self.memory, self.polled);
-                        memory.take_stranger(repo, *number, *seen, parts, polled, observed);
+                        let (memory, pace) = (&mut self.memory, self.pace);
+                        memory.take_stranger(repo, *number, *seen, parts, pace, observed);
                     }
+                }
+                Finding::Issue(seen) if seen.fact.is_absent() => {
+                    self.done += u64::from(!self.seek(account, one));
                 }
                 finding => {
                     self.done += 1;
-                    let polled = self.polled;
+                    let pace = self.pace;
                     self.memory
-                        .take(&one.question, finding, &one.owners, polled, observed);
+                        .take(&one.question, finding, &one.owners, pace, observed);
                 }
             }
         }
@@ -303,10 +306,10 @@ impl Round {
             None => list,
         };
         self.done += 1;
-        let (polled, observed) = (self.polled, self.how.now);
+        let (pace, observed) = (self.pace, self.how.now);
         let finding = Finding::Branch(list);
         self.memory
-            .take(&one.question, finding, &one.owners, polled, observed);
+            .take(&one.question, finding, &one.owners, pace, observed);
         None
     }
 

@@ -4,14 +4,15 @@ use std::collections::VecDeque;
 
 use vigil_core::{Gap, GapKind, Timestamp};
 
+use super::newest::heads_for;
 use super::{Body, Outgoing, REST_IN_FLIGHT, Round, Sent};
 use crate::ask::Parts;
 use crate::budget::{Pool, REST_PER_MINUTE_MAX, Silence};
-use crate::heads::Heads;
 use crate::memory::{Needed, Why, repo_key};
+use crate::place::place_path;
 use crate::probe::Probe;
 use crate::query::{Query, points, points_of};
-use crate::question::Repo;
+use crate::question::{Repo, Target};
 use crate::reply::{Trouble, moment};
 use crate::tokens::Account;
 
@@ -61,6 +62,8 @@ pub(super) enum Job {
         page: u32,
         seen: super::scan::Seen,
     },
+    /// Where an issue went that was not found.
+    Place(Box<Needed>),
 }
 
 impl Lane {
@@ -171,7 +174,8 @@ impl Round {
             let mut costs = Vec::new();
             for job in &lane.jobs {
                 if let Job::Heads(repos) = job {
-                    costs.push((0, points_of(Heads::new(repos.clone()).connections), true));
+                    let heads = heads_for(&self.memory, repos.clone());
+                    costs.push((0, points_of(heads.connections), true));
                 }
             }
             while !waiting.is_empty() {
@@ -236,7 +240,7 @@ impl Round {
             };
             match job {
                 Job::Heads(repos) => {
-                    let heads = Heads::new(repos);
+                    let heads = heads_for(&self.memory, repos);
                     let cost = points_of(heads.connections);
                     if !self.affords(account, Pool::GraphQl, cost, true, now) {
                         self.postpone_heads(account, heads.repositories);
@@ -271,21 +275,27 @@ impl Round {
                     return Some(self.fly(account, body, sent));
                 }
                 // Probes have a queue of their own.
-                probe @ Job::Probe { .. } => self.lane(account).probes.push_back(probe),
+                probe @ (Job::Probe { .. } | Job::Place(_)) => {
+                    self.lane(account).probes.push_back(probe);
+                }
             }
         }
     }
 
     fn next_probe(&mut self, account: &Account, now: Timestamp) -> Option<Outgoing> {
         while let Some(job) = self.lane(account).probes.pop_front() {
-            let Job::Probe {
-                probe,
-                path,
-                page,
-                seen,
-            } = job
-            else {
-                continue;
+            let (probe, path, page, seen) = match job {
+                Job::Probe {
+                    probe,
+                    path,
+                    page,
+                    seen,
+                } => (probe, path, page, seen),
+                Job::Place(one) => match self.next_place(account, one, now) {
+                    Some(outgoing) => return Some(outgoing),
+                    None => continue,
+                },
+                Job::Ask(_) | Job::Heads(_) => continue,
             };
             let flying = self.lane(account).rest_flying;
             if !self.memory.account(account).keeps_pace(flying, now) {
@@ -329,6 +339,31 @@ impl Round {
             return Some(self.fly(account, body, Sent::Probe { probe, page, seen }));
         }
         None
+    }
+
+    /// Asks where an issue went, if the share allows; it is unknown until somebody has.
+    fn next_place(
+        &mut self,
+        account: &Account,
+        one: Box<Needed>,
+        now: Timestamp,
+    ) -> Option<Outgoing> {
+        let Target::Issue { repo, number } = &one.question.target else {
+            return None;
+        };
+        let flying = self.lane(account).rest_flying;
+        let keeps_pace = self.memory.account(account).keeps_pace(flying, now);
+        if !keeps_pace || !self.affords(account, Pool::Rest, 1, true, now) {
+            self.lane(account).postponed += 1;
+            self.done += 1;
+            return None;
+        }
+        let body = Body::Rest {
+            path: place_path(repo, *number),
+            etag: None,
+        };
+        self.lane(account).rest_flying += 1;
+        Some(self.fly(account, body, Sent::Place(one)))
     }
 
     /// Whether `cost` may be taken from the account's share at `now`, by what every answer until then has told; takes it
@@ -414,7 +449,7 @@ impl Round {
                     match job {
                         Job::Ask(needed) => self.missed(&needed, &gap),
                         Job::Heads(repos) => self.missed_heads(&repos, &gap),
-                        Job::Probe { .. } => {}
+                        Job::Probe { .. } | Job::Place(_) => {}
                     }
                 }
                 // What would only confirm what is known says nothing new by not being asked.

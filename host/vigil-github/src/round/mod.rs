@@ -9,6 +9,8 @@
 
 mod hydrate;
 mod lane;
+mod newest;
+mod place;
 mod scan;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -23,7 +25,7 @@ use crate::budget::{Pool, Shares, Silence};
 use crate::heads::Heads;
 use crate::learn::Received;
 use crate::limits::Meter;
-use crate::memory::{Doubt, Memory, Needed};
+use crate::memory::{Doubt, Memory, Needed, Pace};
 use crate::probe::Probe;
 use crate::query::Query;
 use crate::question::{Repo, Target};
@@ -233,8 +235,8 @@ pub struct Round {
     unlisted: HashSet<String>,
     /// Whose account asks about a repository, by lower-case owner.
     owners: HashMap<String, Account>,
-    /// Pull requests that move without being announced.
-    polled: usize,
+    /// How fast what moves without being announced is followed.
+    pace: Pace,
     estimate: Estimate,
     usage: Usage,
     trouble: Option<Trouble>,
@@ -261,6 +263,7 @@ enum Sent {
         page: u32,
         seen: scan::Seen,
     },
+    Place(Box<Needed>),
 }
 
 /// What a round came to.
@@ -280,7 +283,10 @@ pub struct Ended {
 
 impl Round {
     fn new(memory: Memory, how: How) -> Self {
-        let polled = memory.polled(how.now);
+        let pace = Pace {
+            polled: memory.polled(how.now),
+            resync: how.resync,
+        };
         Round {
             memory,
             how,
@@ -295,7 +301,7 @@ impl Round {
             looked_for: HashSet::new(),
             unlisted: HashSet::new(),
             owners: HashMap::new(),
-            polled,
+            pace,
             estimate: Estimate::default(),
             usage: Usage::default(),
             trouble: None,
@@ -413,7 +419,7 @@ impl Round {
             return;
         };
         let pool = match &job {
-            Sent::Probe { .. } => Pool::Rest,
+            Sent::Probe { .. } | Sent::Place(_) => Pool::Rest,
             Sent::Hydrate { .. } | Sent::Heads(_) => Pool::GraphQl,
         };
         self.lane(&account).landed(pool);
@@ -436,6 +442,7 @@ impl Round {
             Sent::Probe { probe, page, seen } => {
                 self.take_probe(&account, probe, page, seen, outcome, now);
             }
+            Sent::Place(one) => self.take_place(&account, &one, outcome, now),
         }
     }
 
@@ -545,7 +552,7 @@ impl Round {
             return;
         }
         match job {
-            Sent::Probe { .. } => {
+            Sent::Probe { .. } | Sent::Place(_) => {
                 self.usage.rest += sent;
                 let recent = &mut self.memory.account_mut(account).recent;
                 recent.sent(u64::from(sent), now);
@@ -555,7 +562,7 @@ impl Round {
         let guess = match job {
             Sent::Hydrate { query, .. } => crate::query::points(query),
             Sent::Heads(heads) => crate::query::points_of(heads.connections),
-            Sent::Probe { .. } => 0,
+            Sent::Probe { .. } | Sent::Place(_) => 0,
         };
         // GitHub may have worked on it, and charges for that.
         if !matches!(outcome, Outcome::Answer(_)) {

@@ -203,7 +203,8 @@ async fn a_field_that_fails_is_a_gap_of_its_kind() {
 async fn an_alias_that_fails_leaves_the_others_alone() {
     for (field, error, expected) in [
         ("issueOrPullRequest", ErrorType::Forbidden, "denied"),
-        ("issueOrPullRequest", ErrorType::NotFound, "absent"),
+        // REST shows it.
+        ("issueOrPullRequest", ErrorType::NotFound, "not-ready"),
         ("issueOrPullRequest", ErrorType::Internal, "unreachable"),
         ("pullRequest", ErrorType::Forbidden, "denied"),
         ("pullRequest", ErrorType::NotFound, "not-found"),

@@ -13,6 +13,7 @@ fn heads(count: usize) -> Heads {
         (0..count)
             .map(|n| Repo::parse(&format!("acme/app-{n}")).expect("a name"))
             .collect(),
+        |_| false,
     )
 }
 
@@ -140,16 +141,67 @@ fn heads_that_cannot_be_trusted_are_gaps() {
 }
 
 #[test]
-fn a_list_that_was_refused_makes_its_repository_unknown() {
+fn pull_requests_that_are_refused_make_their_repository_unknown() {
     // Neither list can be null, so the repository is.
-    let learned = answered(
-        &heads(1),
-        json!({ "data": { "repository0": null }, "errors": [
+    for errors in [
+        json!([{ "type": "FORBIDDEN", "path": ["repository0", "pullRequests"], "message": "no" }]),
+        json!([
             { "type": "FORBIDDEN", "path": ["repository0", "issues"], "message": "no" },
-        ] }),
-    );
-    let gap = learned.repositories[0].1.as_ref().expect_err("refused");
-    assert_eq!(gap.kind.as_str(), "denied");
+            { "type": "FORBIDDEN", "path": ["repository0", "pullRequests"], "message": "no" },
+        ]),
+        json!([{ "type": "FORBIDDEN", "path": ["repository0"], "message": "no" }]),
+    ] {
+        let body = json!({ "data": { "repository0": null }, "errors": errors });
+        let learned = answered(&heads(1), body);
+        assert!(learned.no_issues.is_empty());
+        let gap = learned.repositories[0].1.as_ref().expect_err("refused");
+        assert_eq!(gap.kind.as_str(), "denied");
+    }
+    // Nor does it help to leave the issues out where something else is wrong with them.
+    let body = json!({ "data": { "repository0": null }, "errors": [
+        { "type": "SERVICE_UNAVAILABLE", "path": ["repository0", "issues"], "message": "no" },
+    ] });
+    let learned = answered(&heads(1), body);
+    assert!(learned.no_issues.is_empty() && learned.repositories[0].1.is_err());
+}
+
+#[test]
+fn issues_that_are_refused_are_left_out_the_next_time() {
+    // Null in either place: the published schema says that the list cannot be.
+    for refused in [Value::Null, {
+        let mut refused = repository("acme/app-0");
+        refused["issues"] = Value::Null;
+        refused
+    }] {
+        let learned = answered(
+            &heads(2),
+            json!({
+                "data": { "repository0": refused, "repository1": repository("acme/app-1") },
+                "errors": [{ "type": "FORBIDDEN", "path": ["repository0", "issues"], "message": "no" }],
+            }),
+        );
+        let names = |repos: &[Repo]| repos.iter().map(Repo::to_string).collect::<Vec<_>>();
+        assert_eq!(names(&learned.no_issues), ["acme/app-0"]);
+        let others: Vec<Repo> = learned
+            .repositories
+            .into_iter()
+            .map(|(repo, _)| repo)
+            .collect();
+        assert_eq!(names(&others), ["acme/app-1"]);
+    }
+    let repos = ["acme/app-0", "acme/app-1"].map(|name| Repo::parse(name).expect("a name"));
+    let without = Heads::new(repos.to_vec(), |repo| repo.name() == "app-0");
+    assert_eq!(without.connections, 3);
+    let mut pulls = repository("acme/app-0");
+    pulls.as_object_mut().expect("an object").remove("issues");
+    let body = json!({ "data": { "repository0": pulls, "repository1": repository("acme/app-1") } });
+    let learned = answered(&without, body.clone());
+    let of = |at: usize| learned.repositories[at].1.as_ref().expect("heads");
+    assert!(of(0).issues.is_empty() && !of(0).issues_complete);
+    assert_eq!((of(0).pulls.len(), of(1).issues.len()), (2, 1));
+    // A list that was asked for and did not come is nothing that was learned.
+    let learned = answered(&heads(2), body);
+    assert!(learned.repositories[0].1.is_err());
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod heads;
 mod learn;
 mod limits;
 mod network;
+mod place;
 mod plan;
 mod price;
 mod probe;

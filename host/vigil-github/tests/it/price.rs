@@ -114,7 +114,7 @@ fn heads_cost_what_the_model_charges() {
         let repos = (0..count)
             .map(|n| Repo::parse(&format!("acme/app-{n}")).expect("a name"))
             .collect();
-        let heads = Heads::new(repos);
+        let heads = Heads::new(repos, |_| false);
         let expected = charged(&heads.document, json!(heads.variables));
         assert_eq!(u64::from(points_of(heads.connections)), expected, "{count}");
     }

@@ -246,7 +246,7 @@ fn a_fine_grained_token_sees_the_summary_and_not_the_runs_of_checks() {
 fn heads_show_what_changed_last() {
     let mut model = world();
     let repos = ["acme/app", "acme/gone"].map(|name| Repo::parse(name).expect("a name"));
-    let heads = Heads::new(repos.to_vec());
+    let heads = Heads::new(repos.to_vec(), |_| false);
     let variables = Value::Object(heads.variables.clone());
     let came = Came::of(
         &mut model,

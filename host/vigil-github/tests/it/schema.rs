@@ -134,10 +134,17 @@ fn every_document_is_valid_by_the_published_schema() {
     let Some(schema) = schema() else { return };
     let fleet = plan(&fleet(), 50);
     assert_eq!(fleet.len(), 4);
-    let heads = [0, 1, 50].map(|count| {
-        let repo = |n| Repo::parse(&format!("acme/app-{n}")).expect("a name");
-        Heads::new((0..count).map(repo).collect()).document
-    });
+    let without = |no_issues: usize| {
+        [0, 1, 50].map(|count| {
+            let repo = |n| Repo::parse(&format!("acme/app-{n}")).expect("a name");
+            let last = format!("app-{no_issues}");
+            Heads::new((0..count).map(repo).collect(), |repo| {
+                repo.name() < last.as_str()
+            })
+            .document
+        })
+    };
+    let heads = [0, 1, 9].map(without).concat();
     let shapes = shapes();
     // Different sets of parts can make the same document.
     let documents: BTreeSet<&str> = shapes

@@ -6,15 +6,18 @@ mod truth;
 
 mod branches;
 mod budget;
+mod denied;
 mod identity;
 mod lag;
 mod limits;
 mod lists;
 mod moves;
 mod network;
+mod order;
 mod pace;
 mod pages;
 mod properties;
 mod restart;
 mod secret;
 mod sharing;
+mod wake;

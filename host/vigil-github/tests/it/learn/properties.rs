@@ -253,7 +253,7 @@ proptest! {
         let repo = Repo::parse("acme/app").expect("a name");
         let probe = Probe { repo: repo.clone(), since: NOW };
         let _ = learn(&question(), &received, NOW);
-        let _ = learn_heads(&Heads::new(vec![repo]), &received);
+        let _ = learn_heads(&Heads::new(vec![repo], |_| false), &received);
         let _ = learn_probe(&probe, &received, NOW);
     }
 

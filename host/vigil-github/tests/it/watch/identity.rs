@@ -1,9 +1,9 @@
 //! Names that change hands: what is known of one thing is never said of another.
 
 use vigil_core::{Fact, Timestamp};
-use vigil_github::memory::{IDLE_MAX, SECOND_LOOK, SWEEP_OPEN};
-use vigil_github::{Ask, Parts, Wants};
-use vigil_model::Model;
+use vigil_github::memory::{About, IDLE_MAX, SECOND_LOOK, SWEEP_OPEN};
+use vigil_github::{Ask, Parts, Repo, Wants};
+use vigil_model::{ErrorType, Fault, FieldFault, Model, Scope};
 
 use super::fleet::*;
 use crate::support::*;
@@ -202,35 +202,163 @@ async fn another_repository_of_the_same_name_is_told_apart() {
 
 #[tokio::test]
 async fn an_issue_that_goes_is_missed_in_the_list_and_absent_once_it_was_looked_for() {
+    let mut fleet = watched().await;
+    // It was the newest entry of the list.
+    fleet.change(|model| {
+        model.repo(REPO).issue(3).deleted();
+    });
+    let rest = fleet.tally().rest;
+    let pass = fleet.after(MINUTE).await;
+    let Fact::Absent(sighting) = &pass.answers[2].issue else {
+        panic!("{:?}", pass.answers[2]);
+    };
+    assert_eq!((sighting.first, sighting.last), (fleet.now(), fleet.now()));
+    assert_eq!(sighting.detail, "deleted");
+    assert_eq!(pass.pair(0), ("found", "found"));
+    assert_eq!(fleet.tally().rest - rest, 2, "the list, and where it went");
+    // A second look is made soon, while nothing else happens.
+    let first = sighting.first;
+    let again = |pass: &Pass| match &pass.answers[2].issue {
+        Fact::Absent(sighting) => {
+            assert_eq!(sighting.first, first);
+            sighting.last > Timestamp(first.0 + 600_000)
+        }
+        other => panic!("{other:?}"),
+    };
+    fleet.until(minutes(SECOND_LOOK) + 2, again).await;
+}
+
+#[tokio::test]
+async fn an_issue_that_was_transferred_is_not_gone() {
     type Change = fn(&mut Model);
-    let cases: [Change; 2] = [
-        |model| {
-            model.repo(REPO).issue(3).deleted();
-        },
-        |model| {
-            model.repo(REPO).issue(3).transferred("acme/elsewhere", 77);
-        },
+    // Who does not see the other place is told no more than that there is none.
+    let cases: [(Change, &str); 2] = [
+        (|_| {}, "identity-changed"),
+        (
+            |model| {
+                model.repo("acme/elsewhere").private();
+            },
+            "not-found",
+        ),
     ];
-    for change in cases {
+    for (change, kind) in cases {
         let mut fleet = watched().await;
-        // It was the newest entry of the list.
-        fleet.change(change);
-        let pass = fleet.after(MINUTE).await;
-        let Fact::Absent(sighting) = &pass.answers[2].issue else {
-            panic!("{:?}", pass.answers[2]);
-        };
-        assert_eq!((sighting.first, sighting.last), (fleet.now(), fleet.now()));
-        assert_eq!(pass.pair(0), ("found", "found"));
-        // A second look is made soon, while nothing else happens.
-        let first = sighting.first;
-        let again = |pass: &Pass| match &pass.answers[2].issue {
-            Fact::Absent(sighting) => {
-                assert_eq!(sighting.first, first);
-                sighting.last > Timestamp(first.0 + 600_000)
+        fleet.change(|model| {
+            model.repo(REPO).issue(3).transferred("acme/elsewhere", 77);
+            change(model);
+        });
+        for at in 0..40 {
+            let pass = fleet.after(MINUTE).await;
+            assert_eq!(pass.pair(2).0, kind, "after {at} min");
+            assert_eq!(pass.pair(0), ("found", "found"));
+            if at == 20 {
+                fleet.restart();
             }
-            other => panic!("{other:?}"),
-        };
-        fleet.until(minutes(SECOND_LOOK) + 2, again).await;
+        }
+        let gap = |pass: &Pass| pass.answers[2].issue.gap().expect("a gap").detail.clone();
+        let told = gap(&fleet.after(MINUTE).await);
+        assert!(told.contains("transferred"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_absent_before_rest_has_said_where_it_is() {
+    let mut fleet = watched().await;
+    fleet.change(|model| {
+        model.fail(Scope::Rest, Fault::Html(502));
+        model.repo(REPO).issue(3).deleted();
+    });
+    // Its list does not come either, so that only the sweep looks at it.
+    let gone = |pass: &Pass| pass.pair(2).0 != "found";
+    fleet.until(minutes(SWEEP_OPEN) + 2, gone).await;
+    for _ in 0..20 {
+        let pass = fleet.after(MINUTE).await;
+        assert_eq!(pass.pair(2).0, "unreachable");
+    }
+    fleet.change(Model::heal);
+    let pass = fleet.after(MINUTE).await;
+    let Fact::Absent(sighting) = &pass.answers[2].issue else {
+        panic!("{:?}", pass.answers[2]);
+    };
+    assert_eq!(
+        sighting.first,
+        fleet.now(),
+        "what was not learned is no look"
+    );
+
+    // An answer of GraphQL alone says nothing.
+    let mut fleet = watched().await;
+    fleet.change(|model| {
+        model.fail(
+            Scope::GraphQl,
+            Fault::Field(FieldFault {
+                field: "issueOrPullRequest".to_owned(),
+                repo: None,
+                number: Some(3),
+                error: ErrorType::NotFound,
+            }),
+        );
+    });
+    let now = fleet.now();
+    let repo = Repo::parse(REPO).expect("a name");
+    fleet.memory.wake(&repo, &About::Repository, now);
+    for _ in 0..20 {
+        let pass = fleet.after(MINUTE).await;
+        assert_eq!(pass.pair(2).0, "not-ready");
+    }
+    fleet.change(Model::heal);
+    fleet.until_learned().await;
+}
+
+#[tokio::test]
+async fn what_comes_back_is_known_again() {
+    // A repository under its old name again; one that goes to another owner and back.
+    type Change = fn(&mut Model);
+    let cases: [(Change, Change); 3] = [
+        (
+            |model| {
+                model.repo(REPO).renamed("acme/other");
+            },
+            |model| {
+                model.repo("acme/other").renamed(REPO);
+            },
+        ),
+        (
+            |model| {
+                model.repo(REPO).transferred("umbrella");
+            },
+            |model| {
+                model.repo("umbrella/app").transferred("acme");
+            },
+        ),
+        (
+            |model| {
+                model.fail(Scope::Any, Fault::RepoHidden(REPO.to_owned()));
+            },
+            Model::heal,
+        ),
+    ];
+    for (goes, comes) in cases {
+        for away in [2, 30] {
+            let mut fleet = watched().await;
+            fleet.change(goes);
+            for _ in 0..away {
+                let pass = fleet.after(MINUTE).await;
+                all_unknown(&pass, &["identity-changed", "not-found"]);
+            }
+            fleet.change(comes);
+            // It changes meanwhile, too.
+            fleet.change(|model| {
+                model
+                    .repo(REPO)
+                    .pull(2)
+                    .merged()
+                    .issue(3)
+                    .closed("completed");
+            });
+            let pass = fleet.until_learned().await;
+            assert!(pass.pull(0).merged.is_some() && !pass.issue(2).open);
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! What moves without an update: mergeability, checks, held runs, the merge queue, and the head itself.
 
 use vigil_core::{Fact, Timestamp};
-use vigil_github::Wants;
-use vigil_github::memory::{POLL_MAX, SWEEP_OPEN};
+use vigil_github::memory::{POLL_CALM, POLL_MAX, SWEEP_OPEN};
+use vigil_github::{Parts, Wants};
 use vigil_model::Model;
 
 use super::fleet::*;
@@ -130,12 +130,56 @@ async fn checks_that_are_under_way_are_polled_until_they_have_ended() {
         let pass = fleet.after(MINUTE).await;
         assert_eq!(pass.usage.requests, 0);
     }
-    // A run that is started again shows at the sweep.
+    // A run that is started again is announced by nothing.
     fleet.change(|model| {
         model.repo(REPO).pull(2).check("build", Some("FAILURE"));
     });
-    let pass = fleet.learned_within(SWEEP_OPEN).await;
+    let pass = fleet.learned_within(POLL_CALM).await;
     assert_eq!(checks(&pass), "failing");
+}
+
+#[tokio::test]
+async fn what_no_update_shows_is_looked_for_where_somebody_wants_it_and_nowhere_else() {
+    type Change = fn(&mut Model);
+    let cases: [(Parts, Change); 4] = [
+        (Parts::CHECKS, |model| {
+            model.repo(REPO).pull(2).check("build", None);
+        }),
+        (Parts::CHECK_LIST, |model| {
+            model.repo(REPO).pull(2).check("build", Some("FAILURE"));
+        }),
+        (Parts::QUEUE, |model| {
+            model.repo(REPO).pull(2).queued(3, "QUEUED");
+        }),
+        (Parts::AUTO_MERGE, |model| {
+            model.repo(REPO).pull(2).auto_merge("SQUASH", "ada");
+        }),
+    ];
+    for (parts, change) in cases {
+        let wants = |parts| Wants { parts, ..LEAN };
+        for (wanted, asked) in [(parts, true), (Parts::REVIEWS, false)] {
+            let (mut fleet, pass) = watched(wants(wanted), |model| {
+                model.repo(REPO).pull(2).check("build", Some("SUCCESS"));
+            })
+            .await;
+            fleet.all_true(&pass);
+            let updated = fleet.server.with(|model| {
+                let before = model.look(REPO, 2).map(|item| item.updated_ms);
+                change(model);
+                (before, model.look(REPO, 2).map(|item| item.updated_ms))
+            });
+            assert_eq!(updated.0, updated.1, "{parts}: nothing announces it");
+            if asked {
+                fleet.learned_within(POLL_CALM).await;
+            } else {
+                let before = fleet.tally().graphql;
+                for _ in 0..40 {
+                    fleet.after(MINUTE).await;
+                }
+                assert_eq!(fleet.tally().graphql, before, "{wanted}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -270,14 +314,15 @@ async fn a_failure_of_an_earlier_head_is_not_one_of_this_head() {
 #[tokio::test]
 async fn a_place_in_the_merge_queue_is_followed_until_the_merge() {
     let (mut fleet, pass) = watched(EVERYTHING, |model| {
-        model
-            .repo(REPO)
-            .pull(2)
-            .check("build", Some("SUCCESS"))
-            .queued(2, "AWAITING_CHECKS");
+        model.repo(REPO).pull(2).check("build", Some("SUCCESS"));
     })
     .await;
     let place = |pass: &Pass| pass.pull(0).queue.found().map(|entry| entry.position);
+    assert_eq!(place(&pass), None);
+    fleet.change(|model| {
+        model.repo(REPO).pull(2).queued(2, "AWAITING_CHECKS");
+    });
+    let pass = fleet.learned_within(POLL_CALM).await;
     assert_eq!(place(&pass), Some(2));
     fleet.change(|model| {
         model.repo(REPO).pull(2).queued(1, "MERGEABLE");

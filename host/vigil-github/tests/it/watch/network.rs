@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use vigil_github::memory::{IDLE_MAX, SWEEP_OPEN};
+use vigil_github::{Parts, Wants};
 use vigil_model::{ErrorType, Fault, FieldFault, Forbidden, Scope};
 
 use super::fleet::*;
@@ -36,6 +37,17 @@ async fn watched() -> Fleet {
     fleet.all_true(&second);
     assert_eq!(second.usage.requests, 0, "nothing changed");
     fleet
+}
+
+/// From now on their history is wanted, which no list tells: issues are asked for, too.
+async fn hear_all(fleet: &mut Fleet) {
+    for at in 0..fleet.asks.len() {
+        let wants = fleet.asks[at].wants;
+        let parts = wants.parts | Parts::HISTORY;
+        fleet.wants(at, Wants { parts, ..wants });
+    }
+    let pass = fleet.after(MINUTE).await;
+    fleet.all_true(&pass);
 }
 
 /// Three passes while `fault` meets all of `scope`, and those that follow. Gives what the passes cost.
@@ -186,11 +198,13 @@ async fn an_alias_that_is_null_takes_down_what_it_stands_for_alone() {
     for error in ERRORS {
         for field in [
             "repository",
+            "issueOrPullRequest",
             "pullRequest",
             "pullRequests",
             "statusCheckRollup",
         ] {
             let mut fleet = watched().await;
+            hear_all(&mut fleet).await;
             let fault = Fault::Field(FieldFault {
                 field: field.to_owned(),
                 repo: Some("acme/app-1".to_owned()),
@@ -206,6 +220,7 @@ async fn an_alias_that_is_null_takes_down_what_it_stands_for_alone() {
             fleet.learned_within(span).await;
         }
         let mut fleet = watched().await;
+        hear_all(&mut fleet).await;
         survives(
             &mut fleet,
             Scope::GraphQl,

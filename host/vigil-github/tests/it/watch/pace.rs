@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use vigil_github::memory::IDLE_MAX;
+use vigil_github::memory::{IDLE_MAX, SWEEP_ENDED};
 use vigil_github::{Accounts, Ask, TokenChain, TokenOrigin};
 use vigil_model::{Fault, Model, Scope};
 
@@ -55,6 +55,56 @@ async fn nothing_that_changed_costs_a_point() {
         assert!(pass.usage.rest <= 6);
         assert_eq!(pass.usage.rest, pass.usage.unchanged);
     }
+}
+
+#[tokio::test]
+async fn a_list_that_gets_another_tag_stays_free() {
+    let mut fleet = Fleet::of(4, 1);
+    fleet.pass().await;
+    fleet.after(MINUTE).await;
+    for _ in 0..8 {
+        // GitHub takes the tag that it gave last, and gives the next one with the 304.
+        fleet.change(Model::retag);
+        let pass = fleet.after(MINUTE).await;
+        assert_eq!(pass.usage.rest, pass.usage.unchanged);
+    }
+}
+
+#[tokio::test]
+async fn what_has_ended_is_swept_once_a_day() {
+    let mut model = Model::new(NOW.0 - 3_600_000);
+    model.token(TOKEN);
+    for n in 1..=2 {
+        let repo = model.repo("acme/app-0");
+        repo.issue(n).closed("completed").pull(n + 100_000).merged();
+    }
+    let asks = (1..=2).map(|n| by_number("acme/app-0", n, n + 100_000, ALL));
+    let mut fleet = Fleet::new(model, asks.collect());
+    let pass = fleet.pass().await;
+    fleet.all_true(&pass);
+    let graphql = fleet.tally().graphql;
+    let hours = |fleet: &Fleet| NOW.age(fleet.now()).as_secs() / 3600;
+    while hours(&fleet) < 17 {
+        fleet.after(MINUTE * 15).await;
+    }
+    assert_eq!(fleet.tally().graphql, graphql);
+    // Something that no list tells: dated an hour back, and further than lists reach.
+    let long_ago = fleet.now().0 - 3_600_000;
+    fleet.change(|model| {
+        model
+            .repo("acme/app-0")
+            .issue(1)
+            .reopened()
+            .updated_at(long_ago)
+            .issue(2)
+            .comment("somebody", "a thought");
+    });
+    while hours(&fleet) < SWEEP_ENDED.as_secs() / 3600 + 1 {
+        fleet.after(MINUTE * 15).await;
+    }
+    let pass = fleet.pass().await;
+    assert!(pass.issue(0).open, "the sweep has seen it");
+    fleet.all_true(&pass);
 }
 
 fn busy(repos: u64) -> (Fleet, impl Fn(&mut Model, &str)) {

@@ -31,15 +31,14 @@ pub(super) fn full_read(mut model: Model, asks: Vec<Ask>, how: How) -> Vec<Answe
     let account = |_: &str| Account::usual();
     let mut round = Round::ask(Memory::default(), asks, Doubt::Little, account, how);
     while let Some(outgoing) = round.next(now) {
-        let Body::GraphQl {
-            document,
-            variables,
-        } = &outgoing.body
-        else {
-            panic!("nothing is known that could have changed");
+        let request = match &outgoing.body {
+            Body::GraphQl {
+                document,
+                variables,
+            } => Request::graphql(document, Value::Object(variables.clone()), TRUTH),
+            Body::Rest { path, .. } => Request::get(path, TRUTH),
         };
-        let variables = Value::Object(variables.clone());
-        let response = model.respond(Request::graphql(document, variables, TRUTH), now.0);
+        let response = model.respond(request, now.0);
         let landed = Landed {
             id: outgoing.id,
             outcome: Outcome::Answer(raw(&response)),

@@ -1,0 +1,182 @@
+//! The newest entries of busy repositories, fifty at once.
+
+use vigil_core::{Gap, GapKind, Timestamp};
+
+use super::lane::{Job, silenced};
+use super::{Outcome, Round};
+use crate::budget::Pool;
+use crate::heads::{Heads, HeadsAnswered, RepoHeads, learn_heads};
+use crate::learn::Learned;
+use crate::memory::{Memory, repo_key};
+use crate::query::points_of;
+use crate::question::Repo;
+use crate::reply::Trouble;
+use crate::tokens::Account;
+
+/// The question for the newest entries of `repos`, as far as `memory` knows that they may be seen.
+pub(super) fn heads_for(memory: &Memory, repos: Vec<Repo>) -> Heads {
+    Heads::new(repos, |repo| {
+        memory.watch(repo).is_some_and(|watch| watch.no_issues)
+    })
+}
+
+impl Round {
+    pub(super) fn take_heads(
+        &mut self,
+        account: &Account,
+        heads: &Heads,
+        outcome: Outcome,
+        now: Timestamp,
+    ) {
+        let raw = match outcome {
+            Outcome::Answer(raw) => raw,
+            Outcome::TimedOut(gap) | Outcome::TooLarge(gap) => {
+                return self.halve_heads(account, &heads.repositories, &gap);
+            }
+            Outcome::Broken(gap) | Outcome::NoConnection(gap) => {
+                return self.give_up_heads(
+                    account,
+                    heads,
+                    &gap,
+                    Trouble::Unanswered { gap: gap.clone() },
+                );
+            }
+            Outcome::NoToken(trouble) => {
+                let gap = trouble.gap();
+                return self.give_up_heads(account, heads, &gap, trouble);
+            }
+            Outcome::Silent(silence) => {
+                let trouble = Trouble::of(&silence);
+                return self.give_up_heads(account, heads, &silenced(&trouble), trouble);
+            }
+            Outcome::OutOfTime => {
+                let gap = Gap::new(GapKind::TimedOut, "the time for asking GitHub was up");
+                return self.missed_heads(&heads.repositories, &gap);
+            }
+        };
+        let cost = points_of(heads.connections);
+        match learn_heads(heads, &raw.received(now)) {
+            Learned::Answered(answered) => {
+                let cost = answered.cost.unwrap_or(cost);
+                self.usage.points += cost;
+                self.usage.meter = answered.meter.or(self.usage.meter);
+                let lane = self.lane(account);
+                lane.unanswered = 0;
+                lane.answered = true;
+                self.memory.account_mut(account).answered(
+                    Pool::GraphQl,
+                    u64::from(cost),
+                    answered.meter,
+                    now,
+                );
+                self.heads_learned(account, answered);
+            }
+            Learned::Overloaded(gap) => {
+                self.charge(account, cost, now);
+                self.halve_heads(account, &heads.repositories, &gap);
+            }
+            Learned::Lost(gap) => {
+                self.charge(account, cost, now);
+                self.missed_heads(&heads.repositories, &gap);
+                self.lane(account).last_gap = Some(gap);
+            }
+            other => {
+                if let Some((gap, trouble)) =
+                    self.trouble_of(account, Pool::GraphQl, other, &raw, now)
+                {
+                    self.give_up_heads(account, heads, &gap, trouble);
+                }
+            }
+        }
+    }
+
+    fn give_up_heads(&mut self, account: &Account, heads: &Heads, gap: &Gap, trouble: Trouble) {
+        self.missed_heads(&heads.repositories, gap);
+        self.stop(account, Pool::GraphQl, gap, trouble);
+    }
+
+    fn halve_heads(&mut self, account: &Account, repos: &[Repo], gap: &Gap) {
+        let lane = self.lane(account);
+        lane.unanswered += 1;
+        if repos.len() < 2 || lane.unanswered > 3 {
+            return self.missed_heads(repos, gap);
+        }
+        let (first, second) = repos.split_at(repos.len() / 2);
+        lane.jobs.push_front(Job::Heads(second.to_vec()));
+        lane.jobs.push_front(Job::Heads(first.to_vec()));
+    }
+
+    fn heads_learned(&mut self, account: &Account, answered: HeadsAnswered) {
+        for (repo, heads) in answered.repositories {
+            match heads {
+                Ok(heads) => self.head_learned(account, repo, heads),
+                Err(gap) => self.missed_heads(&[repo], &gap),
+            }
+        }
+        for repo in answered.no_issues {
+            self.memory.lose_issues(&repo);
+            self.probe_elsewhere(account, repo);
+        }
+        if !answered.again.is_empty() {
+            let gap = Gap::new(
+                GapKind::TooLarge,
+                "GitHub's budget for one query did not suffice",
+            );
+            self.halve_heads(account, &answered.again, &gap);
+        }
+    }
+
+    fn head_learned(&mut self, account: &Account, repo: Repo, heads: RepoHeads) {
+        let (now, interval, resync) = (self.how.now, self.how.interval, self.how.resync);
+        self.memory.take_identity(&repo, &heads.id, now);
+        let horizon = self
+            .memory
+            .watch(&repo)
+            .map_or(Timestamp::default(), |watch| watch.horizon());
+        let (news, strangers) = self
+            .memory
+            .announce_heads(&repo, &heads.issues, &heads.pulls);
+        for number in strangers {
+            self.discover(account, &repo, number);
+        }
+        // A repository whose issues are switched off has an empty list of them, which is never complete.
+        let overflows = |list: &[crate::heads::Head], complete: bool| {
+            !complete && !list.is_empty() && list.iter().all(|head| head.updated >= horizon)
+        };
+        let too_many = overflows(&heads.issues, heads.issues_complete)
+            || overflows(&heads.pulls, heads.pulls_complete);
+        let can_list = !self.lane(account).is_stopped(Pool::Rest)
+            && self
+                .memory
+                .account(account)
+                .silent(Pool::Rest, now)
+                .is_none()
+            && !self.unlisted.contains(&repo_key(&repo))
+            && self
+                .memory
+                .watch(&repo)
+                .is_some_and(|watch| watch.has_list() && watch.since.is_some());
+        if too_many && can_list {
+            // More changed than the newest entries show: the list tells all of it.
+            return self.probe(account, repo);
+        }
+        if too_many {
+            self.memory.doubt_all(&repo);
+        }
+        self.done += 1;
+        let newest = heads
+            .issues
+            .iter()
+            .chain(&heads.pulls)
+            .map(|head| head.updated)
+            .max();
+        let watch = self.memory.watch_mut(&repo);
+        // Issues that are switched on again are in the list again.
+        watch.no_list &= heads.issues.is_empty();
+        if let Some(newest) = newest {
+            watch.seen_up_to(newest);
+            watch.advance();
+        }
+        watch.looked(news || too_many, now, interval, resync);
+    }
+}

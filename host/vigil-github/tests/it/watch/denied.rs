@@ -1,0 +1,109 @@
+//! A token that may not read everything: what it may read is known, pass after pass, and the rest is denied.
+
+use vigil_github::memory::IDLE_MAX;
+use vigil_model::{Model, Permission};
+
+use super::fleet::*;
+use crate::support::*;
+
+/// Sessions by number and by branch in so many repositories that they are asked about together when they are busy, or
+/// one by one.
+fn watched(repos: u64) -> Fleet {
+    Fleet::of(repos * 2, repos)
+}
+
+/// Every pull request is known and no issue is.
+fn only_pulls(pass: &Pass) {
+    for at in 0..pass.answers.len() {
+        assert_eq!(pass.pair(at), ("denied", "found"));
+    }
+}
+
+fn revoke(model: &mut Model) {
+    model.token(TOKEN).without(Permission::IssuesRead);
+}
+
+fn grant(model: &mut Model) {
+    model.token(TOKEN).with(Permission::IssuesRead);
+}
+
+fn merge(model: &mut Model, repos: u64) {
+    for n in 1..=repos * 2 {
+        model
+            .repo(&format!("acme/app-{}", n % repos))
+            .pull(n + 100_000)
+            .merged();
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_never_could_read_issues_follows_the_pull_requests() {
+    for repos in [1, 10] {
+        let mut fleet = watched(repos);
+        fleet.change(revoke);
+        only_pulls(&fleet.pass().await);
+        for _ in 0..20 {
+            let pass = fleet.after(MINUTE).await;
+            only_pulls(&pass);
+            fleet.nothing_false(&pass);
+        }
+        // The lists of issues are not asked for again and again.
+        let rest = fleet.tally().rest;
+        fleet.change(|model| merge(model, repos));
+        let most = u32::try_from(IDLE_MAX.as_secs() / 60).expect("minutes") + 1;
+        let merged = |pass: &Pass| (0..pass.answers.len()).all(|at| is_merged(pass, at));
+        let pass = fleet.until(most, merged).await;
+        only_pulls(&pass);
+        assert_eq!(fleet.tally().rest, rest);
+
+        // A new pull request of a branch that had none is found as well.
+        fleet.watch(by_branch("acme/app-0", 2, "later", ALL));
+        let pass = fleet.after(MINUTE).await;
+        let new = pass.answers.len() - 1;
+        assert_eq!(pass.pair(new), ("denied", "absent"));
+        fleet.change(|model| {
+            model.repo("acme/app-0").pull(7).head("later");
+        });
+        fleet.until(most, |pass| pass.pair(new).1 == "found").await;
+
+        fleet.change(grant);
+        fleet.until_learned().await;
+        // From now on the list tells what changes, for nothing.
+        fleet.change(|model| {
+            model.repo("acme/app-0").issue(2).closed("completed");
+        });
+        fleet.until_learned().await;
+        assert!(fleet.tally().rest > rest);
+    }
+}
+
+#[tokio::test]
+async fn a_permission_that_is_taken_away_takes_the_issues_alone() {
+    for busy in [false, true] {
+        let mut fleet = watched(10);
+        let pass = fleet.pass().await;
+        fleet.all_true(&pass);
+        if busy {
+            fleet.change(|model| {
+                for at in 0..10 {
+                    model
+                        .repo(&format!("acme/app-{at}"))
+                        .issue(at + 1)
+                        .label("x");
+                }
+            });
+        }
+        fleet.after(MINUTE).await;
+        fleet.change(revoke);
+        for _ in 0..3 {
+            only_pulls(&fleet.after(MINUTE).await);
+        }
+        fleet.change(grant);
+        fleet.until_learned().await;
+    }
+}
+
+fn is_merged(pass: &Pass, at: usize) -> bool {
+    let pull = pass.answers[at].pull_request.found();
+    pull.is_some_and(|pull| pull.merged.is_some())
+}
