@@ -1,6 +1,7 @@
 //! What a wake does: what is remembered of the forge there is in doubt, so that the next pass reads it again and looks
 //! at the sessions that rest on it. A wake brings no facts.
 
+use vigil_core::Timestamp;
 use vigil_github::{Repo, memory};
 
 use super::Reconciler;
@@ -15,28 +16,32 @@ impl Reconciler {
     /// Those of vigil's memory.
     pub fn wake(&mut self, wakes: &[Wake]) -> Result<bool, Failure> {
         self.recall_forge()?;
+        let now = self.world.now();
         let known = self.asking.memory.get_or_insert_default();
         let woken = wakes
             .iter()
-            .fold(false, |woken, wake| doubt(known, wake) | woken);
+            .fold(false, |woken, wake| doubt(known, wake, now) | woken);
         let changes = known.take_changes();
-        self.store_changes(&changes, self.world.now())?;
+        self.store_changes(&changes, now)?;
         Ok(woken)
     }
 }
 
 /// Whether something that is known was put in doubt.
-fn doubt(known: &mut memory::Memory, wake: &Wake) -> bool {
+fn doubt(known: &mut memory::Memory, wake: &Wake, now: Timestamp) -> bool {
     let about = match &wake.about {
-        About::Owner => return known.wake_owner(&wake.repo),
-        About::Number(number) => memory::About::Number(*number),
+        About::Owner => return known.wake_owner(&wake.repo, now),
+        About::Number(number) => memory::About::Number {
+            number: *number,
+            updated: wake.updated,
+        },
         About::Branch(branch) => memory::About::Branch(branch.clone()),
         About::Commit(sha) => memory::About::Commit(sha.clone()),
         About::Base(branch) => memory::About::Base(branch.clone()),
         About::Repository => memory::About::Repository,
     };
     // A name that is none is nobody's repository.
-    Repo::parse(&wake.repo).is_ok_and(|repo| known.wake(&repo, &about))
+    Repo::parse(&wake.repo).is_ok_and(|repo| known.wake(&repo, &about, now))
 }
 
 #[cfg(test)]
@@ -55,8 +60,9 @@ mod tests {
         let wake = Wake {
             repo: repo.to_owned(),
             about,
+            updated: None,
         };
-        let woken = doubt(&mut known, &wake);
+        let woken = doubt(&mut known, &wake, Timestamp(1));
         let changes = known.take_changes();
         let changed: Vec<&str> = changes.iter().map(|change| change.repo.as_str()).collect();
         assert_eq!(changed, expected, "{wake:?}");

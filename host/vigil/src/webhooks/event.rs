@@ -5,6 +5,7 @@
 //! events and payloads"; what it leaves out is named where it matters.
 
 use serde_json::Value;
+use vigil_core::Timestamp;
 
 /// A request to look again. It carries no facts: deliveries come late, twice and out of order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +15,9 @@ pub struct Wake {
     pub repo: String,
     /// What in it.
     pub about: About,
+    /// What GitHub called the last update of [`About::Number`] when it told this, by its own clock: a read that is older
+    /// comes from a replica that lags, and is made again. `None`: it did not say, or this is about something else.
+    pub updated: Option<Timestamp>,
 }
 
 /// What a wake is about.
@@ -101,7 +105,7 @@ fn abouts(name: &str, payload: &Value) -> Option<Vec<Wake>> {
     let repo = repository(payload)?;
     let mut abouts = match name {
         "issues" => {
-            let mut wakes = vec![wake(repo, numbered(payload, "/issue/number"))];
+            let mut wakes = vec![dated(repo, numbered(payload, "/issue/number"), payload)];
             wakes.extend(moved_issue(payload));
             return Some(wakes);
         }
@@ -138,7 +142,8 @@ fn abouts(name: &str, payload: &Value) -> Option<Vec<Wake>> {
     if vague || abouts.len() > WAKES_MAX {
         abouts = vec![About::Repository];
     }
-    Some(abouts.into_iter().map(|about| wake(repo, about)).collect())
+    let dated = |about| dated(repo, about, payload);
+    Some(abouts.into_iter().map(dated).collect())
 }
 
 /// Tags and new labels concern no session.
@@ -158,7 +163,10 @@ fn numbered(payload: &Value, number: &str) -> About {
 fn moved_issue(payload: &Value) -> Option<Wake> {
     let repo = text(payload, "/changes/new_repository/full_name")?;
     let number = payload.pointer("/changes/new_issue/number")?.as_u64()?;
-    Some(wake(repo, About::Number(number)))
+    Some(Wake {
+        updated: time(payload, "/changes/new_issue/updated_at"),
+        ..wake(repo, About::Number(number))
+    })
 }
 
 /// A label that is renamed or deleted changes on every issue that has it, without an event for any of them.
@@ -303,6 +311,43 @@ fn wake(repo: &str, about: About) -> Wake {
     Wake {
         repo: repo.to_owned(),
         about,
+        updated: None,
+    }
+}
+
+/// A wake about the issue or pull request that the payload shows, or about something else, which has no such time.
+/// Checks and merge groups name pull requests without showing them.
+fn dated(repo: &str, about: About, payload: &Value) -> Wake {
+    let updated = match about {
+        About::Number(_) => {
+            time(payload, "/pull_request/updated_at").or_else(|| time(payload, "/issue/updated_at"))
+        }
+        _ => None,
+    };
+    Wake {
+        updated,
+        ..wake(repo, about)
+    }
+}
+
+fn time(payload: &Value, at: &str) -> Option<Timestamp> {
+    let moment: jiff::Timestamp = text(payload, at)?.parse().ok()?;
+    let ms = u64::try_from(moment.as_millisecond()).ok()?;
+    Some(Timestamp(ms))
+}
+
+/// A header's value for the log: GitHub's are single words. Whoever sends others must not write fields of their own.
+pub(super) fn plain(value: Option<&str>) -> &str {
+    let is_word = |text: &str| {
+        (1..=64).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    };
+    match value {
+        None => "none",
+        Some(text) if is_word(text) => text,
+        Some(_) => "odd",
     }
 }
 

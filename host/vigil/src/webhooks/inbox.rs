@@ -1,13 +1,14 @@
 //! Between the server and the daemon: a bounded queue of wakes that folds duplicates, and what was counted on the way.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+use vigil_core::Timestamp;
 
-use super::event::Wake;
+use super::event::{About, Wake};
 
 /// Different wakes that wait at once. A pass takes minutes at most, and 10,000 sessions with two changes an hour make
 /// some hundred of them in that time.
@@ -31,10 +32,14 @@ pub enum Put {
     Full,
 }
 
+/// Where to look: a repository, and what in it.
+type Place = (String, About);
+
 /// The queue itself, without locks and waiting.
 #[derive(Debug, Default)]
 struct Queue {
-    wakes: BTreeSet<Wake>,
+    /// By where they say to look, with the latest of the updates that they tell of.
+    wakes: BTreeMap<Place, Option<Timestamp>>,
     heard: HashSet<String>,
     heard_in_order: VecDeque<String>,
 }
@@ -45,19 +50,27 @@ impl Queue {
         if delivery.is_some_and(|id| self.heard.contains(id)) {
             return Put::Duplicate;
         }
-        let new: BTreeSet<Wake> = wakes
+        let wakes: Vec<(Place, Option<Timestamp>)> = wakes
             .into_iter()
-            .filter(|wake| !self.wakes.contains(wake))
+            .map(|wake| ((wake.repo, wake.about), wake.updated))
             .collect();
-        if self.wakes.len() + new.len() > WAKES_MAX {
+        let new: BTreeSet<&Place> = wakes
+            .iter()
+            .map(|(place, _)| place)
+            .filter(|place| !self.wakes.contains_key(place))
+            .collect();
+        let count = new.len();
+        if self.wakes.len() + count > WAKES_MAX {
             return Put::Full;
         }
         // Only what was queued counts as heard: a delivery that failed may come again under the same name.
         if let Some(id) = delivery {
             self.remember(id);
         }
-        let count = new.len();
-        self.wakes.extend(new);
+        for (place, updated) in wakes {
+            let latest = self.wakes.entry(place).or_default();
+            *latest = updated.max(*latest);
+        }
         Put::Queued(count)
     }
 
@@ -100,6 +113,11 @@ impl Inbox {
     pub fn take(&self) -> Vec<Wake> {
         std::mem::take(&mut self.queue().wakes)
             .into_iter()
+            .map(|((repo, about), updated)| Wake {
+                repo,
+                about,
+                updated,
+            })
             .collect()
     }
 
@@ -200,12 +218,12 @@ impl Counter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::webhooks::About;
 
     fn wake(number: u64) -> Wake {
         Wake {
             repo: "acme/app".to_owned(),
             about: About::Number(number),
+            updated: None,
         }
     }
 
@@ -220,6 +238,19 @@ mod tests {
         // Taken is not forgotten: the same delivery says nothing new.
         assert_eq!(inbox.put(Some("b"), vec![wake(1)]), Put::Duplicate);
         assert_eq!(inbox.put(None, vec![wake(1)]), Put::Queued(1));
+    }
+
+    #[test]
+    fn of_several_updates_the_latest_is_waited_for() {
+        let at = |updated: u64| Wake {
+            updated: Some(Timestamp(updated)),
+            ..wake(1)
+        };
+        let inbox = Inbox::default();
+        assert_eq!(inbox.put(None, vec![at(20)]), Put::Queued(1));
+        // Deliveries come in any order, and some do not say.
+        assert_eq!(inbox.put(None, vec![at(10), wake(1)]), Put::Queued(0));
+        assert_eq!(inbox.take(), [at(20)]);
     }
 
     #[test]

@@ -138,6 +138,56 @@ fn recorded_payloads_say_where_to_look() {
 }
 
 #[test]
+fn what_is_shown_says_when_it_was_updated_and_nothing_else_does() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/webhooks");
+    let secs = |text: &str| {
+        let moment: jiff::Timestamp = text.parse().expect("a time");
+        u64::try_from(moment.as_second()).expect("after 1970")
+    };
+    for (file, _) in RECORDED {
+        let name = file.split('.').next().expect("a name");
+        let payload = std::fs::read(folder.join(format!("{file}.json"))).expect("a payload");
+        let value: Value = serde_json::from_slice(&payload).expect("JSON");
+        let shown = ["/pull_request/updated_at", "/issue/updated_at"]
+            .iter()
+            .find_map(|at| text(&value, at))
+            .map(secs);
+        let elsewhere = text(&value, "/changes/new_issue/updated_at").map(secs);
+        let here = text(&value, "/repository/full_name");
+        let Heard::Wakes(wakes) = hear(name, &payload) else {
+            panic!("{file}");
+        };
+        for wake in wakes {
+            let updated = wake.updated.map(|updated| updated.0 / 1000);
+            let expected = match wake.about {
+                About::Number(_) if Some(wake.repo.as_str()) == here => shown,
+                // Where it was transferred to.
+                About::Number(_) => elsewhere,
+                _ => None,
+            };
+            assert_eq!(updated, expected, "{file}: {:?}", wake.about);
+        }
+    }
+    let number = |payload: Value| match hear("issues", payload.to_string().as_bytes()) {
+        Heard::Wakes(wakes) => wakes[0].updated,
+        other => panic!("{other:?}"),
+    };
+    for (time, expected) in [
+        (json!("2026-11-20T06:00:00Z"), Some(1_795_154_400_000)),
+        (json!("yesterday"), None),
+        (json!("1969-01-01T00:00:00Z"), None),
+        (json!(5), None),
+        (Value::Null, None),
+    ] {
+        let payload = json!({
+            "repository": { "full_name": "acme/app" },
+            "issue": { "number": 1, "updated_at": time },
+        });
+        assert_eq!(number(payload), expected.map(Timestamp), "{time}");
+    }
+}
+
+#[test]
 fn the_queue_and_auto_merge_come_as_pull_requests() {
     for action in [
         "enqueued",
@@ -304,4 +354,19 @@ fn nonsense_is_told_apart_from_what_is_not_known() {
     assert_eq!(hear("installation", b"{}"), Heard::Unparsable);
     // A ping means that it works, whatever it says.
     assert_eq!(hear("ping", b"{}"), Heard::Wakes(Vec::new()));
+}
+
+#[test]
+fn a_log_line_shows_plain_words_alone() {
+    let long = "x".repeat(65);
+    for (value, shown) in [
+        (Some("issues"), "issues"),
+        (Some("0b989ba4-242f-11e5"), "0b989ba4-242f-11e5"),
+        (None, "none"),
+        (Some(""), "odd"),
+        (Some("issues peer=127.0.0.1"), "odd"),
+        (Some(long.as_str()), "odd"),
+    ] {
+        assert_eq!(plain(value), shown, "{value:?}");
+    }
 }

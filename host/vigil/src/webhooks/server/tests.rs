@@ -260,6 +260,7 @@ async fn a_delivery_that_failed_may_come_again() {
     let wake = |number: u64| Wake {
         repo: "acme/other".to_owned(),
         about: About::Number(number),
+        updated: None,
     };
     let full = (0..super::super::inbox::WAKES_MAX as u64)
         .map(wake)
