@@ -1,5 +1,7 @@
 //! What can be typed.
 
+mod listen;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -58,8 +60,8 @@ pub enum Command {
     /// Show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Check what vigil needs: sources, token, clock, locks
-    Doctor,
+    /// Check what vigil needs: sources, token, clock, locks, webhooks
+    Doctor(DoctorArgs),
     /// Print a script that completes vigil's commands in a shell
     Completions {
         /// The shell
@@ -94,7 +96,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "SOURCE")]
     pub source: Option<String>,
     /// Let GitHub's webhooks wake it: where to take them, such as 127.0.0.1:8737
-    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["once", "dry_run"])]
+    #[arg(long, value_name = "ADDRESS", value_parser = listen::address, conflicts_with_all = ["once", "dry_run"])]
     pub listen: Option<SocketAddr>,
 }
 
@@ -209,6 +211,14 @@ pub struct DemoArgs {
     pub dir: Option<PathBuf>,
 }
 
+/// `vigil doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Whether `vigil run` could take webhooks there, such as 127.0.0.1:8737
+    #[arg(long, value_name = "ADDRESS", value_parser = listen::address)]
+    pub listen: Option<SocketAddr>,
+}
+
 /// `vigil config ...`
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
@@ -216,6 +226,6 @@ pub enum ConfigCommand {
     Path,
     /// Print every key with the value that counts
     Show,
-    /// Say whether the file and its policies are right
+    /// Say whether the file, its policies and the files that it names are right
     Check,
 }

@@ -1,6 +1,7 @@
 //! What the configuration file may say. TOML; every key has a default, so that `vigil run` works without a file.
 
 mod github;
+mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::webhooks::WebhooksConfig;
 
+pub(crate) use github::Wrong;
 pub use github::{AppConfig, AppId, GitHubConfig, TokenConfig};
 
 /// The whole file.
@@ -229,8 +231,19 @@ impl std::fmt::Display for Span {
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        struct Text;
+        impl serde::de::Visitor<'_> for Text {
+            type Value = Span;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a length of time in quotes, such as \"90s\", \"30m\" or \"2h\"")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Span, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 
@@ -277,15 +290,70 @@ pub fn load(named: Option<&Path>, environment: &Environment) -> Result<Loaded, F
             Kind::Request,
             format!("{} is not a configuration", path.display()),
         )
-        .because(error)
+        .because(anyhow::Error::msg(without_secrets(&error.to_string())))
         .hint("`vigil --config /dev/null config show` prints every key with its default")
     })?;
     check(&config, &path)?;
+    let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+    let folder = absolute.parent().unwrap_or(&absolute);
+    let config = config.located(folder, &environment.home);
     Ok(Loaded {
         config: filled(config),
         path,
         found: true,
     })
+}
+
+/// What the parser says, without the secrets that somebody wrote where none belongs: errors go to journals. It quotes the
+/// line that it stumbled over.
+fn without_secrets(text: &str) -> String {
+    const KEYS: [&str; 3] = ["secret", "token", "password"];
+    let quoted = text.lines().find_map(|line| {
+        let (_, line) = line.split_once(" | ")?;
+        let (key, value) = line.split_once('=')?;
+        let value = value.trim().trim_matches(['"', '\'']);
+        (KEYS.contains(&key.trim()) && !value.is_empty()).then_some(value)
+    });
+    match quoted {
+        Some(secret) => without_tokens(&text.replace(secret, "[...]")),
+        None => without_tokens(text),
+    }
+}
+
+/// The same text without what looks like GitHub's tokens.
+fn without_tokens(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let in_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut rest = text;
+    while let Some(start) = rest.find(in_word) {
+        let word = &rest[start..];
+        let end = word.find(|c| !in_word(c)).unwrap_or(word.len());
+        kept.push_str(&rest[..start]);
+        kept.push_str(match looks_like_token(&word[..end]) {
+            true => "[token]",
+            false => &word[..end],
+        });
+        rest = &word[end..];
+    }
+    kept.push_str(rest);
+    kept
+}
+
+/// Whether a text begins as GitHub's tokens do.
+fn looks_like_token(text: &str) -> bool {
+    ["ghp_", "github_pat_", "gho_", "ghu_", "ghs_", "ghr_"]
+        .iter()
+        .any(|prefix| text.starts_with(prefix))
+}
+
+/// Whether a text can be the name of a variable. What is none is shown nowhere: it may be the secret itself.
+pub(crate) fn is_variable(text: &str) -> bool {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !looks_like_token(text)
 }
 
 fn filled(mut config: Config) -> Config {
@@ -330,7 +398,20 @@ fn check(config: &Config, path: &Path) -> Result<(), Failure> {
             );
         }
     }
+    let of_paths = config
+        .source
+        .iter()
+        .filter_map(|(name, source)| Some((format!("source.{name}.home"), source.home.as_ref()?)));
+    if let Some((key, _)) = of_paths
+        .into_iter()
+        .find(|(_, path)| path.as_os_str().is_empty())
+    {
+        return wrong(format!("{key} is empty"), "name a folder, or leave it out");
+    }
     if let Err((what, hint)) = config.github.check() {
+        return wrong(what, hint);
+    }
+    if let Err((what, hint)) = config.webhooks.check() {
         return wrong(what, hint);
     }
     if let Some(kind) = config
@@ -379,6 +460,20 @@ mod tests {
     fn a_wrong_span_is_named_with_its_place() {
         let error = parse("[run]\ninterval = \"soon\"\n").expect_err("refused");
         assert!(error.contains("\"soon\" is no length of time"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_that_stands_where_none_belongs_is_not_repeated() {
+        for text in [
+            "[webhooks]\nsecret = \"hunter2\"\n",
+            "[github]\ntoken = 'hunter2'\n",
+            "[github]\ntoken_file = [\"ghp_hunter2\"]\n",
+            "[github]\nkey = \"github_pat_hunter2\"\n",
+        ] {
+            let error = parse(text).expect_err("refused");
+            assert!(!error.contains("hunter2"), "{error}");
+            assert!(error.contains("line 2") && error.contains('['), "{error}");
+        }
     }
 
     #[test]

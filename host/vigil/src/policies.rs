@@ -77,6 +77,13 @@ fn given(settings: &Map<String, Value>) -> Value {
     Value::Object(settings.clone())
 }
 
+/// Whether the configuration's path, which starts from its file's folder, and a command line's, which starts from where
+/// vigil is started, are one policy.
+fn is_same(configured: &str, named: &str) -> bool {
+    let file = |path: &str| Path::new(path).canonicalize().ok();
+    configured == named || file(configured).is_some_and(|path| file(named) == Some(path))
+}
+
 /// Loads the chain: the policies named on the command line, else the configured ones. A policy that is named both
 /// ways keeps its configured settings.
 pub fn chain(
@@ -90,7 +97,7 @@ pub fn chain(
         named
             .iter()
             .map(
-                |name| match configured.iter().find(|policy| policy.path == *name) {
+                |name| match configured.iter().find(|policy| is_same(&policy.path, name)) {
                     Some(policy) => Cow::Borrowed(policy),
                     None => Cow::Owned(PolicyConfig {
                         path: name.clone(),

@@ -61,12 +61,28 @@ impl Setup {
     pub fn github(&self) -> Result<GitHub, Failure> {
         let world = Arc::clone(&self.world);
         let now = Arc::new(move || world.now());
-        github::github(&self.config.github, &self.environment, now)
+        let github = github::github(&self.config.github, &self.environment, now)?;
+        Ok(github.taking_turns_in(&self.environment.state_dir))
     }
 
     /// Where GitHub is.
     pub fn place(&self) -> Result<Place, Failure> {
         Place::of(&self.config.github, &self.environment)
+    }
+
+    /// What in the environment has no effect although somebody meant one: what it is, and what to do.
+    pub fn notes(&self) -> Vec<(String, String)> {
+        let entries = github::idle_entries(&self.environment).into_iter();
+        let note = |(variable, entry)| {
+            (
+                format!(
+                    "{variable} has \"{entry}\", which fits no host: none is kept from the proxy by it"
+                ),
+                "write names, addresses and networks such as 10.0.0.0/8, without scheme and port"
+                    .to_owned(),
+            )
+        };
+        entries.map(note).collect()
     }
 
     /// The policies that were named, else the configured ones.

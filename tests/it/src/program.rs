@@ -15,6 +15,7 @@ mod looking;
 mod notify;
 mod security;
 mod seed;
+mod set_up;
 mod telling;
 mod webhooks;
 mod writer;

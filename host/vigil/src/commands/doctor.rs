@@ -3,11 +3,13 @@
 mod asked;
 mod github;
 mod silences;
+mod webhooks;
 
 use serde::Serialize;
 use vigil_core::Session;
 use vigil_store::{DaemonLock, Store};
 
+use crate::cli::DoctorArgs;
 use crate::config::Loaded;
 use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
 use crate::memory;
@@ -74,7 +76,7 @@ fn bad(what: &str, detail: impl Into<String>, hint: impl Into<String>) -> Findin
 }
 
 /// Runs the command.
-pub(crate) async fn run(setup: Setup, loaded: &Loaded, ui: Ui) -> Outcome {
+pub(crate) async fn run(args: &DoctorArgs, setup: Setup, loaded: &Loaded, ui: Ui) -> Outcome {
     let mut findings = vec![
         configuration(loaded),
         journal(&setup),
@@ -82,6 +84,7 @@ pub(crate) async fn run(setup: Setup, loaded: &Loaded, ui: Ui) -> Outcome {
         git(),
     ];
     findings.extend(policies(&setup));
+    findings.extend(webhooks::look(&setup, args.listen));
     let (of_sources, sessions) = source_findings(&setup)?;
     findings.extend(of_sources);
     let (of_pauses, pauses) = pauses(&setup)?;

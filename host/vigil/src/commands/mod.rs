@@ -26,7 +26,7 @@ use crate::cli::{Cli, Command, ConfigCommand, NotifyCommand, PolicyCommand};
 use crate::config as settings;
 use crate::environment::Environment;
 use crate::failure::{Failure, Outcome};
-use crate::ui::{Bar, Ui};
+use crate::ui::{self, Bar, Ui};
 use crate::wiring::Setup;
 
 /// Runs a command and gives its exit code.
@@ -60,6 +60,18 @@ fn dispatch(cli: Cli, ui: Ui) -> Outcome {
     }
     let loaded = settings::load(cli.config.as_deref(), &environment)?;
     let setup = Setup::live(loaded.config.clone(), environment);
+    // Doctor and `config check` tell it among their findings.
+    if matches!(
+        cli.command,
+        Command::Run(_) | Command::Status(_) | Command::Explain(_)
+    ) {
+        for (what, hint) in setup.notes() {
+            ui.remark(format!(
+                "{}: {what}; {hint}",
+                ui::styled(ui::NOTICE, "note")
+            ));
+        }
+    }
     match &cli.command {
         Command::Run(args) => on_runtime(run::run(args, setup, ui, &bar)),
         Command::Status(args) => on_runtime(status::run(args, setup, ui)),
@@ -73,7 +85,7 @@ fn dispatch(cli: Cli, ui: Ui) -> Outcome {
         Command::Config(ConfigCommand::Path) => config::path(&loaded, ui),
         Command::Config(ConfigCommand::Show) => config::show(&loaded, &setup, ui),
         Command::Config(ConfigCommand::Check) => config::check(&loaded, &setup, ui),
-        Command::Doctor => on_runtime(doctor::run(setup, &loaded, ui)),
+        Command::Doctor(args) => on_runtime(doctor::run(args, setup, &loaded, ui)),
         Command::Completions { .. } | Command::Demo(_) | Command::Policy(_) => Ok(0),
     }
 }

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de};
 
-use super::Span;
+use super::{Span, is_variable};
+
+/// No connection over a network is made in less.
+const REQUEST_TIMEOUT_MIN: Span = Span(Duration::from_millis(100));
 
 /// `[github]`
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -30,8 +33,10 @@ pub struct GitHubConfig {
     /// How long one request may take. GitHub itself gives up after 10 s.
     pub request_timeout: Span,
     /// What is left to others of each hour's points and requests, in percent.
+    #[serde(deserialize_with = "percent")]
     pub reserve: u8,
     /// What vigil takes of them at most, in percent.
+    #[serde(deserialize_with = "percent")]
     pub share: u8,
     /// Tokens for some owners. All others are asked about with the usual one, or by the App.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -84,14 +89,69 @@ pub struct AppConfig {
     pub owners: Option<Vec<String>>,
 }
 
+/// A percentage, so that what is none is told in these words.
+fn percent<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    struct Percent;
+    impl de::Visitor<'_> for Percent {
+        type Value = u8;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole percentage from 0 to 100")
+        }
+
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<u8, E> {
+            u8::try_from(number)
+                .ok()
+                .filter(|number| *number <= 100)
+                .ok_or_else(|| E::invalid_value(de::Unexpected::Signed(number), &self))
+        }
+
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<u8, E> {
+            match i64::try_from(number) {
+                Ok(number) => self.visit_i64(number),
+                Err(_) => Err(E::invalid_value(de::Unexpected::Unsigned(number), &self)),
+            }
+        }
+    }
+    deserializer.deserialize_u8(Percent)
+}
+
 /// What names an App: GitHub takes its number and its client id alike.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum AppId {
     /// Its number.
     Number(u64),
     /// Its client id, such as `Iv23liABCdef`; or its number in quotes.
     Text(String),
+}
+
+impl<'de> Deserialize<'de> for AppId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Id;
+        impl de::Visitor<'_> for Id {
+            type Value = AppId;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the App's id, such as 123456, or its client id in quotes")
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<AppId, E> {
+                let fits = u64::try_from(number).ok().filter(|number| *number > 0);
+                fits.map(AppId::Number)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Signed(number), &self))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<AppId, E> {
+                Ok(AppId::Number(number))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<AppId, E> {
+                Ok(AppId::Text(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Id)
+    }
 }
 
 impl fmt::Display for AppId {
@@ -103,18 +163,44 @@ impl fmt::Display for AppId {
     }
 }
 
-/// Something that is wrong with `[github]`: what, where, and what to do about it.
-pub(super) type Wrong = (String, &'static str);
+/// Something that is wrong with a part of the configuration: what, where, and what to do about it.
+pub(crate) type Wrong = (String, &'static str);
 
 impl GitHubConfig {
     /// What the types alone cannot say.
     pub(super) fn check(&self) -> Result<(), Wrong> {
-        if let Some(host) = &self.host
-            && (host.is_empty() || host.contains(['/', ':', '@', ' ']))
-        {
+        if let Some(host) = &self.host {
+            let is_name = !host.is_empty()
+                && host
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+            if !is_name {
+                // With an @ in it, it may hold a password.
+                let shown = if host.contains('@') { "[...]" } else { host };
+                return Err((
+                    format!("github.host is \"{shown}\", which is no host's name"),
+                    "write it as in github.com; addresses go into github.api_url",
+                ));
+            }
+            if ["api.github.com", "www.github.com"].contains(&host.to_lowercase().as_str()) {
+                return Err((
+                    format!(
+                        "github.host is \"{host}\", which takes requests and has no repositories"
+                    ),
+                    "write github.com, or leave it out",
+                ));
+            }
+        }
+        if self.request_timeout < REQUEST_TIMEOUT_MIN {
             return Err((
-                format!("github.host is \"{host}\", which is no host's name"),
-                "write it as in github.com; addresses go into github.api_url",
+                format!("github.request_timeout is {}", self.request_timeout),
+                "give 100ms or more; 15s is the default",
+            ));
+        }
+        if self.token_file.as_deref() == Some(Path::new("")) {
+            return Err((
+                "github.token_file is empty".to_owned(),
+                "name the file that holds the token, or leave it out",
             ));
         }
         if self.reserve >= 100 {
@@ -150,6 +236,20 @@ impl GitHubConfig {
                     ));
                 }
             }
+            if token.file.as_deref() == Some(Path::new("")) {
+                return Err((
+                    format!("{place}.file is empty"),
+                    "name the file that holds the token",
+                ));
+            }
+            if let Some(name) = &token.env
+                && !is_variable(name)
+            {
+                return Err((
+                    format!("{place}.env is no variable's name"),
+                    "name the variable that holds the token, as in ACME_GITHUB_TOKEN; the token itself stands nowhere in this file",
+                ));
+            }
             owners(&place, &token.owners, &mut seen)?;
         }
         if let Some(app) = &self.app {
@@ -157,6 +257,12 @@ impl GitHubConfig {
                 return Err((
                     "github.app.id is empty".to_owned(),
                     "it stands on the App's settings page",
+                ));
+            }
+            if app.key_file.as_os_str().is_empty() {
+                return Err((
+                    "github.app.key_file is empty".to_owned(),
+                    "name the file that GitHub gave for the App under \"Private keys\"",
                 ));
             }
             if let Some(listed) = &app.owners {

@@ -11,11 +11,13 @@
 pub mod coalesce;
 pub mod event;
 pub mod inbox;
+pub mod keyring;
 pub mod server;
 pub mod settings;
 pub mod signature;
 
 pub use event::{About, Wake};
 pub use inbox::{Counts, Inbox};
+pub use keyring::Keyring;
 pub use server::{Listening, listen};
 pub use settings::{Settings, WebhooksConfig};

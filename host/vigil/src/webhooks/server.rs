@@ -382,7 +382,8 @@ impl Shared {
         let counters = self.inbox.counters();
         counters.received.add(1);
         let (event, delivery) = (only(headers, EVENT), only(headers, DELIVERY));
-        tracing::debug!(?answer, ?event, ?delivery, %peer, "delivery heard");
+        let (event, delivery) = (event::plain(event), event::plain(delivery));
+        tracing::debug!(?answer, %event, %delivery, %peer, "delivery heard");
         let (counter, concern) = match answer {
             Answer::Queued { new } => {
                 counters.wakes.add(new as u64);
@@ -412,7 +413,7 @@ impl Shared {
         if let Some(concern) = concern
             && count.is_power_of_two()
         {
-            tracing::warn!(count, ?event, %peer, "{concern}");
+            tracing::warn!(count, %event, %peer, "{concern}");
         }
     }
 }

@@ -1,19 +1,15 @@
-//! What the configuration says about webhooks, and where the secrets come from.
+//! What the configuration says about webhooks.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::uri::Authority;
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::signature::Secrets;
-use crate::config::Span;
+use super::keyring::Keyring;
+use crate::config::{Span, Wrong, is_variable};
 use crate::environment::Environment;
 use crate::failure::Failure;
 
@@ -50,7 +46,7 @@ impl Default for WebhooksConfig {
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The secrets that are valid at present.
-    pub secrets: Secrets,
+    pub secrets: Keyring,
     /// Hosts under which requests are answered, in lower case, without a port.
     pub hosts: BTreeSet<String>,
     /// Bounds on what others may take of this machine.
@@ -89,7 +85,7 @@ impl WebhooksConfig {
     /// What the server goes by when it listens on `address`.
     ///
     /// # Errors
-    /// There is no secret, it cannot be read, others can read its file, or a host is no name.
+    /// There is no secret, or it cannot be read.
     pub fn settings(
         &self,
         address: SocketAddr,
@@ -97,45 +93,68 @@ impl WebhooksConfig {
     ) -> Result<Settings, Failure> {
         Ok(Settings {
             secrets: self.secrets(environment)?,
-            hosts: self.hosts(address)?,
+            hosts: self.hosts(address),
             limits: Limits::default(),
         })
     }
 
-    fn secrets(&self, environment: &Environment) -> Result<Secrets, Failure> {
-        let from_env = self
-            .secret_env
-            .as_deref()
-            .map(|name| from_env(name, environment));
-        let from_file = self.secret_file.as_deref().map(from_file);
-        match (from_env.transpose()?, from_file.transpose()?) {
-            (Some(one), Some(other)) => Ok(one.and(other)),
-            (Some(one), None) | (None, Some(one)) => Ok(one),
-            (None, None) => Err(Failure::request(
-                "--listen needs the webhook's secret, or anybody could wake vigil",
-            )
-            .hint(
-                "set secret_env (the name of a variable) or secret_file (a path) in [webhooks], \
-                 and the same secret in the webhook's settings on GitHub",
-            )),
+    /// What stands in the file alone and can mean nothing: what, where, and what to do about it.
+    pub(crate) fn check(&self) -> Result<(), Wrong> {
+        if let Some(name) = self.hosts.iter().find(|name| named(name).is_none()) {
+            // With an @ in it, it may hold a password.
+            let shown = if name.contains('@') { "[...]" } else { name };
+            return Err((
+                format!("webhooks.hosts has \"{shown}\", which is no host"),
+                "write names such as vigil.example.org, without scheme, path and *",
+            ));
         }
+        if let Some(name) = &self.secret_env
+            && !is_variable(name)
+        {
+            return Err((
+                "webhooks.secret_env is no variable's name".to_owned(),
+                "name the variable that holds the secret, as in VIGIL_WEBHOOK_SECRET; the secret itself stands nowhere in this file",
+            ));
+        }
+        if self.secret_file.as_deref() == Some(Path::new("")) {
+            return Err((
+                "webhooks.secret_file is empty".to_owned(),
+                "name the file that holds the webhook's secret, or leave it out",
+            ));
+        }
+        Ok(())
     }
 
-    fn hosts(&self, address: SocketAddr) -> Result<BTreeSet<String>, Failure> {
+    /// The secrets that are valid at present.
+    ///
+    /// # Errors
+    /// There is none, or one cannot be read.
+    pub(crate) fn secrets(&self, environment: &Environment) -> Result<Keyring, Failure> {
+        Keyring::read(self, environment)?.ok_or_else(|| {
+            Failure::request("--listen needs the webhook's secret, or anybody could wake vigil").hint(
+                "set secret_env (the name of a variable) or secret_file (a path) in [webhooks], \
+                 and the same secret in the webhook's settings on GitHub",
+            )
+        })
+    }
+
+    /// Every host under which requests are answered. Configured ones that are none are left out; [`Self::check`] names
+    /// them.
+    fn hosts(&self, address: SocketAddr) -> BTreeSet<String> {
         let mut hosts: BTreeSet<String> = ["localhost", "127.0.0.1", "[::1]"]
             .map(str::to_owned)
             .into();
         if !address.ip().is_unspecified() {
             hosts.insert(bare(address.ip()));
         }
-        for name in &self.hosts {
-            hosts.insert(host_of(name).ok_or_else(|| {
-                Failure::request(format!("webhooks.hosts has \"{name}\", which is no host"))
-                    .hint("write names such as vigil.example.org, without scheme and path")
-            })?);
-        }
-        Ok(hosts)
+        hosts.extend(self.hosts.iter().filter_map(|name| named(name)));
+        hosts
     }
+}
+
+/// The host of a configured name; `None`: no request can name it.
+fn named(text: &str) -> Option<String> {
+    host_of(text).filter(|host| !host.contains('*'))
 }
 
 /// An address as it stands in a `Host` header.
@@ -154,170 +173,23 @@ pub(super) fn host_of(text: &str) -> Option<String> {
     (!host.is_empty() && !text.contains('@')).then(|| host.to_ascii_lowercase())
 }
 
-fn from_env(name: &str, environment: &Environment) -> Result<Secrets, Failure> {
-    let value = environment.named(name).map(SecretString::from);
-    value
-        .and_then(|value| Secrets::parse(value.expose_secret()))
-        .ok_or_else(|| {
-            Failure::request(format!(
-                "webhooks.secret_env names {name}, which is not set or empty"
-            ))
-            .hint(format!(
-                "export {name} with the webhook's secret before vigil starts"
-            ))
-        })
-}
-
-/// A secret is a line; more than this is another file.
-const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
-
-fn from_file(path: &Path) -> Result<Secrets, Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::request(format!(
-            "failed to read webhooks.secret_file {}",
-            path.display()
-        ))
-        .because(error)
-        .hint("name a file that holds the webhook's secret and that vigil may read")
-    };
-    let file = File::open(path).map_err(failed)?;
-    // The open file is asked, and not the path: nothing can come between the look and the reading.
-    let meta = file.metadata().map_err(failed)?;
-    let refused = |why: &str, hint: String| {
-        Err(Failure::request(format!("webhooks.secret_file {} {why}", path.display())).hint(hint))
-    };
-    if !meta.is_file() {
-        return refused("is no file", "name the file itself".to_owned());
-    }
-    let mode = meta.permissions().mode();
-    if mode & 0o007 != 0 {
-        return refused(
-            &format!("is open to everybody (mode {:o})", mode & 0o777),
-            format!("chmod o= {}", path.display()),
-        );
-    }
-    let mut text = String::new();
-    file.take(SECRET_FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
-    if text.len() as u64 > SECRET_FILE_BYTES_MAX {
-        return refused(
-            "is longer than 64 KiB",
-            "a secret is one line; name the file that holds it".to_owned(),
-        );
-    }
-    let text = SecretString::from(text);
-    match Secrets::parse(text.expose_secret()) {
-        Some(secrets) => Ok(secrets),
-        None => refused(
-            "is empty",
-            "write the webhook's secret into it, one line for each that is valid".to_owned(),
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs::Permissions;
     use std::net::Ipv4Addr;
 
     use super::*;
 
     const SECRET: &str = "correct horse battery staple";
 
-    fn settings(config: &WebhooksConfig) -> Result<Settings, String> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8737));
-        let environment = Environment::default()
-            .with("GH_TOKEN", format!("{SECRET}\nolder"))
-            .with("GITHUB_TOKEN", "");
-        config
-            .settings(address, &environment)
-            .map_err(|failure| format!("{failure} {}", failure.hints().join(" ")))
-    }
-
-    #[track_caller]
-    fn refused(config: &WebhooksConfig, words: &[&str]) {
-        let error = settings(config).expect_err("refused");
-        for word in words {
-            assert!(error.contains(word), "{word} is not in: {error}");
-        }
-        assert!(!error.contains(SECRET), "{error}");
-    }
-
     #[test]
     fn without_a_secret_nobody_listens() {
-        refused(&WebhooksConfig::default(), &["secret_env", "secret_file"]);
-    }
-
-    #[test]
-    fn a_variable_that_is_missing_or_empty_is_named() {
-        for name in ["GITHUB_TOKEN", "VIGIL_NO_SUCH_SECRET", "", "A=B"] {
-            let config = WebhooksConfig {
-                secret_env: Some(name.to_owned()),
-                ..WebhooksConfig::default()
-            };
-            refused(&config, &[name, "not set"]);
-        }
-    }
-
-    #[test]
-    fn a_file_is_read_unless_everybody_may_read_it() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("secret");
-        std::fs::write(&path, format!("{SECRET}\n")).expect("a file");
-        let config = WebhooksConfig {
-            secret_file: Some(path.clone()),
-            ..WebhooksConfig::default()
-        };
-        for (mode, fine) in [
-            (0o600, true),
-            (0o640, true),
-            (0o400, true),
-            (0o644, false),
-            (0o602, false),
-        ] {
-            std::fs::set_permissions(&path, Permissions::from_mode(mode)).expect("a mode");
-            if fine {
-                assert!(settings(&config).is_ok(), "{mode:o}");
-            } else {
-                refused(&config, &["secret", "open to everybody", "chmod"]);
-            }
-        }
-        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("a mode");
-        for (content, word) in [
-            ("\n \n".to_owned(), "empty"),
-            ("x".repeat(70_000), "64 KiB"),
-        ] {
-            std::fs::write(&path, content).expect("a file");
-            refused(&config, &[word]);
-        }
-        let missing = WebhooksConfig {
-            secret_file: Some(folder.path().join("gone")),
-            ..WebhooksConfig::default()
-        };
-        refused(&missing, &["gone", "No such file"]);
-        let no_file = WebhooksConfig {
-            secret_file: Some(folder.path().to_owned()),
-            ..WebhooksConfig::default()
-        };
-        refused(&no_file, &["no file"]);
-    }
-
-    #[test]
-    fn variable_and_file_are_both_valid() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("secret");
-        std::fs::write(&path, "third").expect("a file");
-        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("a mode");
-        let config = WebhooksConfig {
-            secret_env: Some("GH_TOKEN".to_owned()),
-            secret_file: Some(path),
-            ..WebhooksConfig::default()
-        };
-        let shown = format!("{:?}", settings(&config).expect("settings"));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8737));
+        let settings = WebhooksConfig::default().settings(address, &Environment::default());
+        let failure = settings.expect_err("refused");
+        let hint = failure.hints().join(" ");
         assert!(
-            shown.contains("Secrets(3)") && !shown.contains(SECRET),
-            "{shown}"
+            hint.contains("secret_env") && hint.contains("secret_file"),
+            "{hint}"
         );
     }
 
@@ -338,15 +210,35 @@ mod tests {
                     .map(str::to_owned)
                     .into();
             expected.extend(own.map(str::to_owned));
-            assert_eq!(hosts.expect("hosts"), expected, "{address}");
+            assert_eq!(hosts, expected, "{address}");
         }
-        for wrong in ["", "https://example.org", "example.org/hooks", "a b"] {
-            let config = WebhooksConfig {
-                hosts: vec![wrong.to_owned()],
-                secret_env: Some("GH_TOKEN".to_owned()),
+    }
+
+    #[test]
+    fn what_can_mean_nothing_is_named_and_no_secret_is_shown() {
+        let wrong = |config: WebhooksConfig| config.check().expect_err("refused").0;
+        for host in [
+            "",
+            "https://example.org",
+            "example.org/hooks",
+            "a b",
+            "*.example.org",
+        ] {
+            let said = wrong(WebhooksConfig {
+                hosts: vec![host.to_owned()],
                 ..WebhooksConfig::default()
-            };
-            refused(&config, &["webhooks.hosts", "no host"]);
+            });
+            assert!(
+                said.contains("webhooks.hosts has") && said.contains(host),
+                "{said}"
+            );
+        }
+        for secret in [SECRET, "", "A=B", "ghp_correctHorse", "3f2a"] {
+            let said = wrong(WebhooksConfig {
+                secret_env: Some(secret.to_owned()),
+                ..WebhooksConfig::default()
+            });
+            assert_eq!(said, "webhooks.secret_env is no variable's name");
         }
     }
 

@@ -27,6 +27,12 @@ pub(super) fn github(
 ) -> Result<GitHub, Failure> {
     let place = Place::of(config, environment)?;
     let network = network(environment)?;
+    if [&place.rest_url, &place.graphql_url]
+        .iter()
+        .any(|url| url.starts_with("https:"))
+    {
+        certificates(&network.roots)?;
+    }
     let (origins, hint) = usual(config, &place, environment);
     let mut accounts = Accounts::new(TokenChain::new(origins).hint(hint));
     for (at, token) in config.token.iter().enumerate() {
@@ -87,7 +93,8 @@ fn usual(
             .find(|name| environment.get(name).is_some())
     {
         hint.push_str(&format!(
-            "; {set} is for github.com and is not sent to {host}"
+            "; {set} is for github.com and is not sent to {host}, unless the configuration has both \
+             github.host = \"github.com\" and github.api_url"
         ));
     }
     (origins, hint)
@@ -153,18 +160,46 @@ fn asking_app(
     .map_err(|error| Failure::request("failed to set up the GitHub App").because(error))
 }
 
+/// Whether the files that the environment names can be used. The machine's own certificates are read when they are
+/// first needed: there may be many, and nobody made a mistake with them today.
+fn certificates(roots: &Roots) -> Result<(), Failure> {
+    roots.check().map_err(|error| {
+        Failure::request("failed to read whose certificates are trusted")
+            .because(error)
+            .hint("name a file with certificates in PEM, or unset the variable")
+    })
+}
+
+/// Entries of the environment's list of hosts without a proxy that fit no host, and the variable; none without a proxy.
+pub(super) fn idle_entries(environment: &Environment) -> Vec<(&'static str, String)> {
+    let (Ok(network), Some((variable, _))) = (network(environment), first(environment, NO_PROXY))
+    else {
+        return Vec::new();
+    };
+    let entries = network.proxies.idle().iter().cloned();
+    entries.map(|entry| (variable, entry)).collect()
+}
+
+/// The names of the list of hosts without a proxy.
+const NO_PROXY: [&str; 2] = ["no_proxy", "NO_PROXY"];
+
+/// The first of two variables that is set, and its value.
+fn first<'e>(
+    environment: &'e Environment,
+    names: [&'static str; 2],
+) -> Option<(&'static str, &'e str)> {
+    let name = names
+        .into_iter()
+        .find(|name| environment.get(name).is_some())?;
+    Some((name, environment.get(name)?))
+}
+
 /// Proxies and certificates, as curl and rustls-native-certs read them.
 fn network(environment: &Environment) -> Result<Network, Failure> {
     // The name in small letters comes first. HTTP_PROXY in capitals is not read: behind a web server anybody can set
     // it with a header, so curl does not either.
-    let first = |names: [&'static str; 2]| {
-        let name = names
-            .into_iter()
-            .find(|name| environment.get(name).is_some())?;
-        Some((name, environment.get(name)?))
-    };
     let proxy = |names| {
-        first(names).map(|(name, value)| ProxyVariable {
+        first(environment, names).map(|(name, value)| ProxyVariable {
             name: name.to_owned(),
             value: SecretString::from(value),
         })
@@ -173,7 +208,7 @@ fn network(environment: &Environment) -> Result<Network, Failure> {
         proxy(["https_proxy", "HTTPS_PROXY"]),
         proxy(["http_proxy"; 2]),
         proxy(["all_proxy", "ALL_PROXY"]),
-        first(["no_proxy", "NO_PROXY"]).map(|(_, value)| value),
+        first(environment, NO_PROXY).map(|(_, value)| value),
     )
     .map_err(|error| {
         Failure::request("failed to read where the proxy is")

@@ -79,7 +79,7 @@ impl Place {
 /// An address that was given, and the host that it belongs to.
 struct Address {
     url: String,
-    /// `None`: this machine, where a model or a cache stands in for any GitHub.
+    /// `None`: this machine without TLS, where a model or a cache stands in for any GitHub.
     host: Option<String>,
 }
 
@@ -89,7 +89,11 @@ impl Address {
             return Ok(None);
         };
         // The value is not shown: people put passwords into addresses.
-        let wrong = |why: &str| Err(Failure::request(format!("{place} {why}")));
+        let wrong = |why: &str| {
+            Err(Failure::request(format!("{place} {why}")).hint(
+                "write it as in https://api.github.com, or https://HOST/api/v3 for GitHub Enterprise Server",
+            ))
+        };
         let Ok(uri) = url.parse::<http::Uri>() else {
             return wrong("is no address");
         };
@@ -108,9 +112,12 @@ impl Address {
             }
             _ => return wrong("begins with neither https:// nor http://"),
         }
+        // Without TLS nobody but this machine is meant. With it, this machine may be the end of a tunnel to anybody, and
+        // gets no other host's token.
+        let stands_in = here && uri.scheme_str() == Some("http");
         Ok(Some(Address {
             url: url.to_owned(),
-            host: (!here).then(|| site(&host)),
+            host: (!stands_in).then(|| site(&host)),
         }))
     }
 

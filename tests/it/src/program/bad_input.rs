@@ -374,7 +374,7 @@ fn a_request_that_cannot_be_carried_out_is_one_error_with_exit_code_2() {
 }
 
 /// Compares with what was said before, in `tests/it/snapshots`.
-fn snapshot(name: &str, said: &str) {
+pub(super) fn snapshot(name: &str, said: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../../snapshots");
     settings.set_prepend_module_to_snapshot(false);
@@ -382,7 +382,7 @@ fn snapshot(name: &str, said: &str) {
 }
 
 /// Without what differs from run to run.
-fn redacted(text: &str, stage: &Stage) -> String {
+pub(super) fn redacted(text: &str, stage: &Stage) -> String {
     let folder = stage.path("");
     let folder = folder.to_str().expect("UTF-8").trim_end_matches('/');
     let guests = guests::folder();

@@ -178,11 +178,11 @@ fn several_tokens_and_an_app_are_accounts_of_their_own() {
     );
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("a mode");
     let open = doctor().json_with(1);
-    let found = finding(&open, "GitHub", "can be read by others");
+    let found = finding(&open, "GitHub", "is open to everybody (mode 644)");
     assert!(
         found["hint"]
             .as_str()
-            .is_some_and(|hint| hint.contains("chmod 600")),
+            .is_some_and(|hint| hint.contains("chmod o=")),
         "{found:#}"
     );
 }

@@ -116,6 +116,9 @@ pub(super) async fn look(setup: &Setup, sessions: &[Session]) -> Result<Looked, 
             "name a file with certificates in PEM, or unset the variable",
         )),
     }
+    for (what, hint) in setup.notes() {
+        looked.findings.push(note("GitHub", what, hint));
+    }
     let accounts = accounts(&setup.config.github, &github, sessions);
     if accounts.is_empty() {
         looked.findings.push(note(

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 use crate::webhooks::signature::Secrets;
-use crate::webhooks::{About, Wake};
+use crate::webhooks::{About, Keyring, Wake};
 
 const SECRET: &str = "a secret of the tests";
 const BODY: &str =
@@ -26,7 +26,9 @@ impl Stage {
 
     async fn with(limits: Limits) -> Stage {
         let settings = Settings {
-            secrets: Secrets::parse(&format!("the next one\n{SECRET}")).expect("secrets"),
+            secrets: Keyring::of(
+                Secrets::parse(&format!("the next one\n{SECRET}")).expect("secrets"),
+            ),
             hosts: BTreeSet::from(["127.0.0.1".to_owned(), "vigil.example.org".to_owned()]),
             limits,
         };
@@ -550,7 +552,7 @@ async fn what_is_not_understood_is_counted_and_no_error() {
 async fn a_port_in_use_is_named() {
     let stage = Stage::new().await;
     let settings = Settings {
-        secrets: Secrets::parse(SECRET).expect("a secret"),
+        secrets: Keyring::of(Secrets::parse(SECRET).expect("a secret")),
         hosts: BTreeSet::new(),
         limits: Limits::default(),
     };

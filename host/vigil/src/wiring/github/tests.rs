@@ -98,6 +98,24 @@ fn where_github_is() {
                 "https://api.acme.ghe.com/graphql",
             ),
         ),
+        // With TLS it is a host like others, whose name is its own.
+        (
+            "",
+            &[("GITHUB_API_URL", "https://127.0.0.1:9")],
+            (
+                "127.0.0.1",
+                "https://127.0.0.1:9",
+                "https://127.0.0.1:9/graphql",
+            ),
+        ),
+        (
+            "",
+            &[
+                ("GH_HOST", "github.com"),
+                ("GITHUB_API_URL", "https://localhost:9"),
+            ],
+            public,
+        ),
         // A cache of one's own, when that was said.
         (
             "host = \"github.com\"\napi_url = \"https://cache.acme.test\"",
@@ -194,6 +212,21 @@ async fn a_token_for_github_com_goes_nowhere_else() {
         none.contains("gh auth login --hostname git.acme.test; GH_TOKEN is for github.com"),
         "{none}"
     );
+    // This machine may be the end of a tunnel to any server, unless the configuration says whose it is.
+    let tunnel = [public[0], ("GITHUB_API_URL", "https://127.0.0.1:9")];
+    let none = usual_token("", &tunnel).await;
+    assert!(
+        none.contains("GH_TOKEN is for github.com and is not sent to 127.0.0.1"),
+        "{none}"
+    );
+    let api = "api_url = \"https://localhost:9\"\n";
+    let none = usual_token(api, &public).await;
+    assert!(
+        none.contains("GH_TOKEN is for github.com and is not sent to localhost"),
+        "{none}"
+    );
+    let said = format!("host = \"github.com\"\n{api}");
+    assert_eq!(usual_token(&said, &public).await, "GH_TOKEN");
     assert!(
         usual_token("", &server)
             .await
@@ -229,7 +262,7 @@ fn a_variable_that_is_not_set_and_a_key_that_others_can_read_are_named() {
     let said_of_key = said(&text);
     assert!(said_of_key.contains("github.app.key_file"), "{said_of_key}");
     assert!(
-        said_of_key.contains(&format!("chmod 600 {}", key.display())),
+        said_of_key.contains(&format!("chmod o= {}", key.display())),
         "{said_of_key}"
     );
 }
@@ -254,6 +287,13 @@ fn proxies_and_certificates_come_from_the_usual_variables() {
         through(&[("HTTPS_PROXY", "a.test"), ("NO_PROXY", "github.com")]),
         Ok(None)
     );
+    let idle = |variables: &[(&'static str, &str)]| idle_entries(&environment(variables));
+    let list = ("no_proxy", "github.com,https://a.test,10.0.0.0/8");
+    assert_eq!(
+        idle(&[("ALL_PROXY", "a.test"), list]),
+        [("no_proxy", "https://a.test".to_owned())]
+    );
+    assert_eq!(idle(&[list]), []);
     let error = through(&[("ALL_PROXY", "ftp://me:hunter2@a.test")]).expect_err("no proxy");
     assert!(
         error.contains("ALL_PROXY") && !error.contains("hunter2"),
