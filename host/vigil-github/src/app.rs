@@ -18,7 +18,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 use vigil_core::{Gap, GapKind, Timestamp};
 
-use crate::limits;
+use crate::budget::{AccountMemory, Pool, Silence};
+use crate::limits::{self, Meter};
 use crate::settings::{SettingsError, address, agent};
 use crate::tokens::{Account, Lease, NoToken, Token};
 use crate::transport::{Answer, Failure, Network, Transport, Wire};
@@ -67,6 +68,8 @@ pub struct App {
     transport: Transport,
     /// How far GitHub's clock is ahead of ours, in milliseconds, as far as that mattered.
     ahead_ms: AtomicI64,
+    /// What GitHub told it in its own name: its limits hold for all of its installations' tokens.
+    told: Mutex<AccountMemory>,
     /// By owner in lower case. As many as there are owners of sessions.
     seats: Mutex<HashMap<String, Arc<Seat>>>,
 }
@@ -113,6 +116,7 @@ impl App {
             host: rest.host().unwrap_or_default().to_owned(),
             settings,
             ahead_ms: AtomicI64::new(0),
+            told: Mutex::default(),
             seats: Mutex::default(),
         })
     }
@@ -207,9 +211,6 @@ impl App {
                 if let NoToken::Refused { .. } = why {
                     seat.held().missing = Some((self.now().after(MISSING_FOR), why.clone()));
                 }
-                if let NoToken::Limited { until, .. } = why {
-                    seat.held().missing = Some((until, why.clone()));
-                }
                 Err(why)
             }
         }
@@ -289,18 +290,15 @@ impl App {
             }
         }
         if answer.status.is_success() {
+            self.note(&answer, "");
             return Ok(answer);
         }
         let message = serde_json::from_slice::<Value>(&answer.body)
             .ok()
             .and_then(|body| Some(words::short(body.get("message")?.as_str()?)))
             .unwrap_or_default();
-        let at = self.now();
-        if let Some(limit) = limits::limit(answer.status, &answer.headers, &message, at) {
-            return Err(Lost::Limited(
-                limit.until.unwrap_or_else(|| at.after(limits::SILENCE)),
-                limit.detail,
-            ));
+        if let Some(silence) = self.note(&answer, &message) {
+            return Err(silence.into());
         }
         let mut said = match message.as_str() {
             "" => format!("{} answered {}", self.host, answer.status.as_u16()),
@@ -322,7 +320,36 @@ impl App {
         })
     }
 
+    /// Notes what an answer tells about limits: the silence that holds now, if it is a refusal by one.
+    fn note(&self, answer: &Answer, message: &str) -> Option<Silence> {
+        // Its headers can tell of a pot that is not this one's.
+        if answer.status == StatusCode::UNAUTHORIZED {
+            return None;
+        }
+        let at = self.now();
+        let meter = Meter::from_headers(&answer.headers, limits::CORE, at);
+        let mut told = self.told();
+        match limits::limit(answer.status, &answer.headers, message, at) {
+            Some(limit) => Some(told.limited(Pool::Rest, &limit, meter, at)),
+            None => {
+                told.answered(Pool::Rest, 1, meter, at);
+                None
+            }
+        }
+    }
+
+    fn told(&self) -> std::sync::MutexGuard<'_, AccountMemory> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it may be asked for anything in the App's own name; if not, why.
+    fn may_ask(&self) -> Result<(), Lost> {
+        let silence = self.told().silent(Pool::Rest, self.now());
+        silence.map_or(Ok(()), |silence| Err(silence.into()))
+    }
+
     async fn send_once(&self, uri: &Uri, body: Option<&Value>) -> Result<Answer, Lost> {
+        self.may_ask()?;
         let at = self.now();
         let ahead_ms = self.ahead_ms.load(Ordering::Relaxed);
         let now = Timestamp(at.0.saturating_add_signed(ahead_ms));
@@ -338,6 +365,7 @@ impl App {
         let until = Instant::now() + self.settings.request_timeout;
         let mut sent = self.transport.send(uri, &token, wire, until).await;
         if let Err(Failure::Broken(_)) = sent {
+            self.may_ask()?;
             // A kept connection may have died of old age. A token that nobody got is one that nobody has.
             sent = self.transport.send(uri, &token, wire, until).await;
         }
@@ -430,6 +458,12 @@ enum Lost {
     Passing(Gap),
     /// Not before then.
     Limited(Timestamp, String),
+}
+
+impl From<Silence> for Lost {
+    fn from(silence: Silence) -> Self {
+        Lost::Limited(silence.until, silence.why)
+    }
 }
 
 fn malformed(what: &str) -> Gap {

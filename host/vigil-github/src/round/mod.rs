@@ -430,6 +430,15 @@ impl Round {
                 .account_mut(&account)
                 .has_token(&raw.fingerprint, renewed, now);
         }
+        // An App that is told to stop asking for tokens is not asked for one by the next process either.
+        if let Outcome::NoToken(Trouble::Limited { until, detail }) = &outcome {
+            let silence = Silence {
+                told: now,
+                until: *until,
+                why: detail.clone(),
+            };
+            self.memory.account_mut(&account).hush(silence, now);
+        }
         match job {
             Sent::Hydrate {
                 query,

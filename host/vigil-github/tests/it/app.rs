@@ -345,6 +345,28 @@ async fn what_github_says_against_it_is_told() {
 }
 
 #[tokio::test]
+async fn an_app_that_is_told_to_stop_asks_for_nobody_and_waits_longer_each_time() {
+    let world = World::new();
+    world.change(|model| model.fail(Scope::Any, Fault::TooManyRequests(None)));
+    let mut minutes = Vec::new();
+    for minute in 0..=40_u64 {
+        let asked = world.requests();
+        for owner in ["acme", "somebody"] {
+            world.token(owner).await.expect_err("no token");
+        }
+        if world.requests() > asked {
+            assert_eq!(world.requests() - asked, 1, "one asks, and all are told");
+            minutes.push(minute);
+        }
+        world.wait(Duration::from_secs(60));
+    }
+    assert_eq!(minutes, [0, 1, 3, 7, 15, 31]);
+    world.change(Model::heal);
+    world.wait(Duration::from_secs(32 * 60));
+    world.token("acme").await.expect("a token");
+}
+
+#[tokio::test]
 async fn a_clock_that_is_wrong_is_put_right_by_githubs() {
     for (theirs, requests) in [
         (-1_200_000_i64, 3),

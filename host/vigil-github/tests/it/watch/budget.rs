@@ -136,6 +136,42 @@ async fn what_can_wait_waits_and_what_cannot_goes_first() {
 }
 
 #[tokio::test]
+async fn what_can_wait_takes_no_more_because_passes_come_one_after_the_other() {
+    // As where webhooks wake vigil: a pass every ten seconds. All checks are under way, and are polled.
+    let mut model = Model::new(NOW.0 - 3_600_000);
+    model.token(TOKEN).limits(5000, 400);
+    let mut asks: Vec<Ask> = Vec::new();
+    for n in 1..=300_u64 {
+        model
+            .repo("acme/app")
+            .issue(n)
+            .pull(n + 10_000)
+            .check("build", None);
+        asks.push(by_number("acme/app", n, n + 10_000, ALL));
+    }
+    let mut fleet = Fleet::new(model, asks);
+    fleet.shares = Shares {
+        reserve: 0,
+        own: 15,
+    };
+    fleet.pass().await;
+    let cold = fleet.tally().points;
+    for minute in 0..10_usize {
+        fleet.change(|model| {
+            model.repo("acme/app").pull(minute as u64 + 10_001).merged();
+        });
+        for _ in 0..6 {
+            let pass = fleet.after(MINUTE / 6).await;
+            assert!(!pass.kinds().contains(&"rate-limited"), "{minute}");
+        }
+    }
+    // What is even over an hour, twice, for ten minutes of it; and one for each that was merged.
+    let most = cold + (60 - cold) * 2 * 10 / 60 + 10 + 1;
+    let share = fleet.tally().points;
+    assert!(share <= most, "{cold} {share} {most}");
+}
+
+#[tokio::test]
 async fn a_sweep_is_spread_and_does_not_come_all_at_once() {
     let mut fleet = Fleet::of(400, 4);
     fleet.pass().await;

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use vigil_core::Timestamp;
-use vigil_github::{Accounts, App, AppKey, AppSettings, Network, TokenChain, TokenOrigin, Trouble};
+use vigil_github::{
+    Accounts, App, AppKey, AppSettings, Network, Settings, TokenChain, TokenOrigin, Trouble,
+};
 use vigil_model::{Fault, Model, Scope};
 
 use super::fleet::*;
@@ -171,6 +173,47 @@ async fn a_token_that_expires_is_rejected_and_another_account_goes_on() {
     fleet.until_learned().await;
 }
 
+/// An App with this key asks about everybody.
+fn app_settings(url: &str, key: AppKey, clock: &Arc<AtomicU64>) -> Settings {
+    let ours = clock.clone();
+    let app = App::new(AppSettings {
+        id: "7".to_owned(),
+        key,
+        rest_url: url.to_owned(),
+        user_agent: "vigil/0.1.0".to_owned(),
+        request_timeout: MINUTE,
+        network: Network::default(),
+        now: Arc::new(move || Timestamp(ours.load(Ordering::SeqCst))),
+    })
+    .expect("settings");
+    let accounts = Accounts::new(TokenChain::new(Vec::new()));
+    settings(url, Arc::new(accounts.with_app(app, None::<[&str; 0]>)))
+}
+
+#[tokio::test]
+async fn an_app_that_was_told_to_stop_is_not_asked_by_the_next_process_either() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = || AppKey::read(&key(folder.path(), "pkcs8.pem")).expect("a key");
+    let (mut model, asks) = mixed(6, 2);
+    model.app(7, PUBLIC).installation(70, "acme");
+    model.fail_next_in(Scope::Rest, 1, Fault::TooManyRequests(Some(600)));
+    let clock = Arc::new(AtomicU64::new(NOW.0));
+    let mut fleet =
+        Fleet::with_settings(model, asks, &clock, |url| app_settings(url, key(), &clock));
+    let pass = fleet.pass().await;
+    assert_eq!(pass.kinds(), ["rate-limited"]);
+    assert!(matches!(pass.trouble, Some(Trouble::Limited { .. })));
+    for _ in 0..9 {
+        fleet.restart();
+        let settings = app_settings(&fleet.server.rest_url(), key(), &clock);
+        fleet.settle_for(settings);
+        let pass = fleet.after(MINUTE).await;
+        assert_eq!(pass.kinds(), ["rate-limited"]);
+    }
+    assert_eq!(fleet.tally().requests, 1);
+    fleet.until_learned().await;
+}
+
 #[tokio::test]
 async fn an_apps_tokens_come_and_go_and_nothing_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -178,21 +221,7 @@ async fn an_apps_tokens_come_and_go_and_nothing_is_refused() {
     let (mut model, asks) = mixed(6, 2);
     model.app(7, PUBLIC).installation(70, "acme");
     let clock = Arc::new(AtomicU64::new(NOW.0));
-    let ours = clock.clone();
-    let mut fleet = Fleet::with_settings(model, asks, &clock, |url| {
-        let app = App::new(AppSettings {
-            id: "7".to_owned(),
-            key,
-            rest_url: url.to_owned(),
-            user_agent: "vigil/0.1.0".to_owned(),
-            request_timeout: MINUTE,
-            network: Network::default(),
-            now: Arc::new(move || Timestamp(ours.load(Ordering::SeqCst))),
-        })
-        .expect("settings");
-        let accounts = Accounts::new(TokenChain::new(Vec::new()));
-        settings(url, Arc::new(accounts.with_app(app, None::<[&str; 0]>)))
-    });
+    let mut fleet = Fleet::with_settings(model, asks, &clock, |url| app_settings(url, key, &clock));
     let pass = fleet.pass().await;
     fleet.all_true(&pass);
     let mut conditional = Vec::new();
