@@ -9,6 +9,8 @@ use super::{Account, Found, TokenChain, Tokens};
 /// Tokens and an App for some owners, and the usual places for all others.
 pub struct Accounts {
     listed: Vec<Listed>,
+    /// Owners for whom the usual token was listed: no App asks about them.
+    of_usual: Owners,
     app: Option<(App, Option<Owners>)>,
     usual: TokenChain,
 }
@@ -28,6 +30,7 @@ impl Accounts {
     pub fn new(usual: TokenChain) -> Self {
         Accounts {
             listed: Vec::new(),
+            of_usual: Owners::new(),
             app: None,
             usual,
         }
@@ -35,12 +38,29 @@ impl Accounts {
 
     /// `chain` asks about the repositories of `owners`, of whom the first names the account. An owner who is listed
     /// twice is asked about by the first that lists them.
+    ///
+    /// A chain that is known to find the token of another one makes no account of its own: GitHub counts by user, so
+    /// that their limits are one, and each would take a share of it.
     pub fn with_token<'o>(
         mut self,
         owners: impl IntoIterator<Item = &'o str>,
         chain: TokenChain,
     ) -> Self {
-        let owners: Vec<String> = owners.into_iter().map(str::to_lowercase).collect();
+        let is_new = |owner: &String| {
+            let mut known = self.listed.iter().map(|listed| &listed.owners);
+            !self.of_usual.contains(owner) && !known.any(|owners| owners.contains(owner))
+        };
+        let owners = owners.into_iter().map(str::to_lowercase).filter(is_new);
+        let owners: Vec<String> = owners.collect();
+        let same = |listed: &&mut Listed| listed.chain.finds_the_same(&chain);
+        if let Some(listed) = self.listed.iter_mut().find(same) {
+            listed.owners.extend(owners);
+            return self;
+        }
+        if self.usual.finds_the_same(&chain) {
+            self.of_usual.extend(owners);
+            return self;
+        }
         let usual = Account::usual();
         let account = match owners.first() {
             None => return self,
@@ -90,6 +110,9 @@ impl Tokens for Accounts {
             .find(|listed| listed.owners.contains(&owner))
         {
             return listed.account.clone();
+        }
+        if self.of_usual.contains(&owner) {
+            return Account::usual();
         }
         match &self.app {
             // Nobody in particular: an App has no token but an owner's.

@@ -61,6 +61,42 @@ impl TokenOrigin {
         }
     }
 
+    /// A variable that holds nothing: the search goes on after it.
+    fn is_unset(&self) -> bool {
+        match self {
+            TokenOrigin::Env { value, .. } => value
+                .as_ref()
+                .is_none_or(|value| value.expose_secret().trim().is_empty()),
+            TokenOrigin::File { .. } | TokenOrigin::GhCli { .. } => false,
+        }
+    }
+
+    /// Whether it gives the same token as `other` at any time.
+    fn is_as(&self, other: &TokenOrigin) -> bool {
+        match (self, other) {
+            (
+                TokenOrigin::Env {
+                    value: Some(ours), ..
+                },
+                TokenOrigin::Env {
+                    value: Some(theirs),
+                    ..
+                },
+            ) => ours.expose_secret().trim() == theirs.expose_secret().trim(),
+            (TokenOrigin::File { path: ours }, TokenOrigin::File { path: theirs }) => {
+                ours == theirs
+            }
+            (
+                TokenOrigin::GhCli {
+                    program: ours,
+                    host: of,
+                },
+                TokenOrigin::GhCli { program, host },
+            ) => ours == program && of == host,
+            _ => false,
+        }
+    }
+
     /// The token, or how the search ended here and whether it goes on.
     async fn read(&self) -> Result<SecretString, Miss> {
         match self {
@@ -131,6 +167,19 @@ impl TokenChain {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = hint.into();
         self
+    }
+
+    /// Whether both find the same token, as far as that is known before anything is looked for: the first place that
+    /// can have one is the same file or program, or a variable of the same value.
+    pub(super) fn finds_the_same(&self, other: &TokenChain) -> bool {
+        let first = |chain: &TokenChain| {
+            let mut origins = chain.origins.iter();
+            origins.find(|origin| !origin.is_unset()).cloned()
+        };
+        match (first(self), first(other)) {
+            (Some(ours), Some(theirs)) => ours.is_as(&theirs),
+            _ => false,
+        }
     }
 
     /// The token, looked for when none is held.

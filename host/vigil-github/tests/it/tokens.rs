@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
-use vigil_github::{Account, Fingerprint, NoToken, TokenChain, TokenOrigin, Tokens, Trouble};
+use vigil_github::{
+    Account, Accounts, Fingerprint, NoToken, TokenChain, TokenOrigin, Tokens, Trouble,
+};
 use vigil_model::{Fault, Scope};
 
 use crate::support::*;
@@ -200,4 +202,50 @@ fn a_fingerprint_tells_tokens_apart_and_stays_the_same() {
     // Stored beside ETags: another value here means that every stored ETag is lost.
     assert_eq!(of("ghp_one"), "20e15934a42887a2");
     assert_ne!(of("ghp_one"), of("ghp_two"));
+}
+
+#[tokio::test]
+async fn what_finds_the_same_token_is_one_account_with_one_share() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, other) = (folder.path().join("token"), folder.path().join("other"));
+    put_secret(&path, "ghp_in_file");
+    let usual = |set: Option<&str>| {
+        let origins = vec![
+            env("GH_TOKEN", set),
+            env("GITHUB_TOKEN", Some(" ")),
+            file(&path),
+        ];
+        TokenChain::new(origins)
+    };
+    let listed = |origin: TokenOrigin| TokenChain::new(vec![origin]);
+    for (set, origin, is_same) in [
+        (Some("ghp_one"), env("ACME_TOKEN", Some("ghp_one\n")), true),
+        (Some("ghp_one"), env("ACME_TOKEN", Some("ghp_two")), false),
+        (None, file(&path), true),
+        // What is found here is not what was found there, if it ever is.
+        (Some("ghp_one"), file(&path), false),
+        (None, file(&other), false),
+        (None, env("ACME_TOKEN", None), false),
+    ] {
+        let accounts =
+            Accounts::new(usual(set)).with_token(["Acme", "beta"], listed(origin.clone()));
+        let account = accounts.account("acme");
+        assert_eq!(account == Account::usual(), is_same, "{set:?} {origin:?}");
+        assert_eq!(accounts.account("BETA"), account, "{set:?} {origin:?}");
+        if is_same {
+            let (one, both) = (
+                accounts.token(&account).await,
+                usual(set).token(&account).await,
+            );
+            let (one, both) = (one.expect("a token"), both.expect("a token"));
+            assert_eq!(one.fingerprint, both.fingerprint);
+        }
+    }
+    // One entry for each owner, with one token.
+    let accounts = Accounts::new(usual(Some("ghp_one")))
+        .with_token(["acme"], listed(file(&other)))
+        .with_token(["beta"], listed(file(&other)))
+        .with_token(["gamma", "acme"], listed(env("GAMMA", Some("ghp_two"))));
+    let names = ["acme", "beta", "gamma", "delta"].map(|owner| accounts.account(owner).0);
+    assert_eq!(names, ["acme", "acme", "gamma", "default"]);
 }
