@@ -19,6 +19,9 @@ const TOKEN: &str = "sim-token";
 /// How long a request that hangs is waited for.
 const HANG: Duration = Duration::from_secs(10);
 
+/// Longer than GitHub tells anybody to wait: a limit is over within the hour.
+const WAIT_MAX: Duration = Duration::from_secs(3_660);
+
 /// GitHub.
 #[derive(Debug)]
 pub struct Hub {
@@ -51,7 +54,10 @@ impl Hub {
 
     fn found(&mut self, member: &Member, now: Timestamp, rng: &mut Rng) {
         let ago = |rng: &mut Rng| now.0 - rng.below(700) * 60_000;
-        if !rng.chance(8) {
+        if rng.chance(8) {
+            // One that never was is unknown for good: it may have gone where nobody sees it.
+            self.issue(member).deleted();
+        } else {
             let at = ago(rng);
             let issue = self
                 .model
