@@ -1,9 +1,14 @@
 //! A token that may not read everything: what it may read is known, pass after pass, and the rest is denied.
 
-use vigil_github::memory::IDLE_MAX;
+use vigil_core::Timestamp;
+use vigil_github::budget::Shares;
+use vigil_github::memory::{Doubt, IDLE_MAX, Memory};
+use vigil_github::round::{How, Round, Scan};
+use vigil_github::{Account, Repo};
 use vigil_model::{Model, Permission};
 
 use super::fleet::*;
+use super::truth::{TRUTH, drive};
 use crate::support::*;
 
 /// Sessions by number and by branch in so many repositories that they are asked about together when they are busy, or
@@ -101,6 +106,56 @@ async fn a_permission_that_is_taken_away_takes_the_issues_alone() {
         fleet.change(grant);
         fleet.until_learned().await;
     }
+}
+
+#[tokio::test]
+async fn an_entry_of_a_list_that_cannot_be_read_takes_nothing_else_along() {
+    let (mut model, asks) = mixed(4, 1);
+    model.token(TRUTH).login("somebody");
+    let how = |now: Timestamp| How {
+        now,
+        interval: MINUTE,
+        shares: Shares::default(),
+        resync: None,
+    };
+    let account = |_: &str| Account::usual();
+    let round = Round::ask(
+        Memory::default(),
+        asks.clone(),
+        Doubt::Little,
+        account,
+        how(NOW),
+    );
+    let mut memory = drive(&mut model, round, NOW, |body| body).memory;
+    let now = NOW.after(MINUTE);
+    model.set_now(now.0);
+    model
+        .repo("acme/app-0")
+        .issue(3)
+        .closed("completed")
+        .pull(100_002)
+        .merged();
+    // GitHub writes a number as a text.
+    let garbled = |body: Vec<u8>| {
+        let text = String::from_utf8(body).expect("text");
+        assert!(text.contains("\"number\":3,"), "{text}");
+        text.replace("\"number\":3,", "\"number\":\"3\",")
+            .into_bytes()
+    };
+    let repos: Vec<Repo> = asks[0].repos().take(1).collect();
+    let scan = Round::scan(memory, &repos, Scan::Due, account, how(now));
+    memory = drive(&mut model, scan, now, garbled).memory;
+    let asked = Round::ask(memory, asks, Doubt::Little, account, how(now));
+    let answers = drive(&mut model, asked, now, |body| body).answers;
+    for answer in &answers {
+        assert_eq!(
+            (kind(&answer.issue), kind(&answer.pull_request)),
+            ("found", "found")
+        );
+    }
+    assert!(answers[2].issue.found().is_some_and(|issue| !issue.open));
+    let merged = answers[1].pull_request.found();
+    assert!(merged.is_some_and(|pull| pull.merged.is_some()));
 }
 
 fn is_merged(pass: &Pass, at: usize) -> bool {

@@ -9,11 +9,11 @@ use vigil_core::forge::Reference;
 use vigil_core::{Fact, Gap, Timestamp};
 use vigil_github::budget::Shares;
 use vigil_github::memory::{Doubt, Memory};
-use vigil_github::round::{Body, How, Landed, Outcome, Raw, Round};
+use vigil_github::round::{Body, Ended, How, Landed, Outcome, Raw, Round};
 use vigil_github::{Account, Answer, Ask, Fingerprint};
 use vigil_model::{Model, Request};
 
-const TRUTH: &str = "ghp_theOneThatSeesEverything0123456789";
+pub(super) const TRUTH: &str = "ghp_theOneThatSeesEverything0123456789";
 
 /// Asks `model` in process for all of `asks`, with nothing known and nothing going wrong.
 pub(super) fn full_read(mut model: Model, asks: Vec<Ask>, how: How) -> Vec<Answer> {
@@ -29,7 +29,17 @@ pub(super) fn full_read(mut model: Model, asks: Vec<Ask>, how: How) -> Vec<Answe
         ..how
     };
     let account = |_: &str| Account::usual();
-    let mut round = Round::ask(Memory::default(), asks, Doubt::Little, account, how);
+    let round = Round::ask(Memory::default(), asks, Doubt::Little, account, how);
+    drive(&mut model, round, now, |body| body).answers
+}
+
+/// A round in process, over a GitHub that answers at once; `rest`: what becomes of the bodies of lists on the way.
+pub(super) fn drive(
+    model: &mut Model,
+    mut round: Round,
+    now: Timestamp,
+    rest: impl Fn(Vec<u8>) -> Vec<u8>,
+) -> Ended {
     while let Some(outgoing) = round.next(now) {
         let request = match &outgoing.body {
             Body::GraphQl {
@@ -38,7 +48,10 @@ pub(super) fn full_read(mut model: Model, asks: Vec<Ask>, how: How) -> Vec<Answe
             } => Request::graphql(document, Value::Object(variables.clone()), TRUTH),
             Body::Rest { path, .. } => Request::get(path, TRUTH),
         };
-        let response = model.respond(request, now.0);
+        let mut response = model.respond(request, now.0);
+        if matches!(outgoing.body, Body::Rest { .. }) {
+            response.body = rest(response.body);
+        }
         let landed = Landed {
             id: outgoing.id,
             outcome: Outcome::Answer(raw(&response)),
@@ -46,7 +59,7 @@ pub(super) fn full_read(mut model: Model, asks: Vec<Ask>, how: How) -> Vec<Answe
         };
         round.take(landed, now);
     }
-    round.end().answers
+    round.end()
 }
 
 fn raw(response: &vigil_model::Response) -> Raw {
