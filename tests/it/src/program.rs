@@ -16,6 +16,7 @@ mod notify;
 mod security;
 mod seed;
 mod set_up;
+mod shares;
 mod telling;
 mod webhooks;
 mod writer;
