@@ -2,13 +2,17 @@
 //! known before it became unknown.
 
 use std::fs::{self, File};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use vigil::demo::home::REPO;
 use vigil::demo::{Home, Made};
+use vigil::pass::How;
+use vigil::world::LiveWorld;
 use vigil_model::{Fault, Forbidden, Scope};
 
-use super::stage::{Held, Ran, Stage, ran, session, wait_for_end};
+use super::stage::{Held, Ran, Stage, ran, session, wait_for, wait_for_end};
 
 /// A program's command without any token.
 fn without_token(stage: &Stage, arguments: &[&str]) -> Ran {
@@ -138,6 +142,54 @@ fn a_pass_that_could_not_ask_says_what_to_do() {
         unreachable.contains("hint: `vigil doctor` checks"),
         "{unreachable}"
     );
+}
+
+#[test]
+fn the_daemon_says_in_its_log_what_to_do() {
+    let stage = Stage::with_merged(1);
+    let log = stage.path("log");
+    let mut command = stage.vigil(&["run", "--interval", "1h"]);
+    let command = command
+        .env_remove("GH_TOKEN")
+        .stdout(Stdio::null())
+        .stderr(File::create(&log).expect("a file"));
+    let _daemon = Held(command.spawn().expect("vigil starts"));
+    wait_for("the hint in the log", || {
+        let log = fs::read_to_string(&log).expect("the log");
+        (log.contains("GitHub could not be asked") && log.contains("set GH_TOKEN")).then_some(())
+    });
+}
+
+#[tokio::test]
+async fn a_pass_tells_its_plan_and_then_how_far_it_is() {
+    let mut stage = Stage::with_merged(1);
+    let setup = stage.inside(Arc::new(LiveWorld));
+    let (_engine, chain) = setup.chain(&[]).expect("the built-in policy");
+    let mut reconciler = setup.looker(chain, None).expect("a reconciler");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = |told: &Arc<Mutex<Vec<String>>>, text: String| {
+        told.lock().expect("no panic").push(text);
+    };
+    let plan = Arc::clone(&told);
+    reconciler.asking.planned = Some(Arc::new(move |planned| {
+        tell(&plan, format!("{} planned", planned.requests));
+    }));
+    let far = Arc::clone(&told);
+    reconciler.asking.progress = Some(Arc::new(move |done, total| {
+        tell(&far, format!("{done} of {total}"));
+    }));
+    let how = How {
+        dry_run: true,
+        keep_facts: false,
+        ..How::once()
+    };
+    let passed = reconciler.pass(&how).await.expect("a pass");
+    assert_eq!(passed.github.requests, stage.requests());
+    let told = told.lock().expect("no panic").clone();
+    assert_eq!(told[0], "1 planned", "before anything is asked: {told:?}");
+    let begun = told.iter().position(|told| told == "0 of 2");
+    let ended = told.iter().position(|told| told == "2 of 2");
+    assert!(begun.is_some() && begun < ended, "{told:?}");
 }
 
 #[test]
