@@ -52,6 +52,9 @@ pub(crate) async fn run(args: &RunArgs, mut setup: Setup, ui: Ui, bar: &Bar) -> 
     let shown = bar.clone();
     let progress: Progress = Arc::new(move |done, total| shown.show(done, total));
     reconciler.asking.progress = Some(progress);
+    if only.is_none() && !args.dry_run {
+        reconciler.end_alerts_of_gone_sources()?;
+    }
     if args.once || args.dry_run {
         once(args, &mut reconciler, &setup, ui, bar).await
     } else {

@@ -42,6 +42,39 @@ impl Reconciler {
         self.flush(moment.now).await
     }
 
+    /// Ends the alerts of sources that are not configured any more, since no pass looks at them again. Only for who
+    /// works with all of them.
+    ///
+    /// # Errors
+    /// Those of vigil's memory.
+    pub(crate) fn end_alerts_of_gone_sources(&mut self) -> Result<(), Failure> {
+        let open = self.store.open_alerts().map_err(memory::failed)?;
+        let is_gone = |key: &str| {
+            let names = || self.sources.iter().map(|one| one.source.name());
+            let of_session = |about: &str| names().any(|name| is_of(about, name));
+            match (
+                key.strip_prefix("source-")
+                    .or(key.strip_prefix("mass-change-")),
+                key.strip_prefix("owner-disagrees-"),
+            ) {
+                (Some(source), _) => !names().any(|name| name == source),
+                (None, Some(session)) => !of_session(session),
+                (None, None) => false,
+            }
+        };
+        let gone: Vec<String> = open
+            .iter()
+            .map(|alert| alert.key.clone())
+            .filter(|key| is_gone(key))
+            .collect();
+        let mut told = Told {
+            open: by_key(open),
+            now: self.world.now(),
+        };
+        gone.iter()
+            .try_for_each(|key| self.alert(&mut told, key, None))
+    }
+
     /// Raises and clears alerts about what concerns more than one session. Each is told once, with its start.
     fn alerts(&mut self, batches: &[Batch], asked: &Asked, moment: &Moment) -> Result<(), Failure> {
         const FORGE: [&str; 5] = [
@@ -55,15 +88,9 @@ impl Reconciler {
             .trouble
             .as_ref()
             .map(|trouble| (trouble.code(), trouble.to_string()));
-        let open: BTreeMap<String, Alert> = self
-            .store
-            .open_alerts()
-            .map_err(memory::failed)?
-            .into_iter()
-            .map(|alert| (alert.key.clone(), alert))
-            .collect();
+        let open = self.store.open_alerts().map_err(memory::failed)?;
         let mut told = Told {
-            open,
+            open: by_key(open),
             now: moment.now,
         };
         // One question that nobody answered says something about the question; only several speak of the forge.
@@ -222,6 +249,18 @@ impl Reconciler {
 struct Told {
     open: BTreeMap<String, Alert>,
     now: Timestamp,
+}
+
+fn by_key(alerts: Vec<Alert>) -> BTreeMap<String, Alert> {
+    let alerts = alerts.into_iter();
+    alerts.map(|alert| (alert.key.clone(), alert)).collect()
+}
+
+/// Whether `session`, with its source's name before it, is one of the source `name`.
+fn is_of(session: &str, name: &str) -> bool {
+    session
+        .strip_prefix(name)
+        .is_some_and(|rest| rest.starts_with(':'))
 }
 
 fn notice(kind: &str, key: &str, text: &str, since: Timestamp) -> Notice {

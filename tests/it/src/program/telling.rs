@@ -259,6 +259,33 @@ fn an_alert_is_over_as_soon_as_a_look_shows_it() {
 }
 
 #[test]
+fn an_alert_of_a_source_goes_with_its_configuration() {
+    let stage = Stage::with_merged(1);
+    let vigilante = stage.home.vigilante();
+    let both = format!(
+        "[source.here]\nkind = \"vigilante\"\nhome = {vigilante:?}\n\
+         [source.gone]\nkind = \"vigilante\"\nhome = {:?}\n",
+        stage.path("nowhere")
+    );
+    stage.configure(&both);
+    stage.pass().ended(1);
+    let keys = || {
+        let status = stage.run(&["status", "--offline", "--json"]).json();
+        let alerts = status["alerts"].as_array().expect("a list").clone();
+        let keys = alerts.iter().map(|alert| alert["key"].clone());
+        keys.collect::<Vec<Value>>()
+    };
+    assert_eq!(keys(), ["source-gone"]);
+    let one = both.split("[source.gone]").next().expect("a half");
+    stage.configure(one);
+    // Who works with one source knows nothing of the others.
+    stage.run(&["run", "--once", "--source", "here"]).ended(0);
+    assert_eq!(keys(), ["source-gone"]);
+    stage.pass().ended(0);
+    assert_eq!(keys(), [] as [&str; 0]);
+}
+
+#[test]
 fn what_was_known_stands_beside_the_gap_and_no_policy_sees_it() {
     let mut stage = Stage::new();
     let head = stage.home.add(&Made::default()).expect("a session");
