@@ -15,7 +15,7 @@ use crate::tokens::{Account, Lease, Token, TokenKind};
 use crate::transport::{Answer, Failure, NetworkError, Wire};
 use crate::words;
 
-pub use access::{Access, Sample, facts_without, permissions_for};
+pub use access::{Access, Looked, Sample, facts_without, permissions_for};
 
 /// GitHub, a token and the clock, as one free request shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use vigil_core::{Fact, Gap, GapKind, Timestamp};
 use crate::ask::Parts;
 use crate::github::{Clock, GitHub};
 use crate::learn::{Answered, Finding, Learned, Received, learn};
-use crate::limits;
+use crate::limits::{self, Meter};
 use crate::query::Query;
 use crate::question::{Question, Repo, Target};
 use crate::reply::Trouble;
@@ -49,6 +49,17 @@ pub struct Access {
     pub missing: BTreeMap<&'static str, Gap>,
     /// Facts that were read, or may be, by their registered name. What is in neither was not there to be asked for.
     pub read: Vec<&'static str>,
+}
+
+/// What was found out about several repositories, and what that took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// One for each sample, in their order.
+    pub repositories: Vec<Access>,
+    /// What all queries cost together, in points: as GitHub says, and one for each where it did not.
+    pub points: u64,
+    /// What the last answer told of the pot of points.
+    pub meter: Meter,
 }
 
 /// The facts that rest on each permission of an App or a fine-grained token, which is read access to it.
@@ -93,7 +104,7 @@ pub fn facts_without(
 }
 
 impl GitHub {
-    /// Looks at `samples` as `account`, one answer for each, in order. Nothing is sent again but after a token that was
+    /// Looks at `samples` as `account`. Nothing is sent again but after a token that was
     /// renewed; what could not be learned says why.
     ///
     /// # Errors
@@ -104,23 +115,23 @@ impl GitHub {
         samples: &[Sample],
         now: Timestamp,
         deadline: Duration,
-    ) -> Result<Vec<Access>, Trouble> {
+    ) -> Result<Looked, Trouble> {
         let clock = Clock::new(now, deadline);
         let in_time = async {
             let mut token = self.tokens.token(account).await?;
-            let mut all = Vec::with_capacity(samples.len());
+            let mut seen = Looked::default();
             for batch in samples.chunks(BATCH) {
-                let mut looked = self.batch(batch, &token, clock).await;
+                let mut looked = self.batch(batch, &token, clock, &mut seen).await;
                 if let Err(Trouble::TokenRejected { .. }) = looked
                     && let Ok(other) = self.tokens.refresh(account).await
                     && other.differs_from(&token)
                 {
                     token = other;
-                    looked = self.batch(batch, &token, clock).await;
+                    looked = self.batch(batch, &token, clock, &mut seen).await;
                 }
-                all.extend(looked?);
+                seen.repositories.extend(looked?);
             }
-            Ok(all)
+            Ok(seen)
         };
         tokio::time::timeout_at(clock.deadline, in_time)
             .await
@@ -132,15 +143,16 @@ impl GitHub {
         samples: &[Sample],
         token: &Token,
         clock: Clock,
+        seen: &mut Looked,
     ) -> Result<Vec<Access>, Trouble> {
         let mut looks: Vec<Look> = samples.iter().map(Look::new).collect();
         let first: Vec<Question> = looks.iter().flat_map(Look::questions).collect();
-        let answered = self.look(first, token, clock).await?;
+        let answered = self.look(first, token, clock, seen).await?;
         looks.iter_mut().for_each(|look| look.take(&answered));
         // Lists that are long are asked by number alone.
         let second: Vec<Question> = looks.iter().filter_map(Look::further).collect();
         if !second.is_empty() {
-            let answered = self.look(second, token, clock).await?;
+            let answered = self.look(second, token, clock, seen).await?;
             looks.iter_mut().for_each(|look| look.take(&answered));
         }
         Ok(looks.into_iter().map(|look| look.access).collect())
@@ -151,6 +163,7 @@ impl GitHub {
         questions: Vec<Question>,
         token: &Token,
         clock: Clock,
+        seen: &mut Looked,
     ) -> Result<Answered, Trouble> {
         if questions.is_empty() {
             return Ok(Answered::default());
@@ -171,7 +184,11 @@ impl GitHub {
             at,
         };
         match learn(&query, &received, clock.wall) {
-            Learned::Answered(answered) => Ok(answered),
+            Learned::Answered(answered) => {
+                seen.points += answered.cost.map_or(1, u64::from);
+                seen.meter = answered.meter;
+                Ok(answered)
+            }
             Learned::Limited(limit) => Err(Trouble::Limited {
                 until: limit.until.unwrap_or_else(|| at.after(limits::SILENCE)),
                 detail: limit.detail,

@@ -18,10 +18,15 @@ fn sample(repo: &str, pull_request: Option<u64>, branch: Option<&str>) -> Sample
 }
 
 async fn access(server: &vigil_model::Handle, samples: &[Sample]) -> Result<Vec<Access>, Trouble> {
-    client(server)
+    let points = || server.with(|model| model.tally().points);
+    let before = points();
+    let looked = client(server)
         .github
         .access(&Account::usual(), samples, NOW, Duration::from_secs(60))
-        .await
+        .await?;
+    // What it took is told, whatever was found.
+    assert_eq!(looked.points, points() - before);
+    Ok(looked.repositories)
 }
 
 fn missing(access: &Access) -> Vec<&'static str> {

@@ -125,7 +125,11 @@ impl World {
         };
         let account = self.accounts.account(owner);
         let all = self.github().access(&account, &[sample], NOW, TIME).await?;
-        Ok(all.into_iter().next().expect("one answer for each"))
+        Ok(all
+            .repositories
+            .into_iter()
+            .next()
+            .expect("one answer for each"))
     }
 
     fn github(&self) -> GitHub {

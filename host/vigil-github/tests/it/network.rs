@@ -307,7 +307,10 @@ async fn an_enterprise_server_is_asked_at_its_own_addresses() {
         branch: None,
     };
     let access = github.access(&account, &[sample], NOW, TIME).await;
-    assert_eq!(kind(&access.expect("answers")[0].readable), "found");
+    assert_eq!(
+        kind(&access.expect("answers").repositories[0].readable),
+        "found"
+    );
     let requests = requests.lock().expect("the lock");
     let heads: Vec<&str> = requests
         .iter()

@@ -79,6 +79,10 @@ pub(crate) async fn run(args: &DemoArgs, environment: Environment, ui: Ui) -> Ou
         super::status::print(&before, true, ui);
         ui.line("");
         ui.heading("One pass: vigil run --once --policy default.wasm");
+        // Long enough to look like a hang to who does not know.
+        ui.line(
+            "Waits a few seconds for scan.lock, and goes on when its holder is proven to be stuck.",
+        );
     }
     let (_engine, chain) = setup.chain(&["default.wasm".to_owned()])?;
     let mut reconciler = setup.reconciler(chain, None)?;

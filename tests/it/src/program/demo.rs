@@ -85,6 +85,7 @@ fn for_people_it_tells_before_decisions_after_and_where_the_files_are() {
     for part in [
         "Before",
         "One pass",
+        "Waits a few seconds for scan.lock",
         "merged-pr",
         "After",
         "Where things are",

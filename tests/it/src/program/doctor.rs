@@ -45,6 +45,13 @@ fn a_good_set_up_shows_the_account_its_limits_and_the_repository() {
     finding(&document, "source vigilante", "scan.lock");
     // One question about the token, and one or two about the repository.
     assert!(stage.requests() <= 3);
+    // They count as vigil's own.
+    let points = stage.on_github(|model| model.tally().points);
+    assert!(points > 0);
+    let status = stage.run(&["status", "--offline", "--json"]).json_with(0);
+    let pot = &status["budget"][0]["points"];
+    assert_eq!(pot["spent"], points, "{status:#}");
+    assert_eq!(pot["remaining"], 5000 - points, "{status:#}");
 }
 
 #[test]

@@ -120,6 +120,15 @@ fn a_delivery_wakes_the_daemon_long_before_its_interval() {
         "{people}"
     );
 
+    // The secret is replaced while the daemon runs.
+    let next = "another secret that takes its place";
+    fs::write(stage.path("secret"), format!("{next}\n")).expect("a file");
+    assert_eq!(
+        deliver(address, "b", SECRET, 21),
+        "HTTP/1.1 401 Unauthorized"
+    );
+    assert_eq!(deliver(address, "b", next, 21), "HTTP/1.1 202 Accepted");
+
     let pid = Pid::from_raw(i32::try_from(daemon.0.id()).expect("a pid")).expect("a pid");
     kill_process(pid, Signal::TERM).expect("it is our child");
     assert_eq!(wait_for_end(&mut daemon.0).code(), Some(0), "{}", logged());

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 use vigil_core::{Fact, GapKind, Session, Timestamp};
-use vigil_github::budget::Silence;
+use vigil_github::budget::{Pool, Silence};
 use vigil_github::check::{facts_without, permissions_for};
+use vigil_github::limits::{Limit, LimitScope};
 use vigil_github::tokens::TokenKind;
 use vigil_github::{Access, Account, Check, GitHub, Meter, Sample, Trouble};
 
@@ -139,15 +140,24 @@ pub(super) async fn look(setup: &Setup, sessions: &[Session]) -> Result<Looked, 
                 ..AccountReport::default()
             },
             kind: TokenKind::Other,
+            heard: Vec::new(),
             looked: &mut looked,
         };
         let told = match silences.of(&account, visit.now) {
             Some(silence) => Some(silence),
-            None => visit.make(&asked.samples).await,
+            None => {
+                let limit = visit.make(&asked.samples).await;
+                let (now, heard) = (visit.now, std::mem::take(&mut visit.heard));
+                silences.note(setup, &account, |known| {
+                    for (pool, cost, meter) in heard {
+                        known.answered(pool, cost, meter, now);
+                    }
+                    limit.map(|limit| known.limited(Pool::Rest, &limit, Meter::default(), now))
+                })?
+            }
         };
         if let Some(silence) = told {
             visit.silent(&silence, &asked.samples);
-            silences.keep(setup, &account, silence)?;
         }
         let report = visit.report;
         looked.accounts.push(report);
@@ -162,18 +172,26 @@ struct Visit<'a> {
     now: Timestamp,
     report: AccountReport,
     kind: TokenKind,
+    /// What answers told of the pots, and what they cost: it counts like a pass's own.
+    heard: Vec<(Pool, u64, Meter)>,
     looked: &'a mut Looked,
 }
 
 impl Visit<'_> {
-    /// Asks GitHub about the token and about `samples`. A silence is given back when GitHub asks for one.
-    async fn make(&mut self, samples: &[Sample]) -> Option<Silence> {
+    /// Asks GitHub about the token and about `samples`. A limit is given back when GitHub names one.
+    async fn make(&mut self, samples: &[Sample]) -> Option<Limit> {
         let checked = self
             .github
             .check(self.account, self.now, CHECK_DEADLINE)
             .await;
         match checked {
-            Ok(check) => self.token(check),
+            Ok(check) => {
+                // The question itself is free.
+                let pots = [(Pool::Rest, check.rest), (Pool::GraphQl, check.graphql)];
+                self.heard
+                    .extend(pots.map(|(pool, meter)| (pool, 0, meter)));
+                self.token(check);
+            }
             Err(trouble) => return self.trouble(trouble, samples),
         }
         if samples.is_empty() {
@@ -183,9 +201,10 @@ impl Visit<'_> {
             .github
             .access(self.account, samples, self.now, ACCESS_DEADLINE);
         match access.await {
-            Ok(all) => {
+            Ok(seen) => {
+                self.heard.push((Pool::GraphQl, seen.points, seen.meter));
                 let mut readable = 0;
-                for access in all {
+                for access in seen.repositories {
                     readable += usize::from(access.readable.found().is_some());
                     self.repository(access);
                 }
@@ -349,12 +368,12 @@ impl Visit<'_> {
         }
     }
 
-    fn trouble(&mut self, trouble: Trouble, samples: &[Sample]) -> Option<Silence> {
+    fn trouble(&mut self, trouble: Trouble, samples: &[Sample]) -> Option<Limit> {
         if let Trouble::Limited { until, detail } = trouble {
-            return Some(Silence {
-                told: self.now,
-                until,
-                why: detail,
+            return Some(Limit {
+                until: Some(until),
+                detail,
+                scope: LimitScope::Account,
             });
         }
         let what = self.what("GitHub");

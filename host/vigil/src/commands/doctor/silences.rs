@@ -1,4 +1,4 @@
-//! What GitHub said about silence, shared with the passes.
+//! What GitHub said about silence and what was taken of its hour, shared with the passes.
 
 use std::collections::HashMap;
 
@@ -44,29 +44,25 @@ impl Silences {
         later(of(Pool::GraphQl), of(Pool::Rest))
     }
 
-    /// Lets passes know of it, also after a restart.
-    pub(super) fn keep(
+    /// Notes what GitHub told `account`, so that passes know of it, also after a restart. What passes noted meanwhile is
+    /// taken up first.
+    pub(super) fn note<T>(
         &mut self,
         setup: &Setup,
         account: &Account,
-        silence: Silence,
-    ) -> Result<(), Failure> {
+        change: impl FnOnce(&mut AccountMemory) -> T,
+    ) -> Result<T, Failure> {
+        self.accounts = Silences::recall(setup, self.host.clone())?.accounts;
         let known = self.accounts.entry(account.clone()).or_default();
-        let mut told = known.clone();
-        told.silence = later(Some(silence), told.silence);
-        if told == *known {
-            return Ok(());
+        let before = known.clone();
+        let given = change(known);
+        if *known != before {
+            let now = setup.world.now();
+            let holder = format!("vigil doctor {} of {now}", std::process::id());
+            let told = (account, &*known);
+            asking::tell_account(&mut setup.store()?, &self.host, told, &holder, now)?;
         }
-        *known = told;
-        let now = setup.world.now();
-        let holder = format!("vigil doctor {} of {now}", std::process::id());
-        asking::tell_account(
-            &mut setup.store()?,
-            &self.host,
-            (account, known),
-            &holder,
-            now,
-        )
+        Ok(given)
     }
 }
 
