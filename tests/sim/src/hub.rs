@@ -12,6 +12,7 @@ use vigil_github::round::{Body, Landed, Outcome, Raw, Round};
 use vigil_model::{Delivery, ErrorType, Fault, FieldFault, Forbidden, Model, Request, Scope};
 
 use crate::cast::{Member, REPOS};
+use crate::plant::Bug;
 use crate::rng::Rng;
 
 const TOKEN: &str = "sim-token";
@@ -31,10 +32,14 @@ pub struct Hub {
     hidden: HashSet<String>,
     /// Something is wrong until [`Hub::heal`].
     pub is_ill: bool,
+    /// Requests that came although their sender had been told to wait, as far as they were looked at.
+    in_spite: u64,
+    /// Until then vigil cannot know all that it was told.
+    excused_until: Timestamp,
 }
 
 impl Hub {
-    /// A GitHub in which each of `members` has its issue, and some have a pull request.
+    /// A GitHub in which each of `members` has its issue, or had it, and some have a pull request.
     pub fn new(members: &[Member], now: Timestamp, rng: &mut Rng) -> Self {
         let mut model = Model::new(now.0);
         model.token(TOKEN);
@@ -42,6 +47,8 @@ impl Hub {
             model,
             hidden: HashSet::new(),
             is_ill: false,
+            in_spite: 0,
+            excused_until: Timestamp(0),
         };
         for repo in REPOS {
             hub.model.repo(repo).issue(1);
@@ -217,12 +224,44 @@ impl Hub {
             && self.model.look_repo(repo).is_some()
     }
 
-    /// Sends what `round` hands out from `now` on, until there is nothing more; gives how long that took. `lies`: what
-    /// gets no proper answer is answered as if nothing were there.
-    pub fn work(&mut self, round: &mut Round, now: Timestamp, lies: bool) -> Duration {
+    /// Refusals so far, of any kind.
+    pub fn refusals(&self) -> u64 {
+        self.model.tally().refused
+    }
+
+    /// What vigil was told up to `now` about waiting may be lost with it, or belong to another clock.
+    pub fn excuse(&mut self, now: Timestamp) {
+        self.excused_until = self.excused_until.max(now.after(WAIT_MAX));
+    }
+
+    /// Nothing may have come from somebody who was told to wait. Here one request ends before the next begins, so that
+    /// none can have been on its way when another was refused.
+    ///
+    /// # Errors
+    /// How many did.
+    pub fn was_heeded(&mut self, now: Timestamp) -> Result<(), String> {
+        let tally = self.model.tally();
+        let total = tally.while_limited + tally.crossed;
+        let new = total - std::mem::replace(&mut self.in_spite, total);
+        match new > 0 && now >= self.excused_until {
+            true => Err(format!(
+                "vigil sent {new} requests while it was told to wait"
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Sends what `round` hands out from `now` on, until there is nothing more; gives how long that took. `bug`: a
+    /// mistake of whoever reads the answers.
+    pub fn work(&mut self, round: &mut Round, now: Timestamp, bug: Option<Bug>) -> Duration {
+        let lies = bug == Some(Bug::UnknownIsAbsent);
         let mut took = Duration::ZERO;
         while let Some(outgoing) = round.next(now.after(took)) {
+            let refused = self.refusals();
             let mut outcome = self.one(&outgoing.body, now.after(took), &mut took);
+            if bug == Some(Bug::IgnoresLimits) && self.refusals() > refused {
+                outcome = Outcome::Broken(Gap::new(GapKind::Unreachable, "the connection broke"));
+            }
             let is_answered = matches!(&outcome, Outcome::Answer(raw) if raw.status.is_success());
             if let (
                 true,

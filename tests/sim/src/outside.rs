@@ -92,8 +92,8 @@ impl Forge for SimForge {
         Box::pin(async move {
             let _ = self.0.at("ask");
             let mut state = self.0.state();
-            let lies = state.bug == Some(Bug::UnknownIsAbsent);
-            let took = state.hub.work(round, now, lies);
+            let bug = state.bug;
+            let took = state.hub.work(round, now, bug);
             state.clock.pass(took);
             drop(state);
             let _ = self.0.at("asked");

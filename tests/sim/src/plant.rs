@@ -15,16 +15,19 @@ pub enum Bug {
     SkipsSync,
     /// Everything is judged and nothing is ever written.
     NeverWrites,
+    /// A refusal that says to wait is taken for a connection that broke.
+    IgnoresLimits,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 6] = [
+    pub const ALL: [Bug; 7] = [
         Bug::UnknownIsAbsent,
         Bug::WritesBeforeJournal,
         Bug::IgnoresRevision,
         Bug::LosesField,
         Bug::SkipsSync,
         Bug::NeverWrites,
+        Bug::IgnoresLimits,
     ];
 }

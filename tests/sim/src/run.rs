@@ -287,7 +287,7 @@ impl<'a> Run<'a> {
     /// One pass, and what must hold after it.
     fn pass(&mut self, how: &How) -> Result<()> {
         let mut vigil = self.vigil.take().context("vigil is not running")?;
-        let (before, writes) = {
+        let (before, writes, refusals) = {
             let mut state = self.stage.state();
             state.tally.passes += 1;
             let at = cast::moment(state.clock.now());
@@ -295,7 +295,7 @@ impl<'a> Run<'a> {
             state.trace.push(format!("a pass at {at}{looking}"));
             // Reading the whole journal costs as much as the pass.
             let before = how.dry_run.then(|| self.counts(&state)).transpose()?;
-            (before, state.tally.writes)
+            (before, state.tally.writes, state.hub.refusals())
         };
         let runtime = self.runtime;
         let result = catch_unwind(AssertUnwindSafe(|| {
@@ -303,6 +303,14 @@ impl<'a> Run<'a> {
         }));
         let crashed = self.stage.state().crashed.is_some();
         if crashed {
+            let mut state = self.stage.state();
+            let now = state.clock.now();
+            // What it was told in this pass it may have had no time to write down; what the power took nobody knows.
+            if state.hub.refusals() > refusals || state.plan.power_cut {
+                state.hub.excuse(now);
+            }
+            state.nobody_asked_in_spite();
+            drop(state);
             drop(vigil);
             return self.restart();
         }
@@ -313,6 +321,9 @@ impl<'a> Run<'a> {
         }
         let mut state = self.stage.state();
         state.look();
+        let now = state.clock.now();
+        state.nobody_asked_in_spite();
+        state.tally.limits += u64::from(state.hub.refusals() > refusals);
         let settled =
             !how.dry_run && self.garbled.is_none() && state.clock.now() >= self.leases_over;
         let agrees = match &state.store {
@@ -333,6 +344,7 @@ impl<'a> Run<'a> {
             // The plan was not reached: then the power goes right after the pass.
             let left = state.leave()?;
             state.crashed = Some(left);
+            state.hub.excuse(now);
             drop(state);
             self.vigil = None;
             return self.restart();

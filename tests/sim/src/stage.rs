@@ -85,6 +85,8 @@ pub struct Tally {
     pub failures: u64,
     /// Writes of vigil's that were seen in the file, one for each record.
     pub writes: u64,
+    /// Passes that GitHub told to wait, or otherwise refused to answer, and that went through.
+    pub limits: u64,
     /// How often each rule led to a write.
     pub rules: BTreeMap<String, u64>,
 }
@@ -163,6 +165,15 @@ impl State {
     pub fn hold(&mut self, result: Result<(), String>) {
         if let (Err(why), None) = (result, &self.violation) {
             self.violation = Some(why);
+        }
+    }
+
+    /// Nothing was sent in this pass to a GitHub that had said to wait.
+    pub fn nobody_asked_in_spite(&mut self) {
+        let heeded = self.hub.was_heeded(self.clock.now());
+        // Who takes every refusal for an absence was never told to wait.
+        if self.bug != Some(Bug::UnknownIsAbsent) {
+            self.hold(heeded);
         }
     }
 

@@ -91,6 +91,7 @@ fn add(total: &mut Tally, one: Tally) {
     total.interruptions += one.interruptions;
     total.failures += one.failures;
     total.writes += one.writes;
+    total.limits += one.limits;
     for (rule, count) in one.rules {
         *total.rules.entry(rule).or_default() += count;
     }
@@ -119,6 +120,7 @@ fn whatever_happens_the_records_stay_true() {
     assert!(tally.interruptions > seeds / 4, "{tally:?}");
     assert!(tally.failures > seeds / 50, "{tally:?}");
     assert!(tally.writes > seeds, "{tally:?}");
+    assert!(tally.limits > seeds / 10, "{tally:?}");
     for rule in WRITING_RULES {
         assert!(tally.rules.contains_key(rule), "{rule}: {tally:?}");
     }
@@ -162,6 +164,7 @@ fn assert_caught_as(bug: Bug, broken: &Broken) {
         Bug::LosesField => &["without a prepared transition", "were lost or changed"],
         Bug::SkipsSync => &["the file does not have it"],
         Bug::NeverWrites => &["and should be"],
+        Bug::IgnoresLimits => &["while it was told to wait"],
     };
     assert!(
         wanted.iter().any(|words| broken.why.contains(words)),
