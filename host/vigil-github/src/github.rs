@@ -1,6 +1,7 @@
 //! The one place where questions leave for GitHub: drives a [`Round`] over HTTP.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::round::{Body, Landed, Outcome, Outgoing, Raw, Round};
 use crate::settings::{Settings, SettingsError};
 use crate::tokens::{Account, Token, Tokens};
 use crate::transport::{Answer, BODY_BYTES_MAX, Failure, Transport, Wire};
+use crate::turn::{Turn, Turns};
 
 /// GitHub, as its accounts see it. Bound to the tokio runtime in which it first sends something.
 pub struct GitHub {
@@ -26,7 +28,12 @@ pub struct GitHub {
     pub(crate) tokens: Arc<dyn Tokens>,
     pub(crate) transport: Transport,
     lines: Mutex<HashMap<Account, Arc<Line>>>,
+    /// `None`: no other process has a part in this.
+    turns: Option<Turns>,
 }
+
+/// The right to have a request out. Held until what its answer says is noted.
+type Held = (Place, Option<Turn>);
 
 impl GitHub {
     /// Checks the settings; connects to nothing.
@@ -44,7 +51,21 @@ impl GitHub {
             request_timeout: settings.request_timeout,
             tokens: settings.tokens,
             lines: Mutex::default(),
+            turns: None,
         })
+    }
+
+    /// Takes turns with other processes that share `folder`, so that an account has no more than one query out among
+    /// them. The folder is not made where there is none.
+    #[must_use]
+    pub fn taking_turns_in(self, folder: &Path) -> Self {
+        let host = self.graphql.host().unwrap_or_default();
+        // Twice, since a request is repeated where its connection broke.
+        let patience = self.request_timeout.saturating_mul(2);
+        GitHub {
+            turns: Some(Turns::new(folder, host, patience)),
+            ..self
+        }
     }
 
     fn line(&self, account: &Account) -> Arc<Line> {
@@ -100,12 +121,10 @@ impl GitHub {
     }
 
     /// Sends one request when there is a place for it on its account's line, and gives the place along.
-    async fn send(&self, outgoing: Outgoing, clock: Clock) -> (Landed, Account, Option<Place>) {
+    async fn send(&self, outgoing: Outgoing, clock: Clock) -> (Landed, Account, Option<Held>) {
         let Outgoing { id, account, body } = outgoing;
         let line = self.line(&account);
-        let place = tokio::time::timeout_at(clock.deadline, line.place(body.pool()));
-        // Nobody closes a line: only the time can be up.
-        let place = place.await.ok().flatten();
+        let place = self.hold(&line, &account, body.pool(), clock).await;
         let mut sent = 0;
         let outcome = match place {
             None => Outcome::OutOfTime,
@@ -116,6 +135,19 @@ impl GitHub {
         };
         tracing::debug!(%account, what = body.name(), outcome = outcome.name(), sent, "GitHub asked");
         (Landed { id, outcome, sent }, account, place)
+    }
+
+    /// Waits for a place on the line of `account`, and for the turn of this process where it is a query. `None`: the time
+    /// is up.
+    async fn hold(&self, line: &Line, account: &Account, pool: Pool, clock: Clock) -> Option<Held> {
+        let place = tokio::time::timeout_at(clock.deadline, line.place(pool));
+        // Nobody closes a line: only the time can be up.
+        let place = place.await.ok().flatten()?;
+        let turn = match (&self.turns, pool) {
+            (Some(turns), Pool::GraphQl) => turns.take(account, clock.deadline).await.ok()?,
+            _ => None,
+        };
+        Some((place, turn))
     }
 
     /// One request and its answer, with another token where the first one is rejected.

@@ -36,6 +36,7 @@ mod envelope;
 mod errors;
 mod fragments;
 mod line;
+mod turn;
 mod words;
 
 pub use app::{App, AppKey, AppSettings, KeyError};

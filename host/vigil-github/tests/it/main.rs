@@ -25,5 +25,6 @@ mod silence;
 mod support;
 mod tls;
 mod tokens;
+mod turns;
 mod watch;
 mod world;
