@@ -1,6 +1,7 @@
 //! What `doctor` wants to know of an account: whether GitHub is there, takes its token, and has the same time.
 
 mod access;
+mod login;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::transport::{Answer, Failure, NetworkError, Wire};
 use crate::words;
 
 pub use access::{Access, Looked, Sample, facts_without, permissions_for};
+pub use login::User;
 
 /// GitHub, a token and the clock, as one free request shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]

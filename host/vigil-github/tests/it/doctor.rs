@@ -82,3 +82,29 @@ async fn an_unknown_token_is_named_by_where_it_came_from() {
     );
     assert!(trouble.hint().expect("a hint").contains("gh auth login"));
 }
+
+#[tokio::test]
+async fn whose_a_token_is_is_told_where_github_says() {
+    let server = serve(seed());
+    let github = client(&server).github;
+    let account = Account::usual();
+    let user = || github.user(&account, NOW, TIME);
+    let told = user().await.expect("a user");
+    assert_eq!(told.login.as_deref(), Some("octocat"));
+    assert_eq!(told.rest.remaining, Some(4_999));
+    for (fault, code) in [
+        (Fault::BadCredentialsExhausted, "token-rejected"),
+        (Fault::TooManyRequests(Some(30)), "rate-limited"),
+        (Fault::Reset, "unanswered"),
+    ] {
+        server.with(|model| model.fail_next_in(Scope::Rest, 1, fault.clone()));
+        assert_eq!(user().await.expect_err(code).code(), code, "{fault:?}");
+    }
+    // An installation is no user.
+    server.with(|model| {
+        model
+            .token(TOKEN)
+            .kind(vigil_model::TokenKind::Installation);
+    });
+    assert_eq!(user().await.expect("an answer").login, None);
+}

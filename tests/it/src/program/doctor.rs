@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use vigil::demo::home::REPO;
 use vigil_model::{Fault, Permission, Scope, TokenKind};
 
-use super::stage::{Stage, ran};
+use super::stage::{Stage, TOKEN, ran};
 
 /// The finding about `what` that holds `text`.
 fn finding<'a>(document: &'a Value, what: &str, text: &str) -> &'a Value {
@@ -192,6 +192,41 @@ fn several_tokens_and_an_app_are_accounts_of_their_own() {
             .is_some_and(|hint| hint.contains("chmod o=")),
         "{found:#}"
     );
+}
+
+#[test]
+fn two_tokens_of_one_user_are_told_to_be_one_users() {
+    let mut stage = Stage::with_merged(1);
+    let config = "[[github.token]]\nowners = [\"beta\"]\nenv = \"BETA_TOKEN\"\n";
+    stage.configure(config);
+    let whose = |stage: &mut Stage, login: &str| {
+        stage.on_github(|model| {
+            model.token("ghp_of_beta").login(login);
+        });
+        let mut command = stage.vigil(&["doctor", "--json"]);
+        ran(command.env("BETA_TOKEN", "ghp_of_beta")).json_with(0)
+    };
+    let document = whose(&mut stage, "octocat");
+    let found = finding(
+        &document,
+        "GitHub",
+        "the tokens of beta, default are all octocat's",
+    );
+    assert_eq!(found["ok"], true);
+    let hint = found["hint"].as_str().expect("a hint");
+    assert!(hint.contains("github.share to 12"), "{hint}");
+
+    let document = whose(&mut stage, "somebody");
+    let findings = document["findings"].to_string();
+    assert!(!findings.contains("whose limits they share"), "{findings}");
+    assert_eq!(document["accounts"][0]["login"], "somebody");
+
+    // The same token is no other account, and one account is not asked whose it is.
+    let mut command = stage.vigil(&["doctor", "--json"]);
+    let document = ran(command.env("BETA_TOKEN", TOKEN)).json_with(0);
+    let accounts = document["accounts"].as_array().expect("a list");
+    assert_eq!(accounts.len(), 1, "{document:#}");
+    assert_eq!(accounts[0]["login"], Value::Null);
 }
 
 #[test]

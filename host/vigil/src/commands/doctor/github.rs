@@ -39,6 +39,8 @@ pub(super) struct AccountReport {
     owners: Vec<String>,
     origin: Option<String>,
     kind: Option<TokenKind>,
+    /// Whose token it is; asked where there are several. `None`: not asked, or an App's.
+    login: Option<String>,
     scopes: Option<Vec<String>>,
     permissions: Option<BTreeMap<String, String>>,
     expires: Option<String>,
@@ -129,6 +131,8 @@ pub(super) async fn look(setup: &Setup, sessions: &[Session]) -> Result<Looked, 
         ));
     }
     let mut silences = Silences::recall(setup, place.host)?;
+    let is_users = |account: &&Account| !account.is_renewed();
+    let several = accounts.keys().filter(is_users).count() > 1;
     for (account, asked) in accounts {
         let mut visit = Visit {
             github: &github,
@@ -140,6 +144,7 @@ pub(super) async fn look(setup: &Setup, sessions: &[Session]) -> Result<Looked, 
                 ..AccountReport::default()
             },
             kind: TokenKind::Other,
+            asks_who: several && !account.is_renewed(),
             heard: Vec::new(),
             looked: &mut looked,
         };
@@ -162,7 +167,36 @@ pub(super) async fn look(setup: &Setup, sessions: &[Session]) -> Result<Looked, 
         let report = visit.report;
         looked.accounts.push(report);
     }
+    let shared = shared(&looked.accounts, setup.config.github.share);
+    looked.findings.extend(shared);
     Ok(looked)
+}
+
+/// Accounts whose tokens are one user's: GitHub counts what they ask together, and vigil takes its share with each.
+fn shared(accounts: &[AccountReport], share: u8) -> Vec<Finding> {
+    let mut of: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for account in accounts {
+        if let Some(login) = &account.login {
+            of.entry(login.to_lowercase())
+                .or_default()
+                .push(&account.account);
+        }
+    }
+    of.retain(|_, names| names.len() > 1);
+    let findings = of.into_iter().map(|(login, names)| {
+        note(
+            "GitHub",
+            format!(
+                "the tokens of {} are all {login}'s, whose limits they share; vigil takes up to {share} % of those with each",
+                names.join(", ")
+            ),
+            format!(
+                "list the owners with one token, or set github.share to {}",
+                (usize::from(share) / names.len()).max(1)
+            ),
+        )
+    });
+    findings.collect()
 }
 
 /// One account while it is looked at.
@@ -172,6 +206,8 @@ struct Visit<'a> {
     now: Timestamp,
     report: AccountReport,
     kind: TokenKind,
+    /// There are other tokens, which may be the same user's.
+    asks_who: bool,
     /// What answers told of the pots, and what they cost: it counts like a pass's own.
     heard: Vec<(Pool, u64, Meter)>,
     looked: &'a mut Looked,
@@ -193,6 +229,21 @@ impl Visit<'_> {
                 self.token(check);
             }
             Err(trouble) => return self.trouble(trouble, samples),
+        }
+        if self.asks_who {
+            let user = self
+                .github
+                .user(self.account, self.now, CHECK_DEADLINE)
+                .await;
+            match user {
+                Ok(user) => {
+                    self.heard.push((Pool::Rest, 1, user.rest));
+                    self.report.login = user.login;
+                }
+                Err(trouble @ Trouble::Limited { .. }) => return self.trouble(trouble, samples),
+                // Whatever else is wrong is seen at the repositories as well.
+                Err(_) => {}
+            }
         }
         if samples.is_empty() {
             return None;
