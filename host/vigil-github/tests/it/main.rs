@@ -13,6 +13,7 @@ mod faults;
 mod heads;
 mod learn;
 mod limits;
+mod long;
 mod network;
 mod place;
 mod plan;
