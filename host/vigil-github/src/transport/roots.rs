@@ -44,6 +44,10 @@ impl Roots {
             };
         }
         if let Some(file) = &self.file {
+            // What the system says of it is said once, and without the library's words around it.
+            if let Err(error) = std::fs::File::open(file) {
+                return Err(bad("SSL_CERT_FILE", file, error.to_string()));
+            }
             let read = load_certs_from_paths(Some(file), None);
             if let Some(why) = first(&read) {
                 return Err(bad("SSL_CERT_FILE", file, why));

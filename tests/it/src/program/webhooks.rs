@@ -128,6 +128,9 @@ fn a_delivery_wakes_the_daemon_long_before_its_interval() {
         "HTTP/1.1 401 Unauthorized"
     );
     assert_eq!(deliver(address, "b", next, 21), "HTTP/1.1 202 Accepted");
+    let kept = wait_for("these to be kept as well", || {
+        Some(heard()).filter(|heard| heard["received"] == 5)
+    });
 
     let pid = Pid::from_raw(i32::try_from(daemon.0.id()).expect("a pid")).expect("a pid");
     kill_process(pid, Signal::TERM).expect("it is our child");
