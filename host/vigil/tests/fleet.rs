@@ -6,9 +6,20 @@ mod fleet;
 #[path = "../benches/fleet/rows.rs"]
 mod rows;
 
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use vigil::forge::Forge;
+use vigil::pass::How;
 use vigil_core::time::minutes;
+use vigil_core::{Gap, GapKind, Timestamp};
+use vigil_github::Account;
+use vigil_github::round::{Landed, Outcome, Round};
+use vigil_store::{ForgeChange, Store};
 
 use fleet::{Count, Fleet, Plan};
 
@@ -50,4 +61,77 @@ fn a_merge_costs_three_requests_and_is_noticed_at_the_next_look() {
     let idle = rows::merge(&plan(), minutes(31)).expect("a merge");
     assert!(idle.beyond <= 3, "{idle:?}");
     assert!(idle.after <= minutes(5), "{idle:?}");
+}
+
+/// A GitHub that answers nothing, while another process with the same memory is told to stop.
+struct Told {
+    asked: AtomicUsize,
+    state_dir: PathBuf,
+    host: String,
+}
+
+impl Told {
+    fn tell_another(&self, now: Timestamp) {
+        let (told, until) = (now.0, now.after(minutes(10)).0);
+        let silence =
+            format!(r#"{{"silence": {{"told": {told}, "until": {until}, "why": "slow down"}}}}"#);
+        let mut store = Store::open(&self.state_dir, now).expect("the same memory");
+        let row = ForgeChange {
+            repo: "",
+            name: "account default",
+            value: Some(&silence),
+            at: now,
+        };
+        store.put_forge_rows(&self.host, &[row]).expect("a row");
+    }
+}
+
+impl Forge for Told {
+    fn account(&self, _owner: &str) -> Account {
+        Account::usual()
+    }
+
+    fn work<'a>(
+        &'a self,
+        round: &'a mut Round,
+        now: Timestamp,
+        _slice: Duration,
+        _deadline: Duration,
+    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+        let outgoing = round.next(now);
+        let more = outgoing.is_some();
+        if let Some(outgoing) = outgoing {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            let outcome = Outcome::TimedOut(Gap::new(GapKind::TimedOut, "no answer"));
+            let landed = Landed {
+                id: outgoing.id,
+                outcome,
+                sent: 1,
+            };
+            round.take(landed, now);
+            self.tell_another(now);
+        }
+        Box::pin(async move { more })
+    }
+}
+
+#[test]
+fn what_another_process_is_told_ends_the_asking_of_a_pass_under_way() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nowhere = "http://127.0.0.1:9".to_owned();
+    let addresses = (nowhere.clone(), format!("{nowhere}/graphql"));
+    let clock = fleet::clock();
+    let mut vigil = fleet::vigil(folder.path(), &Plan::new(8, 1), &addresses, &clock);
+    let vigil = vigil.as_mut().expect("a vigil");
+    let told = Arc::new(Told {
+        asked: AtomicUsize::new(0),
+        state_dir: folder.path().join("state"),
+        host: vigil.forge_host.clone(),
+    });
+    vigil.forge = told.clone();
+    let runtime = fleet::runtime().expect("a runtime");
+    let passed = runtime.block_on(vigil.pass(&How::once())).expect("a pass");
+    assert_eq!(told.asked.load(Ordering::SeqCst), 1);
+    let trouble = passed.trouble.expect("it could not be asked");
+    assert!(trouble.contains("slow down"), "{trouble}");
 }

@@ -125,6 +125,26 @@ impl AccountMemory {
         self
     }
 
+    /// What another process was told at `now` or before holds for this one, too. Gives whether that is news.
+    pub fn heed(&mut self, told: &AccountMemory, now: Timestamp) -> bool {
+        let mut is_news = false;
+        for (known, theirs) in [
+            (&mut self.silence, &told.silence),
+            (&mut self.graphql.silence, &told.graphql.silence),
+            (&mut self.rest.silence, &told.rest.silence),
+        ] {
+            let is_longer = |theirs: &&Silence| {
+                let until = known.as_ref().map(|known| known.until);
+                theirs.holds_at(now) && until.is_none_or(|until| until < theirs.until)
+            };
+            if let Some(theirs) = theirs.as_ref().filter(is_longer) {
+                *known = Some(theirs.clone());
+                is_news = true;
+            }
+        }
+        is_news
+    }
+
     /// What was taken so far stands in a row that is handed out to be stored.
     pub(crate) fn stored(&mut self) {
         self.graphql.unstored = 0;

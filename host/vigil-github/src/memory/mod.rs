@@ -204,6 +204,14 @@ impl Memory {
         self.accounts.get(account).cloned().unwrap_or_default()
     }
 
+    /// What another process was told about `account` holds for this one, too: nothing is sent before that is over.
+    pub fn heed(&mut self, account: &Account, told: &AccountMemory, now: Timestamp) {
+        let mut known = self.account(account);
+        if known.heed(told, now) {
+            *self.account_mut(account) = known;
+        }
+    }
+
     /// How `repo` is watched; `None`: nothing of it is known.
     pub fn watch(&self, repo: &Repo) -> Option<&Watch> {
         self.repos.get(&repo_key(repo)).map(|known| &known.watch)

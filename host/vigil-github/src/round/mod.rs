@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use vigil_core::{Gap, GapKind, Timestamp};
 
 use crate::ask::{Answer, Ask, Parts};
-use crate::budget::{Pool, Shares, Silence};
+use crate::budget::{AccountMemory, Pool, Shares, Silence};
 use crate::heads::Heads;
 use crate::learn::Received;
 use crate::limits::Meter;
@@ -362,6 +362,11 @@ impl Round {
     /// Gives the memory back as it was: for a round that was only made to know its cost, and of which nothing was sent.
     pub fn unsent(self) -> Memory {
         self.memory
+    }
+
+    /// What another process was told meanwhile holds for the rest of the round.
+    pub fn heed(&mut self, account: &Account, told: &AccountMemory, now: Timestamp) {
+        self.memory.heed(account, told, now);
     }
 
     /// Questions that are dealt with, and all of them as far as is known.

@@ -25,6 +25,9 @@ const SLICE: Duration = Duration::from_secs(1);
 /// The row by which one process notices that another has written.
 const WRITER: &str = "writer";
 
+/// What the names of the rows of accounts begin with.
+const ACCOUNT: &str = "account ";
+
 /// Shows how many questions are dealt with, of how many.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
@@ -256,7 +259,9 @@ impl Reconciler {
             let left = how.deadline.saturating_sub(began.age(now));
             let more = forge.work(&mut round, now, SLICE, left).await;
             let changes = kept(round.take_changes(), how);
-            self.store_changes(&changes, now)?;
+            for (account, told) in self.store_changes(&changes, now)? {
+                round.heed(&account, &told, now);
+            }
             self.show_progress(&round);
             if !more || began.age(self.world.now()) >= how.deadline {
                 break;
@@ -266,7 +271,10 @@ impl Reconciler {
         asked.add(planned, &ended);
         let mut known = std::mem::take(&mut ended.memory);
         let changes = kept(known.take_changes(), how);
-        self.store_changes(&changes, self.world.now())?;
+        let now = self.world.now();
+        for (account, told) in self.store_changes(&changes, now)? {
+            known.heed(&account, &told, now);
+        }
         self.asking.memory = Some(known);
         Ok(ended.answers)
     }
@@ -278,9 +286,8 @@ impl Reconciler {
         }
     }
 
-    /// The rows of accounts among `changes`, by name, together with what another process has stored of them since: a
-    /// silence that it was told holds for this one, too.
-    fn with_others(&self, changes: &[Change]) -> Result<HashMap<String, String>, Failure> {
+    /// What is stored of the accounts among `changes`, by name: another process may have written it since.
+    fn of_others(&self, changes: &[Change]) -> Result<HashMap<String, AccountMemory>, Failure> {
         let is_account = |change: &&Change| change.repo.is_empty();
         if !changes.iter().any(|change| is_account(&change)) {
             return Ok(HashMap::new());
@@ -289,36 +296,38 @@ impl Reconciler {
             .store
             .forge_rows(&self.forge_host, Some(&[""]))
             .map_err(memory::failed)?;
-        let read = |json: &str| serde_json::from_str::<AccountMemory>(json).ok();
-        let mut merged = HashMap::new();
-        for change in changes.iter().filter(is_account) {
-            let row = stored.iter().find(|row| row.name == change.name);
-            let theirs = row.and_then(|row| read(&row.value));
-            let ours = change.value.as_deref().and_then(read);
-            if let (Some(ours), Some(theirs)) = (ours, theirs)
-                && let Ok(value) = serde_json::to_string(&ours.with(&theirs))
-            {
-                merged.insert(change.name.clone(), value);
-            }
-        }
-        Ok(merged)
+        let of_changed = stored.into_iter().filter(|row| {
+            changes
+                .iter()
+                .any(|change| is_account(&change) && change.name == row.name)
+        });
+        Ok(of_changed
+            .filter_map(|row| Some((row.name, serde_json::from_str(&row.value).ok()?)))
+            .collect())
     }
 
+    /// Stores `changes`, and gives what had been stored of the accounts among them: what another process was told there
+    /// holds for this one, too.
     pub(super) fn store_changes(
         &mut self,
         changes: &[Change],
         now: Timestamp,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<(Account, AccountMemory)>, Failure> {
         if changes.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let accounts = self.with_others(changes)?;
+        let others = self.of_others(changes)?;
+        let accounts: HashMap<&str, String> = changes
+            .iter()
+            .filter(|change| change.repo.is_empty())
+            .filter_map(|change| Some((change.name.as_str(), together(change, &others)?)))
+            .collect();
         let mut rows: Vec<ForgeChange<'_>> = changes
             .iter()
             .map(|change| ForgeChange {
                 repo: &change.repo,
                 name: &change.name,
-                value: match accounts.get(&change.name) {
+                value: match accounts.get(change.name.as_str()) {
                     Some(value) if change.repo.is_empty() => Some(value),
                     _ => change.value.as_deref(),
                 },
@@ -340,8 +349,19 @@ impl Reconciler {
         if !ours {
             self.asking.writer = Some(self.holder.clone());
         }
-        Ok(())
+        let others = others.into_iter().filter_map(|(name, told)| {
+            let account = name.strip_prefix(ACCOUNT)?.to_owned();
+            Some((Account(account), told))
+        });
+        Ok(others.collect())
     }
+}
+
+/// The row of an account, with what another process has stored of it; `None`: nothing of either can be read.
+fn together(change: &Change, others: &HashMap<String, AccountMemory>) -> Option<String> {
+    let theirs = others.get(&change.name)?;
+    let ours: AccountMemory = serde_json::from_str(change.value.as_deref()?).ok()?;
+    serde_json::to_string(&ours.with(theirs)).ok()
 }
 
 /// Which repositories a pass of this kind looks at.
@@ -372,7 +392,7 @@ pub(crate) fn tell_account(
     let value = serde_json::to_string(known).map_err(|error| {
         Failure::world("failed to write down what GitHub told an account").because(error)
     })?;
-    let name = format!("account {account}");
+    let name = format!("{ACCOUNT}{account}");
     let row = |name, value| ForgeChange {
         repo: "",
         name,
