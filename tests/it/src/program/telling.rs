@@ -232,7 +232,8 @@ fn status_says_one_cause_once_however_many_sessions_it_concerns() {
     let offline = &offline.ended(0).out;
     assert_eq!(offline.matches("there is no token").count(), 1, "{offline}");
     assert!(
-        offline.contains("5 sessions: issue unknown (unauthenticated): see the alert"),
+        offline
+            .contains("5 sessions: issue, pull-request unknown (unauthenticated): see the alert"),
         "{offline}"
     );
 }

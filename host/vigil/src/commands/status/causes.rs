@@ -34,7 +34,7 @@ enum What<'a> {
 pub(super) fn lines(unjudged: &[&StatusSession], report: &StatusReport) -> Vec<String> {
     let mut causes: Vec<Cause<'_>> = Vec::new();
     for session in unjudged {
-        let (what, fact) = cause(session, &report.now);
+        let what = cause(session, &report.now);
         let at = causes.iter().position(|cause| cause.what == what);
         let at = at.unwrap_or_else(|| {
             causes.push(Cause {
@@ -44,35 +44,42 @@ pub(super) fn lines(unjudged: &[&StatusSession], report: &StatusReport) -> Vec<S
             });
             causes.len() - 1
         });
-        causes[at].facts.extend(fact);
+        causes[at].facts.extend(facts(session, what));
         causes[at].sessions.push(&session.id);
     }
     causes.iter().map(|cause| cause.line(report)).collect()
 }
 
-/// The gap that the reason speaks of, with the fact that it is about. A policy may have words of its own: then any gap
+/// The facts of a session that are unknown for the same reason.
+fn facts<'a>(session: &'a StatusSession, what: What<'a>) -> impl Iterator<Item = &'a str> {
+    let same = move |gap: &&GapReport| matches!(what, What::Gap { kind, detail } if kind == gap.kind && detail == gap.detail);
+    session
+        .gaps
+        .iter()
+        .filter(same)
+        .map(|gap| gap.fact.as_str())
+}
+
+/// The gap that the reason speaks of. A policy may have words of its own: then any gap
 /// of what GitHub is asked, else the reason itself.
-fn cause<'a>(session: &'a StatusSession, now: &str) -> (What<'a>, Option<&'a str>) {
+fn cause<'a>(session: &'a StatusSession, now: &str) -> What<'a> {
     let Some(reason) = session.reason.as_deref() else {
-        return (What::Unseen, None);
+        return What::Unseen;
     };
     // A long reason may have been cut off behind the gap's kind.
     let is_told = |gap: &&GapReport| reason.contains(&format!("({}", gap.kind));
     let told = session.gaps.iter().find(is_told);
     let at = session.reason_at.as_deref();
     if told.is_none() && at.and_then(|at| as_of(at, now)).is_some() {
-        return (What::Outdated, None);
+        return What::Outdated;
     }
     let is_asked = |gap: &&GapReport| matches!(gap.fact.as_str(), "issue" | "pull-request");
     match told.or_else(|| session.gaps.iter().find(is_asked)) {
-        Some(gap) => (
-            What::Gap {
-                kind: &gap.kind,
-                detail: &gap.detail,
-            },
-            Some(&gap.fact),
-        ),
-        None => (What::Reason(reason), None),
+        Some(gap) => What::Gap {
+            kind: &gap.kind,
+            detail: &gap.detail,
+        },
+        None => What::Reason(reason),
     }
 }
 
@@ -238,9 +245,15 @@ pub(super) mod tests {
             detail: NO_TOKEN.to_owned(),
             hint: Some("set GH_TOKEN".to_owned()),
         });
+        // One session lacks more for the same reason than the others.
+        let gap = GapReport {
+            fact: "pull-request".to_owned(),
+            ..report.sessions[0].gaps[0].clone()
+        };
+        report.sessions[0].gaps.push(gap);
         assert_eq!(
             told(&report)[0],
-            "30 sessions: issue unknown (unauthenticated): see the alert"
+            "30 sessions: issue, pull-request unknown (unauthenticated): see the alert"
         );
     }
 
