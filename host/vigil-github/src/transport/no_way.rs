@@ -79,9 +79,12 @@ pub(super) fn said(error: &(dyn Error + 'static)) -> String {
         .map_or_else(|| last(error), NoWay::to_string)
 }
 
-/// Every link of the chain, in the libraries' own words, for the log.
+/// The whole chain in the libraries' own words, for the log.
 pub(super) fn whole(error: &(dyn Error + 'static)) -> String {
-    words::short(&told(error).join(": "))
+    let theirs = links(error).filter(|link| !link.is::<NoWay>());
+    let texts: Vec<String> = theirs.map(|link| link.to_string()).collect();
+    // Foreign words never steer a terminal, not even in a log.
+    texts.join(": ").replace(char::is_control, " ")
 }
 
 fn last(error: &(dyn Error + 'static)) -> String {
@@ -242,5 +245,43 @@ impl Service<Name> for Resolver {
                 .await
                 .map_err(|cause| NotResolved { name: text, cause })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sentence_is_for_people_and_the_librarys_words_are_for_the_log() {
+        for (kind, sentence) in [
+            (io::ErrorKind::ConnectionRefused, "nothing listens there"),
+            (io::ErrorKind::TimedOut, "nobody answered within 5 s"),
+            (io::ErrorKind::HostUnreachable, "does not lead there"),
+            (io::ErrorKind::NetworkUnreachable, "does not lead there"),
+            // What nobody foresaw is told as it came.
+            (io::ErrorKind::AddrNotAvailable, "the library's\u{7} words"),
+        ] {
+            let behind = NoWay::tcp(io::Error::new(kind, "the library's\u{7} words"));
+            let error = NoWay::behind("the proxy gave no way", behind.into());
+            let told = said(&error);
+            assert!(told.starts_with("the proxy gave no way: "), "{told}");
+            let sentence = words::short(sentence);
+            assert!(told.contains(&sentence), "{kind:?}: {told}");
+            assert_eq!(whole(&error), "the library's  words");
+        }
+    }
+
+    #[test]
+    fn a_moment_and_a_name_are_shown_as_people_write_them() {
+        assert_eq!(moment(1_609_459_200), "2021-01-01T00:00:00Z");
+        assert_eq!(moment(u64::MAX), "18446744073709551615 s after 1970");
+        for (written, shown) in [
+            ("DnsName(\"*.github.com\")", "*.github.com"),
+            ("IpAddress(127.0.0.1)", "127.0.0.1"),
+            ("something else", "something else"),
+        ] {
+            assert_eq!(bare(written), shown);
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! The configuration as a file that could be written: every key with the value that counts, and those that have none as
 //! comments.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::config::Config;
+use crate::config::{Config, GitHubConfig};
 
 /// Keys that need not be set: their table, where `*` stands for any name, how one is written, and what holds without it.
 const UNSET: [(&str, &str, &str, &str); 9] = [
@@ -55,61 +55,41 @@ const UNSET_TABLES: [(&str, &str, &str); 2] = [
 /// A value that TOML has no form for.
 pub(super) fn toml(config: &Config) -> Result<String, toml::ser::Error> {
     let mut parts = Vec::new();
-    let mut table = |name: &str, key: &str, part: Part<'_>| -> Result<(), toml::ser::Error> {
-        let mut text = part.toml()?.trim_end().to_owned();
-        for (_, unset, example, without) in UNSET
+    let mut table = |key: &str, part: Result<Part, toml::ser::Error>| {
+        let mut part = part?;
+        let unset = UNSET
             .iter()
-            .filter(|(table, unset, ..)| *table == key && !part.has(unset))
-        {
-            text.push_str(&format!("\n# {unset} = {example}  # {without}"));
+            .filter(|(table, unset, ..)| *table == key && !has(&part.value, unset));
+        for (_, unset, example, without) in unset {
+            let comment = format!("\n# {unset} = {example}  # {without}");
+            part.text.push_str(&comment);
         }
-        if !text.starts_with('[') {
-            // A table of which nothing is set has no line of its own.
-            text = format!("[{name}]\n{}", text.trim_start());
-        }
-        parts.push(text);
-        Ok(())
+        parts.push(part.text);
+        Ok::<_, toml::ser::Error>(())
     };
-    table("run", "run", Part::of(&["run"], &config.run))?;
+    table("run", Part::of(&["run"], &config.run))?;
     for (name, source) in &config.source {
-        let place = format!("source.{name}");
-        table(&place, "source.*", Part::of(&["source", name], source))?;
+        table("source.*", Part::of(&["source", name], source))?;
     }
     for policy in &config.policy {
-        table("policy", "policy.*", Part::listed("policy", policy))?;
+        table("policy.*", Part::listed(&["policy"], policy))?;
     }
-    let github = crate::config::GitHubConfig {
+    let github = GitHubConfig {
         token: Vec::new(),
         app: None,
         ..config.github.clone()
     };
-    table("github", "github", Part::of(&["github"], &github))?;
+    table("github", Part::of(&["github"], &github))?;
     for token in &config.github.token {
-        table(
-            "github.token",
-            "github.token",
-            Part::listed("github.token", token),
-        )?;
+        table("github.token", Part::listed(&["github", "token"], token))?;
     }
     if let Some(app) = &config.github.app {
-        table(
-            "github.app",
-            "github.app",
-            Part::of(&["github", "app"], app),
-        )?;
+        table("github.app", Part::of(&["github", "app"], app))?;
     }
-    table("notify", "notify", Part::of(&["notify"], &config.notify))?;
-    table("grants", "grants", Part::of(&["grants"], &config.grants))?;
-    table(
-        "journal",
-        "journal",
-        Part::of(&["journal"], &config.journal),
-    )?;
-    table(
-        "webhooks",
-        "webhooks",
-        Part::of(&["webhooks"], &config.webhooks),
-    )?;
+    table("notify", Part::of(&["notify"], &config.notify))?;
+    table("grants", Part::of(&["grants"], &config.grants))?;
+    table("journal", Part::of(&["journal"], &config.journal))?;
+    table("webhooks", Part::of(&["webhooks"], &config.webhooks))?;
     let shown = json!(config);
     let missing = UNSET_TABLES
         .iter()
@@ -156,45 +136,49 @@ fn for_each(value: &mut Value, table: &str, change: &mut dyn FnMut(&mut Value)) 
     }
 }
 
-/// A table, and where it stands.
-struct Part<'a> {
+/// A table, as a part of the file.
+struct Part {
     value: Value,
-    path: Vec<&'a str>,
-    listed: bool,
+    text: String,
 }
 
-impl<'a> Part<'a> {
-    fn of(path: &[&'a str], value: &impl Serialize) -> Part<'a> {
-        Part {
-            value: json!(value),
-            path: path.to_vec(),
-            listed: false,
-        }
+impl Part {
+    fn of(path: &[&str], value: &impl Serialize) -> Result<Part, toml::ser::Error> {
+        Part::new(path, false, value)
     }
 
     /// One of a list of tables.
-    fn listed(path: &'a str, value: &impl Serialize) -> Part<'a> {
-        Part {
-            listed: true,
-            ..Part::of(&path.split('.').collect::<Vec<_>>(), value)
-        }
+    fn listed(path: &[&str], value: &impl Serialize) -> Result<Part, toml::ser::Error> {
+        Part::new(path, true, value)
     }
 
-    fn has(&self, key: &str) -> bool {
-        has(&self.value, key)
-    }
-
-    fn toml(&self) -> Result<String, toml::ser::Error> {
-        let value = match self.listed {
-            true => json!([self.value]),
-            false => self.value.clone(),
+    fn new(path: &[&str], listed: bool, value: &impl Serialize) -> Result<Part, toml::ser::Error> {
+        let below = Below {
+            path,
+            listed,
+            value,
         };
-        let whole = self
-            .path
-            .iter()
-            .rev()
-            .fold(value, |inner, name| json!({ *name: inner }));
-        toml::to_string_pretty(&whole)
+        Ok(Part {
+            value: json!(value),
+            text: toml::to_string_pretty(&below)?.trim_end().to_owned(),
+        })
+    }
+}
+
+/// A value below a path of tables. The order of its keys is that of its type.
+struct Below<'a, T> {
+    path: &'a [&'a str],
+    listed: bool,
+    value: &'a T,
+}
+
+impl<T: Serialize> Serialize for Below<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.path {
+            [name, path @ ..] => serializer.collect_map([(name, Below { path, ..*self })]),
+            [] if self.listed => serializer.collect_seq([self.value]),
+            [] => self.value.serialize(serializer),
+        }
     }
 }
 
