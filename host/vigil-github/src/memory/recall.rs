@@ -112,9 +112,9 @@ mod tests {
     /// A memory in which the issue was read and could not be read again.
     fn memory(change: impl FnOnce(&mut RepoMemory)) -> Memory {
         let issue = serde_json::json!({
-            "fact": { "found": {
-                "number": 7, "open": true, "reason": null, "labels": ["bug"], "closed": null,
-                "observed": READ.as_millis(),
+            "fact": { "found": Issue {
+                labels: vec!["bug".into()],
+                ..Issue::bare(7, READ)
             } },
             "learned": READ.as_millis(),
         });
