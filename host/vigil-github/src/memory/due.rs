@@ -27,9 +27,14 @@ pub const POLL_MIN: Duration = minutes(1);
 /// The same while many are.
 pub const POLL_MAX: Duration = minutes(10);
 
-/// How often an open pull request is read for what GitHub calls no update of it, where somebody wants to know that: its
-/// base moves, finished checks are run again, it enters the merge queue, or is to be merged on its own.
+/// How often an open pull request is read for what GitHub calls no update of it, where somebody wants to know that and
+/// few of them are watched: its base moves, finished checks are run again, it enters the merge queue, or is to be merged
+/// on its own.
 pub const POLL_CALM: Duration = minutes(15);
+
+/// As many are read every [`POLL_CALM`], at 200 points an hour; more of them stretch it up to the sweep, so that what
+/// seldom brings news does not use up the share of what does.
+pub(crate) const CALMLY_POLLED_EASILY: usize = 5_000;
 
 /// What changes without a trace in what GitHub calls an update. That auto-merge is one of them is nowhere denied.
 const UNANNOUNCED: Parts = Parts::MERGEABILITY
@@ -42,7 +47,7 @@ const UNANNOUNCED: Parts = Parts::MERGEABILITY
 pub const REPLICA_LAG: Duration = Duration::from_secs(30);
 
 /// As many are polled every [`POLL_MIN`]; more of them stretch it, so that the price per hour stays the same.
-pub(crate) const POLLED_EASILY: usize = 500;
+const POLLED_EASILY: usize = 500;
 
 /// How soon mergeability is asked for again while GitHub works it out, doubled with each try.
 const NOT_READY_FIRST: Duration = Duration::from_secs(15);
@@ -62,8 +67,10 @@ pub const LAG_MAX: Duration = minutes(10);
 /// How fast what moves without being announced is followed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pace {
-    /// Pull requests that do.
+    /// Pull requests that do, and are under way.
     pub(crate) polled: usize,
+    /// Pull requests that may, and rest.
+    pub(crate) calm: usize,
     /// Webhooks tell of it as well: what is asked is only whether one got lost, this seldom. `None`: there are none.
     pub(crate) resync: Option<Duration>,
 }
@@ -77,7 +84,8 @@ impl Pace {
 
     /// The same of what rests. That it can be merged has no event; a push to its base has, and is what changes it.
     fn calm(self) -> Duration {
-        self.slowed(POLL_CALM)
+        let times = stretch(self.calm, CALMLY_POLLED_EASILY);
+        self.slowed(POLL_CALM.saturating_mul(times).min(SWEEP_OPEN))
     }
 
     fn slowed(self, pace: Duration) -> Duration {
@@ -253,10 +261,26 @@ pub fn moves_by_itself(pr: &PullRequest) -> bool {
     under_way || held || pr.queue.found().is_some()
 }
 
+/// Something of an open pull request is known that changes without an update of it, though it rests now.
+pub(crate) fn may_move_by_itself(known: &Known<PullRequest>) -> bool {
+    known.parts.intersects(UNANNOUNCED)
+        && known
+            .fact
+            .found()
+            .is_some_and(|pr| pr.state == PullRequestState::Open && !moves_by_itself(pr))
+}
+
 /// From one poll to the next while `polled` are polled.
 pub(crate) fn poll(polled: usize) -> Duration {
-    let times = u32::try_from(polled.div_ceil(POLLED_EASILY)).unwrap_or(u32::MAX);
-    POLL_MIN.saturating_mul(times.max(1)).min(POLL_MAX)
+    let times = stretch(polled, POLLED_EASILY);
+    POLL_MIN.saturating_mul(times).min(POLL_MAX)
+}
+
+/// How many times as long it takes to go through `count` than through as many as are easy.
+fn stretch(count: usize, easy: usize) -> u32 {
+    u32::try_from(count.div_ceil(easy))
+        .unwrap_or(u32::MAX)
+        .max(1)
 }
 
 /// Up to a quarter less than `span`, the same for the same number: what was learned at once is not read again at once.
@@ -275,6 +299,7 @@ mod tests {
 
     const ALONE: Pace = Pace {
         polled: 1,
+        calm: 1,
         resync: None,
     };
 
@@ -372,6 +397,25 @@ mod tests {
         assert_eq!(poll(500), POLL_MIN);
         assert_eq!(poll(501), POLL_MIN * 2);
         assert_eq!(poll(1_000_000), POLL_MAX);
+        let calm = |calm| Pace { calm, ..ALONE }.calm();
+        assert_eq!(calm(5_000), POLL_CALM);
+        assert_eq!(calm(5_001), POLL_CALM * 2);
+        assert_eq!(calm(1_000_000), SWEEP_OPEN);
+    }
+
+    #[test]
+    fn webhooks_slow_every_poll_and_speed_up_none() {
+        for (resync, poll, calm) in [
+            (minutes(5), minutes(5), POLL_CALM),
+            (minutes(20), minutes(20), minutes(20)),
+            (Duration::ZERO, POLL_MIN, POLL_CALM),
+        ] {
+            let pace = Pace {
+                resync: Some(resync),
+                ..ALONE
+            };
+            assert_eq!((pace.poll(), pace.calm()), (poll, calm));
+        }
     }
 
     #[test]

@@ -192,7 +192,9 @@ impl<T: Clone + Timeless> Known<T> {
             // It was tried in this very pass, without success.
             return None;
         }
-        if self.announced.is_none() && now < self.retry() && now >= self.tried {
+        // News end the pause, for one try: what they told of may not be to be had either.
+        let is_news = self.announced.is_some() && self.misses == 0;
+        if !is_news && now < self.retry() && now >= self.tried {
             return None;
         }
         if matches!(self.fact, Fact::NotAsked) || !self.parts.contains(parts) {
@@ -517,6 +519,16 @@ mod tests {
         assert_eq!(known.why(Parts::empty(), at), None);
         known.announce(at);
         assert_eq!(known.why(Parts::empty(), at), Some(Why::Changed));
+        // It is still not to be had, and nothing is heard of it any more.
+        let tries = (10..70).filter(|minute| {
+            let at = NOW.after(minutes(*minute));
+            let asked = known.why(Parts::empty(), at).is_some();
+            if asked {
+                known.miss(Gap::new(GapKind::Denied, "no"), at);
+            }
+            asked
+        });
+        assert_eq!(tries.count(), 7);
     }
 
     #[test]

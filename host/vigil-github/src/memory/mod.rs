@@ -6,6 +6,7 @@
 //! stored without the announcements that it stands for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vigil_core::forge::{Issue, PullRequest};
@@ -25,11 +26,11 @@ mod take;
 mod watch;
 
 pub use answer::{Doubt, Needed};
-pub(crate) use due::Pace;
 pub use due::{
     LAG_MAX, POLL_CALM, POLL_MAX, POLL_MIN, REPLICA_LAG, SECOND_LOOK, SWEEP_ENDED, SWEEP_OPEN,
     TRIES_MAX, moves_by_itself,
 };
+pub(crate) use due::{Pace, may_move_by_itself};
 pub use known::{Known, Why};
 pub use news::About;
 pub(crate) use news::News;
@@ -238,15 +239,20 @@ impl Memory {
         known
     }
 
-    /// Pull requests that move without being announced, and that somebody still asks about.
-    pub(crate) fn polled(&self, now: Timestamp) -> usize {
+    /// How fast the pull requests are followed that move without being announced, and that somebody still asks about.
+    /// `resync`: webhooks are on, and this is how often a look is made at most.
+    pub(crate) fn pace(&self, now: Timestamp, resync: Option<Duration>) -> Pace {
         let since = now.before(SWEEP_OPEN * 2);
-        self.repos
-            .values()
-            .flat_map(|repo| repo.pulls.values())
-            .filter(|pull| pull.tried >= since)
-            .filter(|pull| pull.fact.found().is_some_and(moves_by_itself))
-            .count()
+        let pulls = self.repos.values().flat_map(|repo| repo.pulls.values());
+        let mut pace = Pace {
+            resync,
+            ..Pace::default()
+        };
+        for pull in pulls.filter(|pull| pull.tried >= since) {
+            pace.polled += usize::from(pull.fact.found().is_some_and(moves_by_itself));
+            pace.calm += usize::from(may_move_by_itself(pull));
+        }
+        pace
     }
 
     /// Forgets everything about the issues, pull requests and branches of `repo`: it is another one now.

@@ -283,10 +283,7 @@ pub struct Ended {
 
 impl Round {
     fn new(memory: Memory, how: How) -> Self {
-        let pace = Pace {
-            polled: memory.polled(how.now),
-            resync: how.resync,
-        };
+        let pace = memory.pace(how.now, how.resync);
         Round {
             memory,
             how,

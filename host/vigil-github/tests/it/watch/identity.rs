@@ -255,6 +255,13 @@ async fn an_issue_that_was_transferred_is_not_gone() {
                 fleet.restart();
             }
         }
+        // Nobody asks in every pass where it is.
+        let before = fleet.tally().graphql;
+        for _ in 0..60 {
+            fleet.after(MINUTE).await;
+        }
+        let asked = fleet.tally().graphql - before;
+        assert!(asked <= 15, "{asked}");
         let gap = |pass: &Pass| pass.answers[2].issue.gap().expect("a gap").detail.clone();
         let told = gap(&fleet.after(MINUTE).await);
         assert!(told.contains("transferred"), "{told}");
