@@ -122,6 +122,8 @@ impl Reconciler {
         if self.asking.memory.is_some() && writer == self.asking.writer {
             return Ok(());
         }
+        // What it holds is stored at the end of each round. A large fleet's takes too much room to be held twice.
+        self.asking.memory = None;
         let rows = self.store.forge_rows(host, None).map_err(memory::failed)?;
         let known = rows
             .iter()
