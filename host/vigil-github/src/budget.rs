@@ -250,51 +250,58 @@ impl Pot {
     ///
     /// What both took of one window adds up, and each stored row holds all that was stored before it: so what this
     /// process has not stored yet comes on top of the other's. Neither their larger one would do, which forgets one of
-    /// them, nor their sum, which counts twice what both had read. Of what is left the lower counts, since within a
-    /// window it only falls; with other tokens (`same_token` is false) it may be another pot's.
-    fn with(mut self, other: &Pot, same_token: bool) -> Pot {
+    /// them, nor their sum, which counts twice what both had read.
+    fn with(self, other: &Pot, same_token: bool) -> Pot {
+        let (ours, unstored) = (self.spent, self.unstored);
+        let both = ours.max(other.spent.saturating_add(unstored));
+        // Where ours is over, what was taken last may belong to either.
+        let later = other.spent.saturating_add(unstored);
+        let mut pot = self.and(other, same_token, both, later);
+        pot.unstored = 0;
+        pot
+    }
+
+    /// What two accounts with one token know of their pot, which is one: what both took adds up.
+    fn beside(self, other: &Pot) -> Pot {
+        let both = self.spent.saturating_add(other.spent);
+        self.and(other, true, both, other.spent)
+    }
+
+    /// Two views of one pot. `both` was spent where they are of the same window, and `later` where the window of `other`
+    /// has begun after this one. Of what is left the lower counts, since within a window it only falls; with other
+    /// tokens (`same_token` is false) it may be another pot's.
+    fn and(mut self, other: &Pot, same_token: bool, both: u64, later: u64) -> Pot {
         self.silence = silence::later(self.silence.take(), other.silence.clone());
         self.strikes = self.strikes.max(other.strikes);
-        let unstored = self.unstored;
-        let order = match (self.ends, other.ends) {
-            (_, None) => std::cmp::Ordering::Greater,
-            (None, Some(_)) => std::cmp::Ordering::Less,
-            (Some(ours), Some(theirs)) if ours > theirs.after(SAME_WINDOW) => {
-                std::cmp::Ordering::Greater
-            }
-            (Some(ours), Some(theirs)) if theirs > ours.after(SAME_WINDOW) => {
-                std::cmp::Ordering::Less
-            }
-            _ => std::cmp::Ordering::Equal,
+        let (is_over, is_same) = match (self.ends, other.ends) {
+            (_, None) => (false, false),
+            (None, Some(_)) => (true, false),
+            (Some(ours), Some(theirs)) => (
+                theirs > ours.after(SAME_WINDOW),
+                ours <= theirs.after(SAME_WINDOW),
+            ),
         };
-        match order {
-            // Theirs is over: nothing of it counts any more.
-            std::cmp::Ordering::Greater => {}
-            // Ours is over. What was taken last may belong to either.
-            std::cmp::Ordering::Less => {
-                self.ends = other.ends;
-                self.told = self.told.max(other.told);
-                self.spent = other.spent.saturating_add(unstored);
-                self.paced = self.paced.max(other.paced);
-                if same_token {
-                    self.meter = other.meter;
-                }
+        if is_over {
+            (self.ends, self.spent) = (other.ends, later);
+            if same_token {
+                self.meter = other.meter;
             }
-            std::cmp::Ordering::Equal => {
-                self.told = self.told.max(other.told);
-                self.spent = self.spent.max(other.spent.saturating_add(unstored));
-                self.paced = self.paced.max(other.paced);
-                if same_token {
-                    let (ours, theirs) = (self.meter.remaining, other.meter.remaining);
-                    self.meter = self.meter.or(other.meter);
-                    self.meter.remaining = match (ours, theirs) {
-                        (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
-                        (ours, theirs) => ours.or(theirs),
-                    };
-                }
+        } else if is_same {
+            self.spent = both;
+            if same_token {
+                let (ours, theirs) = (self.meter.remaining, other.meter.remaining);
+                self.meter = self.meter.or(other.meter);
+                self.meter.remaining = match (ours, theirs) {
+                    (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
+                    (ours, theirs) => ours.or(theirs),
+                };
             }
         }
-        self.unstored = 0;
+        // A window of theirs that is over says nothing.
+        if is_over || is_same {
+            self.told = self.told.max(other.told);
+            self.paced = self.paced.max(other.paced);
+        }
         self
     }
 

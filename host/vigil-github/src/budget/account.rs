@@ -145,6 +145,20 @@ impl AccountMemory {
         is_news
     }
 
+    /// What holds for this account beside `other`: where both have the same token, what GitHub tells the one holds for
+    /// the other, and what they take is taken from one pot.
+    #[must_use]
+    pub(crate) fn beside(mut self, other: &AccountMemory) -> AccountMemory {
+        if self.fingerprint.is_none() || self.fingerprint != other.fingerprint {
+            return self;
+        }
+        self.silence = later(self.silence.take(), other.silence.clone());
+        self.graphql = self.graphql.beside(&other.graphql);
+        self.rest = self.rest.beside(&other.rest);
+        self.recent = self.recent.plus(&other.recent);
+        self
+    }
+
     /// What was taken so far stands in a row that is handed out to be stored.
     pub(crate) fn stored(&mut self) {
         self.graphql.unstored = 0;

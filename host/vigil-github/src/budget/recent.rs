@@ -50,6 +50,12 @@ impl Recent {
         recent.fold(0, |sum: u64, (_, sent)| sum.saturating_add(*sent))
     }
 
+    /// Those of two accounts together.
+    pub(super) fn plus(mut self, other: &Recent) -> Recent {
+        self.spans.extend(&other.spans);
+        self
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }

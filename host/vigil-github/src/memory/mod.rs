@@ -200,14 +200,17 @@ impl Memory {
         self.accounts.entry(account.clone()).or_default()
     }
 
-    /// What is remembered of `account`; as of one that nobody has used when there is nothing.
+    /// What is remembered of `account`, together with others that turned out to have the same token; as of one that
+    /// nobody has used when there is nothing.
     pub(crate) fn account(&self, account: &Account) -> AccountMemory {
-        self.accounts.get(account).cloned().unwrap_or_default()
+        let known = self.accounts.get(account).cloned().unwrap_or_default();
+        let others = self.accounts.iter().filter(|(other, _)| *other != account);
+        others.fold(known, |known, (_, other)| known.beside(other))
     }
 
     /// What another process was told about `account` holds for this one, too: nothing is sent before that is over.
     pub fn heed(&mut self, account: &Account, told: &AccountMemory, now: Timestamp) {
-        let mut known = self.account(account);
+        let mut known = self.accounts.get(account).cloned().unwrap_or_default();
         if known.heed(told, now) {
             *self.account_mut(account) = known;
         }

@@ -205,6 +205,43 @@ fn what_two_processes_took_adds_up_and_nothing_counts_twice() {
 }
 
 #[test]
+fn accounts_with_one_token_have_one_share_and_are_silent_together() {
+    let print = |text: &str| Fingerprint(text.into());
+    let told = |token: &str, spent, left| {
+        let mut account = AccountMemory::default();
+        account.has_token(&print(token), false, NOW);
+        account.answered(Pool::GraphQl, spent, meter(left), NOW);
+        account.recent.sent(400, NOW);
+        account
+    };
+    let (mut one, other) = (told("a", 1_000, 3_700), told("a", 200, 3_750));
+    let view = other.clone().beside(&one);
+    assert_eq!(view.urgent(Pool::GraphQl, NOW), Some(50));
+    assert_eq!(view.graphql.meter.remaining, Some(3_700));
+    assert!(!view.keeps_pace(0, NOW));
+    one.refused(Pool::Rest, &named(LimitScope::Pot, 5), NOW);
+    assert!(other.clone().beside(&one).silent(Pool::Rest, NOW).is_some());
+    // An hour on, what the one took of the last one is over.
+    let later = NOW.after(minutes(31));
+    let mut next = told("a", 0, 5_000);
+    let full = Meter {
+        reset: Some(NOW.after(minutes(90))),
+        ..meter(4_999)
+    };
+    next.answered(Pool::GraphQl, 1, full, later);
+    for view in [next.clone().beside(&one), one.clone().beside(&next)] {
+        assert_eq!(view.urgent(Pool::GraphQl, later), Some(1_249));
+    }
+    // Another token's are its own.
+    let stranger = told("b", 0, 5_000);
+    assert_eq!(stranger.clone().beside(&one), stranger);
+    assert_eq!(
+        AccountMemory::default().beside(&one),
+        AccountMemory::default()
+    );
+}
+
+#[test]
 fn of_what_is_left_in_a_window_the_lower_counts() {
     let told = |remaining| {
         let mut account = AccountMemory::default();

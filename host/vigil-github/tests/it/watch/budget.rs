@@ -1,8 +1,10 @@
 //! What may be taken is not exceeded, and what cannot wait goes first.
 
+use std::sync::Arc;
+
 use vigil_github::budget::{Pool, Shares};
 use vigil_github::memory::SWEEP_OPEN;
-use vigil_github::{Account, Ask};
+use vigil_github::{Account, Accounts, Ask, TokenChain, TokenOrigin};
 use vigil_model::Model;
 
 use super::fleet::*;
@@ -60,6 +62,38 @@ async fn the_share_of_an_hour_is_not_exceeded_and_the_next_hour_goes_on() {
     }
     assert!(known(&fleet) > first, "{}", known(&fleet));
     assert_eq!(fleet.tally().refused, 0);
+}
+
+#[tokio::test]
+async fn two_accounts_that_turn_out_to_have_one_token_have_one_share() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("token");
+    put_secret(&path, TOKEN);
+    let usual = TokenChain::new(vec![TokenOrigin::Env {
+        name: "GH_TOKEN".to_owned(),
+        value: Some(TOKEN.to_owned().into()),
+    }]);
+    let in_file = TokenChain::new(vec![TokenOrigin::File { path }]);
+    let accounts = Accounts::new(usual).with_token(["umbrella"], in_file);
+    let (mut model, mut asks) = mixed(600, 6);
+    model.token(TOKEN).limits(5000, 20);
+    for n in 1..=600 {
+        model.repo("umbrella/app").issue(n).pull(n + 100_000);
+        asks.push(by_number("umbrella/app", n, n + 100_000, ALL));
+    }
+    let mut fleet = Fleet::with_tokens(model, asks, Arc::new(accounts));
+    fleet.shares = Shares {
+        reserve: 20,
+        own: 25,
+    };
+    for _ in 0..4 {
+        let pass = fleet.after(MINUTE).await;
+        fleet.nothing_false(&pass);
+    }
+    assert_eq!(fleet.memory.accounts().count(), 2);
+    // Of twenty points five are vigil's. One more is out when the fifth is taken.
+    let points = fleet.tally().points;
+    assert!((4..=6).contains(&points), "{points}");
 }
 
 #[tokio::test]
