@@ -20,7 +20,7 @@ use vigil::environment::Environment;
 use vigil::wiring::Setup;
 use vigil::world::{Clocks, LiveWorld};
 use vigil_core::Timestamp;
-use vigil_model::{Handle, Model, Server};
+use vigil_model::{Clock, Handle, Model, Server};
 use vigil_sources::World;
 use vigil_store::{Mark, Store};
 
@@ -40,6 +40,8 @@ pub(super) struct Stage {
     /// The moment that ages are counted from.
     pub(super) now: Timestamp,
     github: GitHub,
+    /// GitHub's own.
+    clock: Clock,
 }
 
 /// GitHub is reachable or it is not.
@@ -88,18 +90,25 @@ impl Ran {
 impl Stage {
     /// An empty home, and a GitHub that knows [`TOKEN`].
     pub(super) fn new() -> Stage {
+        Stage::by(Arc::new(|| LiveWorld.now().as_millis()))
+    }
+
+    /// The same with a GitHub that goes by `clock`, in milliseconds since the epoch.
+    pub(super) fn by(clock: Clock) -> Stage {
         let folder = tempfile::tempdir().expect("a folder");
         let now = now();
         let home = Home::create(&folder.path().join("world"), now).expect("a home");
         let mut model = Model::new(now.as_millis());
         model.token(TOKEN).sees_all();
-        let server = Server::start(model, SocketAddr::from(([127, 0, 0, 1], 0)));
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = Server::start_with(model, address, Arc::clone(&clock));
         fs::create_dir(folder.path().join("user")).expect("a folder");
         let stage = Stage {
             folder,
             home,
             now,
             github: GitHub::Up(server.expect("a server")),
+            clock,
         };
         if was_suspended() {
             stage.watch_from_now();
@@ -125,12 +134,17 @@ impl Stage {
     /// The same with one session, the usual stale one, whose pull request is merged.
     pub(super) fn with_merged(issue: u64) -> Stage {
         let mut stage = Stage::new();
-        stage.add_merged(&Made {
+        stage.set_merged(issue);
+        stage
+    }
+
+    /// Adds the usual stale session, whose pull request is merged, and writes the records.
+    pub(super) fn set_merged(&mut self, issue: u64) {
+        self.add_merged(&Made {
             issue,
             ..Made::default()
         });
-        stage.write();
-        stage
+        self.write();
     }
 
     /// Adds a session whose issue is closed and whose pull request, 20 numbers on, is merged.
@@ -237,7 +251,8 @@ impl Stage {
     pub(super) fn plug_in(self) -> Stage {
         let github = match self.github {
             GitHub::Down(model, address) => {
-                GitHub::Up(Server::start(*model, address).expect("the address is free again"))
+                let server = Server::start_with(*model, address, Arc::clone(&self.clock));
+                GitHub::Up(server.expect("the address is free again"))
             }
             up => up,
         };
