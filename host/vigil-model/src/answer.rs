@@ -36,9 +36,9 @@ pub(crate) fn graphql_rate_limited(whose: &str, kind: &str) -> Response {
     )
 }
 
-/// REST over its primary limit.
-pub(crate) fn rest_rate_limited(whose: &str) -> Response {
-    Response::refusal(403, &rate_sentence(whose))
+/// REST over its primary limit, for which GitHub names two statuses: 403 and 429.
+pub(crate) fn rest_rate_limited(status: u16, whose: &str) -> Response {
+    Response::refusal(status, &rate_sentence(whose))
 }
 
 /// `whose`: a login, or `installation ID 1`.

@@ -13,7 +13,7 @@ pub enum Fault {
     CutBody,
     /// Half of the body, under a head that says that it is all: only reading it as JSON shows that something is missing.
     CutJson,
-    /// A page of HTML with this status, as from a load balancer: 500, 502, 503, 504.
+    /// A page of HTML with this status, as from a load balancer: 429, 500, 502, 503, 504.
     Html(u16),
     /// 401 as for a token that was revoked.
     BadCredentials,
@@ -25,6 +25,8 @@ pub enum Fault {
     RepoHidden(String),
     /// 429, with `retry-after` where a number of seconds is given.
     TooManyRequests(Option<u64>),
+    /// 429 over the primary limit, the other status that GitHub gives to it, with nothing left in the headers.
+    UsedUp,
     /// GraphQL's refusal over the primary limit as HTTP 200; REST answers its 403.
     RateLimited {
         /// The rate-limit headers say that nothing is left. Without them only the error's type tells.

@@ -71,6 +71,10 @@
 //!   threads, rules of branches: what reviews are decided to amount to is said by the test.
 //! - The price in processor time, which binds before points do: it is the number of look-ups here, whatever each of them
 //!   takes, and comes besides as [`Fault::ResourceLimits`] and [`Fault::TimesOut`].
+//! - Mergeability is known of a new pull request, and stays known until something moves; GitHub begins to work it out
+//!   at the first look, and forgets it after a while that nobody names ([`PullEdit::mergeability_pending`]).
+//! - The processor time of all queries of a minute, which is limited as well.
+//! - `since` is taken as inclusive, and the times that REST and GraphQL tell of one thing agree.
 //! - Forks are owners of heads, not repositories; a pull request has its newest commit alone; a login is a user's, or a
 //!   bot's where it ends in `[bot]`.
 //! - What GraphQL says of a transferred issue is assumed (not found), as is what the queue does to `updated_at`

@@ -332,7 +332,7 @@ impl Model {
             };
         }
         if is_limited && pots.rest.remaining() == 0 {
-            return answer::with_rate(answer::rest_rate_limited(key), &pots.rest, "core");
+            return answer::with_rate(answer::rest_rate_limited(403, key), &pots.rest, "core");
         }
         let hidden = trouble::hidden(faults);
         let response = if request.method == "GET" {

@@ -42,7 +42,7 @@ fn one_instead(fault: &Fault, is_graphql: bool, now_ms: u64) -> Option<Response>
             )
             .with("x-github-sso", "required; url=https://github.com/orgs/example/sso"),
             Forbidden::Secondary(retry_after_s) => secondary(403, *retry_after_s),
-            Forbidden::Exhausted => exhausted(answer::rest_rate_limited("octocat")),
+            Forbidden::Exhausted => exhausted(answer::rest_rate_limited(403, "octocat")),
             Forbidden::IpAllowList => Response::refusal(
                 403,
                 "The organization has an IP allow list enabled, and your IP address is not permitted to access this \
@@ -50,6 +50,7 @@ fn one_instead(fault: &Fault, is_graphql: bool, now_ms: u64) -> Option<Response>
             ),
         },
         Fault::TooManyRequests(retry_after_s) => secondary(429, *retry_after_s),
+        Fault::UsedUp => exhausted(answer::rest_rate_limited(429, "octocat")),
         Fault::SecondaryAs200(retry_after_s) if is_graphql => secondary_as_200(*retry_after_s),
         Fault::RateLimited {
             headers,
@@ -63,7 +64,7 @@ fn one_instead(fault: &Fault, is_graphql: bool, now_ms: u64) -> Option<Response>
             let refused = if is_graphql {
                 answer::graphql_rate_limited("octocat", kind)
             } else {
-                answer::rest_rate_limited("octocat")
+                answer::rest_rate_limited(403, "octocat")
             };
             if *headers { exhausted(refused) } else { refused }
         }

@@ -110,6 +110,9 @@ fn refusals_differ_in_status_message_and_headers() {
         "x-ratelimit-remaining",
     );
     assert_eq!((status, left.as_deref()), (403, Some("0")));
+    let (status, message, left) = header(Fault::UsedUp, "x-ratelimit-remaining");
+    assert_eq!((status, left.as_deref()), (429, Some("0")));
+    assert!(!message.contains("secondary"), "{message}");
     let (status, message, _) = header(Fault::Forbidden(Forbidden::IpAllowList), "date");
     assert_eq!((status, message.contains("IP allow list")), (403, true));
     let (status, _, wait) = header(Fault::TooManyRequests(Some(7)), "retry-after");
