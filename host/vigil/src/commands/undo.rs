@@ -36,8 +36,15 @@ pub(crate) fn run(args: &UndoArgs, setup: &Setup, ui: Ui) -> Outcome {
     let world = setup.world.as_ref();
     let holder = format!("vigil undo {} of {}", std::process::id(), world.now());
     let reason = format!("undo of {id} by hand");
-    let undo = undo::undo(&mut store, source.as_ref(), world, &transition, &holder, &reason)
-        .map_err(memory::failed)?;
+    let undo = undo::undo(
+        &mut store,
+        source.as_ref(),
+        world,
+        &transition,
+        &holder,
+        &reason,
+    )
+    .map_err(memory::failed)?;
     let (undo, native_after) = match undo {
         Undo::Busy => {
             return Err(Failure::world(format!(
