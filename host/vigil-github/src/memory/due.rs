@@ -27,6 +27,9 @@ pub const POLL_MIN: Duration = minutes(1);
 /// The same while many are.
 pub const POLL_MAX: Duration = minutes(10);
 
+/// The longest pause in multiples of the shortest.
+const POLL_PASSES_MAX: u32 = 10;
+
 /// How often an open pull request is read for what GitHub calls no update of it, where somebody wants to know that and
 /// few of them are watched: its base moves, finished checks are run again, it enters the merge queue, or is to be merged
 /// on its own.
@@ -76,10 +79,18 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// From one poll to the next of what is under way. GitHub has events for it: `check_run`, `check_suite`, `status`
-    /// and `workflow_run`, `merge_group`, and `pull_request` with `enqueued` and `dequeued`.
-    fn poll(self) -> Duration {
-        self.slowed(poll(self.polled))
+    /// From a read at `now` to the next poll of what is under way. GitHub has events for it: `check_run`, `check_suite`,
+    /// `status` and `workflow_run`, `merge_group`, and `pull_request` with `enqueued` and `dequeued`. Where many stretch
+    /// it over several passes, each has its own of them: what was learned at once is not polled at once for ever.
+    fn poll(self, number: u32, now: Timestamp) -> Duration {
+        let passes = u64::from(poll_passes(self.polled));
+        let minute = now.0 / 1000 / POLL_MIN.as_secs();
+        let own = u64::from(scattered(number)) % passes;
+        let ahead = match (own + passes - minute % passes) % passes {
+            0 => passes,
+            ahead => ahead,
+        };
+        self.slowed(POLL_MIN.saturating_mul(u32::try_from(ahead).unwrap_or(1)))
     }
 
     /// The same of what rests. That it can be merged has no event; a push to its base has, and is what changes it.
@@ -157,7 +168,7 @@ pub(crate) fn pull_request_due(
         _ => now.after(spread(SWEEP_ENDED, number)),
     };
     if moves_by_itself(pr) {
-        due = due.min(now.after(pace.poll()));
+        due = due.min(now.after(pace.poll(number, now)));
     }
     if pr.state == PullRequestState::Open && known.parts.intersects(UNANNOUNCED) {
         due = due.min(now.after(spread(pace.calm(), number)));
@@ -270,10 +281,9 @@ pub(crate) fn may_move_by_itself(known: &Known<PullRequest>) -> bool {
             .is_some_and(|pr| pr.state == PullRequestState::Open && !moves_by_itself(pr))
 }
 
-/// From one poll to the next while `polled` are polled.
-pub(crate) fn poll(polled: usize) -> Duration {
-    let times = stretch(polled, POLLED_EASILY);
-    POLL_MIN.saturating_mul(times).min(POLL_MAX)
+/// Every how many minutes one is polled while `polled` are.
+fn poll_passes(polled: usize) -> u32 {
+    stretch(polled, POLLED_EASILY).min(POLL_PASSES_MAX)
 }
 
 /// How many times as long it takes to go through `count` than through as many as are easy.
@@ -285,8 +295,12 @@ fn stretch(count: usize, easy: usize) -> u32 {
 
 /// Up to a quarter less than `span`, the same for the same number: what was learned at once is not read again at once.
 fn spread(span: Duration, number: u32) -> Duration {
-    let hundredth = number.wrapping_mul(2_654_435_761) % 100;
-    span - span / 400 * hundredth
+    span - span / 400 * (scattered(number) % 100)
+}
+
+/// Knuth's multiplicative hash: neighbours lie far apart.
+fn scattered(number: u32) -> u32 {
+    number.wrapping_mul(2_654_435_761)
 }
 
 #[cfg(test)]
@@ -393,10 +407,10 @@ mod tests {
 
     #[test]
     fn the_more_are_polled_the_less_often() {
-        assert_eq!(poll(0), POLL_MIN);
-        assert_eq!(poll(500), POLL_MIN);
-        assert_eq!(poll(501), POLL_MIN * 2);
-        assert_eq!(poll(1_000_000), POLL_MAX);
+        for (polled, minutes) in [(0, 1), (500, 1), (501, 2), (1_000_000, 10)] {
+            assert_eq!(poll_passes(polled), minutes);
+        }
+        assert_eq!(POLL_MIN * POLL_PASSES_MAX, POLL_MAX);
         let calm = |calm| Pace { calm, ..ALONE }.calm();
         assert_eq!(calm(5_000), POLL_CALM);
         assert_eq!(calm(5_001), POLL_CALM * 2);
@@ -414,7 +428,33 @@ mod tests {
                 resync: Some(resync),
                 ..ALONE
             };
-            assert_eq!((pace.poll(), pace.calm()), (poll, calm));
+            assert_eq!((pace.poll(2, NOW), pace.calm()), (poll, calm));
+        }
+    }
+
+    #[test]
+    fn what_is_stretched_is_polled_evenly_and_each_at_its_own_pace() {
+        let pace = Pace {
+            polled: 2_000,
+            ..ALONE
+        };
+        // All were learned at once.
+        let mut due = vec![NOW; 2_000];
+        for minute in 0..40 {
+            let now = NOW.after(minutes(minute));
+            let mut polled = 0;
+            for (number, due) in (1..).zip(&mut due) {
+                if *due <= now {
+                    let next = pace.poll(number, now);
+                    assert!(next == minutes(4) || minute == 0 && next < minutes(4));
+                    *due = now.after(next);
+                    polled += 1;
+                }
+            }
+            assert!(
+                minute == 0 || (400..=600).contains(&polled),
+                "{minute}: {polled}"
+            );
         }
     }
 
