@@ -174,6 +174,8 @@ fn whole_answers() -> Vec<Fault> {
 fn limits() -> Vec<Fault> {
     let mut all = vec![
         Fault::Forbidden(Forbidden::Exhausted),
+        Fault::UsedUp,
+        Fault::Html(429),
         Fault::SecondaryAs200(Some(400)),
         Fault::SecondaryAs200(None),
     ];
