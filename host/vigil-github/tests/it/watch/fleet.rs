@@ -410,10 +410,11 @@ impl Fleet {
         }
     }
 
-    /// One query and four probes at a time, and silence when told.
+    /// One query and four probes at a time, none longer than GitHub answers, and silence when told.
     fn manners(&self) {
         let tally = self.tally();
         assert_eq!(tally.while_limited, 0, "{tally:?}");
+        assert_eq!(tally.over_long, 0, "{tally:?}");
         assert!(tally.graphql_at_once_max <= 1, "{tally:?}");
         assert!(tally.rest_at_once_max <= 4, "{tally:?}");
     }
