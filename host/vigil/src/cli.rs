@@ -86,7 +86,7 @@ pub struct RunArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a comment here would become text of --help")]
     pub chain: Chain,
-    /// Say what would be done, and change nothing anywhere
+    /// Say what would be asked and done, and change nothing
     #[arg(long)]
     pub dry_run: bool,
     /// From the start of one pass to the start of the next [default: 1m]
@@ -95,8 +95,9 @@ pub struct RunArgs {
     /// Only this source
     #[arg(long, value_name = "SOURCE")]
     pub source: Option<String>,
-    /// Let GitHub's webhooks wake it: where to take them, such as 127.0.0.1:8737
-    #[arg(long, value_name = "ADDRESS", value_parser = listen::address, conflicts_with_all = ["once", "dry_run"])]
+    /// Let GitHub's webhooks wake it: where to take them, by default 127.0.0.1:8737
+    #[arg(long, value_name = "ADDRESS", value_parser = listen::address, num_args = 0..=1,
+          default_missing_value = listen::DEFAULT, conflicts_with_all = ["once", "dry_run"])]
     pub listen: Option<SocketAddr>,
 }
 
@@ -214,8 +215,9 @@ pub struct DemoArgs {
 /// `vigil doctor`
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// Whether `vigil run` could take webhooks there, such as 127.0.0.1:8737
-    #[arg(long, value_name = "ADDRESS", value_parser = listen::address)]
+    /// Whether `vigil run` could take webhooks there, by default 127.0.0.1:8737
+    #[arg(long, value_name = "ADDRESS", value_parser = listen::address, num_args = 0..=1,
+          default_missing_value = listen::DEFAULT)]
     pub listen: Option<SocketAddr>,
 }
 
@@ -228,4 +230,24 @@ pub enum ConfigCommand {
     Show,
     /// Say whether the file, its policies and the files that it names are right
     Check,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_an_address_only_this_machine_is_listened_to() {
+        for (words, expected) in [
+            (&["vigil", "run"][..], None),
+            (&["vigil", "run", "--listen"], Some("127.0.0.1:8737")),
+            (&["vigil", "run", "--listen", "[::1]:1"], Some("[::1]:1")),
+        ] {
+            let cli = Cli::try_parse_from(words).expect("words that it takes");
+            let Command::Run(args) = cli.command else {
+                panic!("{words:?} is another command");
+            };
+            assert_eq!(args.listen.map(|at| at.to_string()).as_deref(), expected);
+        }
+    }
 }

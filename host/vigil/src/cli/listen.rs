@@ -2,6 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+/// Where to listen when nobody says where: only this machine reaches it.
+pub(super) const DEFAULT: &str = "127.0.0.1:8737";
+
 /// An address of this machine with a port. `localhost` is loopback by RFC 6761, section 6.3, so that nobody is asked for
 /// it; another name would have to be resolved, and may lead to several addresses or to another machine.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
