@@ -56,32 +56,49 @@ impl Reconciler {
         moment: &Moment,
         asked: &mut Asked,
     ) -> Result<bool, Failure> {
-        let questions: Vec<Question> = self
-            .questions(batches)
-            .into_iter()
+        let questions = self.questions(batches);
+        let asks = questions
+            .iter()
             .filter(|question| {
                 let entry = &batches[question.batch].entries[question.entry];
                 entry.ruling.as_ref().is_some_and(|ruling| {
                     matches!(ruling.action, Action::Move(_) | Action::Repair(_))
                 })
             })
-            .collect();
-        if questions.is_empty() {
+            .map(|question| ask_of(question, batches))
+            .collect::<Vec<Ask>>();
+        if asks.is_empty() {
             return Ok(false);
         }
-        let asks = asks(&questions, batches);
-        let answers = self.ask(asks, Doubt::Move, how, moment, asked).await?;
-        let same = questions.iter().zip(&answers).all(|(question, answer)| {
-            let evidence = &batches[question.batch].entries[question.entry].evidence;
-            (!question.wants.any_issue() || evidence.issue == answer.issue)
-                && evidence.pull_request == answer.pull_request
-        });
-        if same {
+        self.ask(asks, Doubt::Move, how, moment, asked).await?;
+        if !self.hear(&questions, batches, moment) {
             return Ok(false);
         }
-        learn(&questions, answers, batches);
         *batches = compare(std::mem::take(batches)).await?;
         Ok(true)
+    }
+
+    /// Answers all `questions` once more from what is known by now, and gives whether an answer is another one. What is
+    /// read for one session is told to all that rest on it: they are judged in this very pass, so that it is no news to
+    /// them in the next one.
+    fn hear(&self, questions: &[Question], batches: &mut [Batch], moment: &Moment) -> bool {
+        let Some(known) = &self.asking.memory else {
+            return false;
+        };
+        let mut is_news = false;
+        for question in questions {
+            let answer = known.answer(&ask_of(question, batches), moment.now);
+            let evidence = &mut batches[question.batch].entries[question.entry].evidence;
+            if question.wants.any_issue() && evidence.issue != answer.issue {
+                evidence.issue = answer.issue;
+                is_news = true;
+            }
+            if evidence.pull_request != answer.pull_request {
+                evidence.pull_request = answer.pull_request;
+                is_news = true;
+            }
+        }
+        is_news
     }
 
     fn questions(&self, batches: &mut [Batch]) -> Vec<Question> {
@@ -108,19 +125,19 @@ impl Reconciler {
 }
 
 fn asks(questions: &[Question], batches: &[Batch]) -> Vec<Ask> {
-    questions
-        .iter()
-        .map(|question| {
-            let session = &batches[question.batch].entries[question.entry]
-                .evidence
-                .session;
-            Ask {
-                lookup: session.lookup.clone(),
-                wants: question.wants,
-                started: session.times.started,
-            }
-        })
-        .collect()
+    let of = |question| ask_of(question, batches);
+    questions.iter().map(of).collect()
+}
+
+fn ask_of(question: &Question, batches: &[Batch]) -> Ask {
+    let session = &batches[question.batch].entries[question.entry]
+        .evidence
+        .session;
+    Ask {
+        lookup: session.lookup.clone(),
+        wants: question.wants,
+        started: session.times.started,
+    }
 }
 
 fn learn(questions: &[Question], answers: Vec<Answer>, batches: &mut [Batch]) {

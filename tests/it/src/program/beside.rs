@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
-use vigil::demo::Made;
 use vigil::demo::home::REPO;
+use vigil::demo::{Home, Made};
 use vigil::pass::{How, Passed, Reconciler};
 use vigil::wiring::Setup;
 use vigil::world::Clocks;
-use vigil_core::Timestamp;
+use vigil_core::forge::PullRequestState;
 use vigil_core::time::millis;
+use vigil_core::{State, Timestamp};
 use vigil_sources::World;
 
 use super::stage::Stage;
@@ -162,4 +164,58 @@ fn what_a_look_learned_of_the_forge_is_judged_by_the_daemon() {
     );
     beside.clock.wait(Duration::from_secs(1));
     assert_eq!(beside.looked_at(&mut daemon), 1);
+}
+
+#[test]
+fn what_is_read_for_one_session_that_moves_is_told_to_the_other_in_the_same_pass() {
+    let mut beside = Beside::new();
+    // Both wait for a person, on one pull request.
+    let on_the_same = Map::from_iter([
+        ("pull_request_number".to_owned(), json!(21)),
+        ("pull_request_state".to_owned(), json!("OPEN")),
+    ]);
+    let mut head = String::new();
+    for issue in [2, 3] {
+        let made = Made {
+            issue,
+            status: "blocked",
+            extra: on_the_same.clone(),
+            ..Made::default()
+        };
+        head = beside.stage.home.add(&made).expect("a session");
+    }
+    beside.stage.on_github(|model| {
+        let repo = model.repo(REPO).issue(2).issue(3);
+        repo.pull(21).head(&Home::branch(3)).sha(&head);
+    });
+    beside.stage.write();
+    let mut daemon = beside.vigil();
+    assert_eq!(beside.looked_at(&mut daemon), 3);
+    // No look at the repository is due, and nothing says that the pull request is another one now.
+    beside.clock.wait(Duration::from_secs(20));
+    beside.stage.on_github(|model| {
+        model.repo(REPO).pull(21).merged();
+    });
+    let mut records: Value = serde_json::from_str(&beside.stage.sessions()).expect("JSON");
+    records[1]["blocked_reason"] = json!({"detail": "somebody wrote to it"});
+    records[2]["status"] = json!("running");
+    std::fs::write(beside.stage.sessions_file(), records.to_string()).expect("sessions.json");
+    let passed = beside.pass(&mut daemon, &How::watch());
+    let seen: Vec<(&str, State, PullRequestState)> = passed.batches[0]
+        .entries
+        .iter()
+        .map(|entry| {
+            let pull = entry.evidence.pull_request.found().expect("it is known");
+            (
+                entry.evidence.session.id.id.as_str(),
+                entry.to(),
+                pull.state,
+            )
+        })
+        .collect();
+    let expected = [
+        ("acme/app#2", State::Blocked, PullRequestState::Merged),
+        ("acme/app#3", State::Succeeded, PullRequestState::Merged),
+    ];
+    assert_eq!(seen, expected);
 }
