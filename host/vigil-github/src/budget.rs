@@ -246,8 +246,7 @@ impl Pot {
     /// GitHub said at `at` that the pot is used up. When its window ends is another matter: a refusal does not have to
     /// name the time.
     fn hush(&mut self, silence: Silence, at: Timestamp) {
-        let known = self.silence.take().filter(|known| known.holds_at(at));
-        self.silence = silence::later(known, Some(silence));
+        self.silence = silence::later(self.silence.take(), Some(silence), at);
     }
 
     /// What this process knows of the pot and what another one, `other`, has stored of it.
@@ -255,27 +254,29 @@ impl Pot {
     /// What both took of one window adds up, and each stored row holds all that was stored before it: so what this
     /// process has not stored yet comes on top of the other's. Neither their larger one would do, which forgets one of
     /// them, nor their sum, which counts twice what both had read.
-    fn with(self, other: &Pot, same_token: bool) -> Pot {
+    fn with(self, other: &Pot, same_token: bool, now: Timestamp) -> Pot {
         let (ours, unstored) = (self.spent, self.unstored);
         let both = ours.max(other.spent.saturating_add(unstored));
         // Where ours is over, what was taken last may belong to either.
         let later = other.spent.saturating_add(unstored);
         let mut pot = self.and(other, same_token, both, later);
+        pot.silence = silence::later(pot.silence, other.silence.clone(), now);
         pot.unstored = 0;
         pot
     }
 
     /// What two accounts with one token know of their pot, which is one: what both took adds up.
-    fn beside(self, other: &Pot) -> Pot {
+    fn beside(self, other: &Pot, now: Timestamp) -> Pot {
         let both = self.spent.saturating_add(other.spent);
-        self.and(other, true, both, other.spent)
+        let mut pot = self.and(other, true, both, other.spent);
+        pot.silence = silence::later(pot.silence, other.silence.clone(), now);
+        pot
     }
 
     /// Two views of one pot. `both` was spent where they are of the same window, and `later` where the window of `other`
     /// has begun after this one. Of what is left the lower counts, since within a window it only falls; with other
     /// tokens (`same_token` is false) it may be another pot's.
     fn and(mut self, other: &Pot, same_token: bool, both: u64, later: u64) -> Pot {
-        self.silence = silence::later(self.silence.take(), other.silence.clone());
         self.strikes = self.strikes.max(other.strikes);
         let (is_over, is_same) = match (self.ends, other.ends) {
             (_, None) => (false, false),
@@ -287,19 +288,12 @@ impl Pot {
         };
         if is_over {
             (self.ends, self.spent) = (other.ends, later);
-            if same_token {
-                self.meter = other.meter;
-            }
         } else if is_same {
             self.spent = both;
-            if same_token {
-                let (ours, theirs) = (self.meter.remaining, other.meter.remaining);
-                self.meter = self.meter.or(other.meter);
-                self.meter.remaining = match (ours, theirs) {
-                    (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
-                    (ours, theirs) => ours.or(theirs),
-                };
-            }
+        }
+        // Whose window is the later one may be a guess; whose level is newer is not.
+        if same_token {
+            self.meter = level(self.meter, other.meter);
         }
         // A window of theirs that is over says nothing.
         if is_over || is_same {
@@ -311,7 +305,10 @@ impl Pot {
 
     /// What is left at `now`; `None`: GitHub has not said.
     pub fn remaining(&self, now: Timestamp) -> Option<u64> {
-        if self.is_over(now) {
+        // A level is its window's. When this one ends may be a guess, or be told by an answer that said no level: until
+        // one does, nothing is known of it but what there is in every window.
+        let is_filled = self.meter.reset.is_some_and(|reset| reset <= now);
+        if is_filled || self.is_over(now) {
             return self.meter.limit;
         }
         self.meter.remaining
@@ -335,6 +332,29 @@ impl Pot {
     /// The window has ended; or all this was heard before the clock was set back, and says nothing about this one.
     fn is_over(&self, now: Timestamp) -> bool {
         self.ends.is_some_and(|ends| ends <= now) || is_ahead(self.told, now)
+    }
+}
+
+/// What is left of one pot by two answers: of one window the lower counts, and of two the one of the later window.
+fn level(ours: Meter, theirs: Meter) -> Meter {
+    let begins_after = |one: Meter, other: Meter| match (one.reset, other.reset) {
+        (Some(one), Some(other)) => one > other.after(SAME_WINDOW),
+        _ => false,
+    };
+    let limit = ours.limit.or(theirs.limit);
+    if begins_after(ours, theirs) {
+        return Meter { limit, ..ours };
+    }
+    if begins_after(theirs, ours) {
+        return Meter { limit, ..theirs };
+    }
+    Meter {
+        limit,
+        remaining: match (ours.remaining, theirs.remaining) {
+            (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
+            (ours, theirs) => ours.or(theirs),
+        },
+        reset: ours.reset.or(theirs.reset),
     }
 }
 

@@ -49,22 +49,26 @@ impl AccountMemory {
     /// Until when `pool` must not be asked, and why; `None`: it may be.
     pub fn silent(&self, pool: Pool, now: Timestamp) -> Option<Silence> {
         let pot = self.pot(pool);
-        let told = [&self.silence, &pot.silence].map(|told| {
-            let told = told.as_ref().filter(|told| told.holds_at(now));
-            told.cloned()
-        });
+        let told = [self.silence.clone(), pot.silence.clone()];
         let empty = pot.empty_until(now).map(|until| Silence {
             told: now,
             until,
             why: format!("the {} of this token are used up", pool.unit()),
         });
-        told.into_iter().fold(empty, later)
+        told.into_iter()
+            .fold(empty, |one, other| later(one, other, now))
     }
 
     /// Whether so many REST requests, which are out already, leave room for one more within the minute before `now`.
     pub(crate) fn keeps_pace(&self, out: usize, now: Timestamp) -> bool {
         let out = u64::try_from(out).unwrap_or(u64::MAX);
         self.recent.of_minute(now).saturating_add(out) < REST_PER_MINUTE_MAX
+    }
+
+    /// GitHub told of a pot for free, as it does even while it refuses everything else: whether it may go on is shown
+    /// by an answer to something that counts.
+    pub fn metered(&mut self, pool: Pool, meter: Meter, at: Timestamp) {
+        self.pot_mut(pool).spend(0, meter, at);
     }
 
     /// An answer came that was no refusal.
@@ -109,18 +113,17 @@ impl AccountMemory {
 
     /// Nothing at all is sent before `silence` is over, which was told at `at`. An earlier one that lasts longer stands.
     pub(crate) fn hush(&mut self, silence: Silence, at: Timestamp) {
-        let known = self.silence.take().filter(|known| known.holds_at(at));
-        self.silence = later(known, Some(silence));
+        self.silence = later(self.silence.take(), Some(silence), at);
     }
 
-    /// What this process and another one remember of the same account, for the store: whatever either was told to leave
-    /// alone, and what both took.
+    /// What this process and another one remember of the same account at `now`, for the store: whatever either was told
+    /// to leave alone, and what both took.
     #[must_use]
-    pub fn with(mut self, other: &AccountMemory) -> AccountMemory {
-        self.silence = later(self.silence.take(), other.silence.clone());
+    pub fn with(mut self, other: &AccountMemory, now: Timestamp) -> AccountMemory {
+        self.silence = later(self.silence.take(), other.silence.clone(), now);
         let same_token = self.fingerprint == other.fingerprint;
-        self.graphql = self.graphql.with(&other.graphql, same_token);
-        self.rest = self.rest.with(&other.rest, same_token);
+        self.graphql = self.graphql.with(&other.graphql, same_token, now);
+        self.rest = self.rest.with(&other.rest, same_token, now);
         self.recent = self.recent.with(&other.recent);
         self
     }
@@ -134,7 +137,9 @@ impl AccountMemory {
             (&mut self.rest.silence, &told.rest.silence),
         ] {
             let is_longer = |theirs: &&Silence| {
-                let until = known.as_ref().map(|known| known.until);
+                // One that a clock which was ahead was told does not hold, and ends late.
+                let holding = known.as_ref().filter(|known| known.holds_at(now));
+                let until = holding.map(|known| known.until);
                 theirs.holds_at(now) && until.is_none_or(|until| until < theirs.until)
             };
             if let Some(theirs) = theirs.as_ref().filter(is_longer) {
@@ -145,16 +150,16 @@ impl AccountMemory {
         is_news
     }
 
-    /// What holds for this account beside `other`: where both have the same token, what GitHub tells the one holds for
+    /// What holds for this account beside `other` at `now`: where both have the same token, what GitHub tells the one holds for
     /// the other, and what they take is taken from one pot.
     #[must_use]
-    pub(crate) fn beside(mut self, other: &AccountMemory) -> AccountMemory {
+    pub(crate) fn beside(mut self, other: &AccountMemory, now: Timestamp) -> AccountMemory {
         if self.fingerprint.is_none() || self.fingerprint != other.fingerprint {
             return self;
         }
-        self.silence = later(self.silence.take(), other.silence.clone());
-        self.graphql = self.graphql.beside(&other.graphql);
-        self.rest = self.rest.beside(&other.rest);
+        self.silence = later(self.silence.take(), other.silence.clone(), now);
+        self.graphql = self.graphql.beside(&other.graphql, now);
+        self.rest = self.rest.beside(&other.rest, now);
         self.recent = self.recent.plus(&other.recent);
         self
     }

@@ -32,12 +32,14 @@ impl Silence {
     }
 }
 
-/// The one that lasts longer: several requests are out at a time, and the last of their refusals is not always the one
-/// that asks for most.
-pub(super) fn later(one: Option<Silence>, other: Option<Silence>) -> Option<Silence> {
+/// Of those that hold at `now` the one that lasts longer: several requests are out at a time, and the last of their
+/// refusals is not always the one that asks for most. What a clock that was ahead was told asks for nothing any more,
+/// however late it ends.
+pub(super) fn later(one: Option<Silence>, other: Option<Silence>, now: Timestamp) -> Option<Silence> {
     [one, other]
         .into_iter()
         .flatten()
+        .filter(|silence| silence.holds_at(now))
         .max_by_key(|silence| silence.until)
 }
 

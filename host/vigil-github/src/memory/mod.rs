@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use vigil_core::forge::{Issue, PullRequest};
 use vigil_core::{Fact, Timestamp};
 
-use crate::budget::AccountMemory;
+use crate::budget::{AccountMemory, Pool, Silence};
 use crate::question::Repo;
 use crate::tokens::Account;
 
@@ -200,12 +200,18 @@ impl Memory {
         self.accounts.entry(account.clone()).or_default()
     }
 
-    /// What is remembered of `account`, together with others that turned out to have the same token; as of one that
-    /// nobody has used when there is nothing.
-    pub(crate) fn account(&self, account: &Account) -> AccountMemory {
+    /// Until when `pool` must not be asked for `account`, and why; `None`: it may be. Counts what others were told that
+    /// turned out to have the same token.
+    pub fn silent(&self, account: &Account, pool: Pool, now: Timestamp) -> Option<Silence> {
+        self.account(account, now).silent(pool, now)
+    }
+
+    /// What is remembered of `account`, together with others that turned out to have the same token, as it counts at
+    /// `now`; as of one that nobody has used when there is nothing.
+    pub(crate) fn account(&self, account: &Account, now: Timestamp) -> AccountMemory {
         let known = self.accounts.get(account).cloned().unwrap_or_default();
         let others = self.accounts.iter().filter(|(other, _)| *other != account);
-        others.fold(known, |known, (_, other)| known.beside(other))
+        others.fold(known, |known, (_, other)| known.beside(other, now))
     }
 
     /// What another process was told about `account` holds for this one, too: nothing is sent before that is over.

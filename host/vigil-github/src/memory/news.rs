@@ -157,9 +157,9 @@ impl Memory {
                 };
                 issue.take(seen, Parts::ASSIGNEES, now);
                 issue.due = issue_due(issue, number, now);
+                self.issue_changed(repo, number);
             }
             self.changes.insert(Entry::Issue(key, number));
-            self.doubt_pulls_that_name(repo, number);
             return News::OfKnown;
         }
         if changed.issue.is_some() {

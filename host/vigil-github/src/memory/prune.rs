@@ -26,6 +26,7 @@ impl Memory {
             gone += prune(&mut of_repo.issues, is_kept);
             gone += prune(&mut of_repo.pulls, is_kept);
             gone += prune(&mut of_repo.branches, is_kept);
+            of_repo.prune_named();
             let is_empty = of_repo.issues.is_empty()
                 && of_repo.pulls.is_empty()
                 && of_repo.branches.is_empty();

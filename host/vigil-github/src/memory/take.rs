@@ -1,7 +1,7 @@
 //! What answers teach.
 
 use vigil_core::fact::Sighting;
-use vigil_core::forge::{PullRequest, PullRequestState, Reference};
+use vigil_core::forge::PullRequest;
 use vigil_core::{Fact, Gap, Timestamp};
 
 use super::due::{
@@ -62,12 +62,14 @@ impl Memory {
                 }
                 let known = self.repo_mut(repo).issues.entry(*number).or_default();
                 let changed = known.take(seen, question.parts, now);
-                if known.learned == now {
+                // A read that failed, or an answer that is too old, says nothing about what others tell.
+                let is_learned = known.learned == now;
+                if is_learned {
                     count_issue(known);
                     known.due = issue_due(known, *number, now);
                 }
-                if changed {
-                    self.doubt_pulls_that_name(repo, *number);
+                if changed && is_learned {
+                    self.issue_changed(repo, *number);
                 }
                 self.changes.insert(Entry::Issue(key, *number));
             }
@@ -112,12 +114,13 @@ impl Memory {
             }
         }
         let changed = known.take(seen, parts, now);
-        if known.learned == now {
+        let is_learned = known.learned == now;
+        if is_learned {
             count_pull_request(known);
             known.due = pull_request_due(known, number, pace, now);
         }
-        if changed {
-            self.doubt_issues_that_name(repo, number);
+        if changed && is_learned {
+            self.pull_changed(repo, number);
         }
         self.changes.insert(Entry::Pull(key, number));
     }
@@ -261,50 +264,6 @@ impl Memory {
         self.take_pull(repo, number, seen, parts, pace, now);
     }
 
-    /// An issue tells the state of the pull requests that close it, and nothing announces it when that changes.
-    fn doubt_issues_that_name(&mut self, repo: &Repo, number: u32) {
-        let key = repo_key(repo);
-        let Some(known) = self.repos.get_mut(&key) else {
-            return;
-        };
-        let pull = known.pulls.get(&number);
-        let Some(pr) = pull.and_then(|pull| pull.fact.found()) else {
-            return;
-        };
-        let state = match pr.state {
-            PullRequestState::Open => "open",
-            PullRequestState::Merged => "merged",
-            PullRequestState::Closed => "closed",
-        };
-        for (at, issue) in &mut known.issues {
-            let named = issue.fact.found().and_then(|issue| issue.closed_by.found());
-            if named.is_some_and(|named| is_outdated(named, repo, number, state)) {
-                issue.doubt();
-                self.changes.insert(Entry::Issue(key.clone(), *at));
-            }
-        }
-    }
-
-    /// A pull request tells the state of the issues that it closes, and nothing announces it when that changes.
-    pub(super) fn doubt_pulls_that_name(&mut self, repo: &Repo, number: u32) {
-        let key = repo_key(repo);
-        let Some(known) = self.repos.get_mut(&key) else {
-            return;
-        };
-        let issue = known.issues.get(&number);
-        let Some(issue) = issue.and_then(|issue| issue.fact.found()) else {
-            return;
-        };
-        let state = if issue.open { "open" } else { "closed" };
-        for (at, pull) in &mut known.pulls {
-            let named = pull.fact.found().and_then(|pr| pr.closes.found());
-            if named.is_some_and(|named| is_outdated(named, repo, number, state)) {
-                pull.doubt();
-                self.changes.insert(Entry::Pull(key.clone(), *at));
-            }
-        }
-    }
-
     /// Nothing was found out about `question`, for the reason that `gap` gives.
     pub(crate) fn miss(
         &mut self,
@@ -349,16 +308,6 @@ impl Memory {
             }
         }
     }
-}
-
-/// Whether one of `named` is this one in another state.
-fn is_outdated(named: &[Reference], repo: &Repo, number: u32, state: &str) -> bool {
-    let repo = repo.to_string();
-    named.iter().any(|one| {
-        one.number == u64::from(number)
-            && one.state != state
-            && one.repo.eq_ignore_ascii_case(&repo)
-    })
 }
 
 /// Whether a pull request's head may belong to `owner`: it does, or the fork that held it is gone.

@@ -376,7 +376,7 @@ impl Round {
         if needed.is_empty() {
             return;
         }
-        let size = self.memory.account(account).batch.size();
+        let size = self.memory.account(account, self.how.now).batch.size();
         let lane = self.lane(account);
         let planned = lane.waiting.len().div_ceil(size) + 1;
         let spare = lane.spare.get_or_insert(SPARE + SPARE_PER_QUERY * planned);

@@ -160,9 +160,9 @@ impl Round {
     pub(super) fn estimate(&mut self) {
         let accounts: Vec<Account> = self.lanes.keys().cloned().collect();
         for account in accounts {
-            let memory = self.memory.account(&account);
-            let size = memory.batch.size();
             let now = self.how.now;
+            let memory = self.memory.account(&account, now);
+            let size = memory.batch.size();
             let mut allowance =
                 memory
                     .pot(Pool::GraphQl)
@@ -214,7 +214,7 @@ impl Round {
                 self.drain(account, pool);
                 continue;
             }
-            if let Some(silence) = self.memory.account(account).silent(pool, now) {
+            if let Some(silence) = self.memory.silent(account, pool, now) {
                 self.silenced(account, pool, &silence);
                 continue;
             }
@@ -231,7 +231,7 @@ impl Round {
 
     fn next_query(&mut self, account: &Account, now: Timestamp) -> Option<Outgoing> {
         loop {
-            let size = self.memory.account(account).batch.size();
+            let size = self.memory.account(account, now).batch.size();
             let lane = self.lane(account);
             let job = match lane.jobs.pop_front() {
                 Some(job) => job,
@@ -298,7 +298,7 @@ impl Round {
                 Job::Ask(_) | Job::Heads(_) => continue,
             };
             let flying = self.lane(account).rest_flying;
-            if !self.memory.account(account).keeps_pace(flying, now) {
+            if !self.memory.account(account, now).keeps_pace(flying, now) {
                 let gap = Gap::new(
                     GapKind::RateLimited,
                     format!(
@@ -352,7 +352,7 @@ impl Round {
             return None;
         };
         let flying = self.lane(account).rest_flying;
-        let keeps_pace = self.memory.account(account).keeps_pace(flying, now);
+        let keeps_pace = self.memory.account(account, now).keeps_pace(flying, now);
         if !keeps_pace || !self.affords(account, Pool::Rest, 1, true, now) {
             self.lane(account).postponed += 1;
             self.done += 1;
@@ -379,7 +379,7 @@ impl Round {
         let (shares, interval) = (self.how.shares, self.how.interval);
         let cost = u64::from(cost);
         let out = self.lane(account).out(pool);
-        let pot = self.memory.account(account).pot(pool).clone();
+        let pot = self.memory.account(account, now).pot(pool).clone();
         let mut allowance = pot.allowance(shares, interval, now);
         allowance.withhold(out);
         let covered = allowance.covers(cost, urgent);
@@ -395,7 +395,7 @@ impl Round {
 
     /// These questions wait for a later pass. What they could only confirm stands; the others are unknown until then.
     pub(super) fn postpone(&mut self, account: &Account, needed: Vec<Needed>) {
-        let ends = self.memory.account(account).graphql.ends;
+        let ends = self.memory.account(account, self.how.now).graphql.ends;
         let until = ends.map_or_else(String::new, |ends| format!(" until {}", moment(ends)));
         let gap = Gap::new(
             GapKind::RateLimited,

@@ -512,7 +512,7 @@ impl Round {
 
     /// Why nothing may be sent to `pool` for `account` at `now`, as far as this round knows; `None`: it may be.
     pub(crate) fn silent(&self, account: &Account, pool: Pool, now: Timestamp) -> Option<Silence> {
-        self.memory.account(account).silent(pool, now)
+        self.memory.silent(account, pool, now)
     }
 
     fn lane(&mut self, account: &Account) -> &mut Lane {

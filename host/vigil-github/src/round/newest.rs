@@ -92,6 +92,10 @@ impl Round {
 
     fn give_up_heads(&mut self, account: &Account, heads: &Heads, gap: &Gap, trouble: Trouble) {
         self.missed_heads(&heads.repositories, gap);
+        // Each further request with a token that was rejected counts against whoever sends it.
+        if matches!(trouble, Trouble::TokenRejected { .. }) {
+            self.stop(account, Pool::Rest, gap, trouble.clone());
+        }
         self.stop(account, Pool::GraphQl, gap, trouble);
     }
 
@@ -146,11 +150,7 @@ impl Round {
         let too_many = overflows(&heads.issues, heads.issues_complete)
             || overflows(&heads.pulls, heads.pulls_complete);
         let can_list = !self.lane(account).is_stopped(Pool::Rest)
-            && self
-                .memory
-                .account(account)
-                .silent(Pool::Rest, now)
-                .is_none()
+            && self.memory.silent(account, Pool::Rest, now).is_none()
             && !self.unlisted.contains(&repo_key(&repo))
             && self
                 .memory

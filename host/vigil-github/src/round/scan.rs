@@ -84,7 +84,7 @@ impl Round {
                 quiet.extend(lists);
                 busy = others;
             }
-            let memory = self.memory.account(&account);
+            let memory = self.memory.account(&account, now);
             if memory.silent(Pool::Rest, now).is_some() {
                 busy.append(&mut quiet);
             } else if memory.silent(Pool::GraphQl, now).is_some() {
@@ -174,11 +174,8 @@ impl Round {
             return self.missed_heads(&[repo], gap);
         }
         self.unlisted.insert(repo_key(&repo));
-        let is_silent = self
-            .memory
-            .account(account)
-            .silent(Pool::GraphQl, self.how.now)
-            .is_some();
+        let now = self.how.now;
+        let is_silent = self.memory.silent(account, Pool::GraphQl, now).is_some();
         if is_silent || self.lane(account).is_stopped(Pool::GraphQl) {
             self.missed_heads(&[repo], gap);
         } else {

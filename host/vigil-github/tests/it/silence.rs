@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::Router;
 use vigil_core::Timestamp;
-use vigil_github::round::{Landed, Outcome, Raw, Round};
+use vigil_github::budget::Shares;
+use vigil_github::round::{Body, Landed, Outcome, Outgoing, Raw, Round};
 use vigil_github::tokens::Found;
 use vigil_github::{Account, GitHub, Token, Tokens, Trouble};
 use vigil_model::{Fault, Forbidden, Scope};
@@ -392,5 +393,24 @@ fn what_was_under_way_lines_nothing_up_for_a_token_that_was_rejected() {
         let trouble = round.end().trouble;
         let is_rejected = matches!(trouble, Some(Trouble::TokenRejected { .. }));
         assert_eq!(is_rejected, rejected, "{trouble:?}");
+    }
+}
+
+#[test]
+fn a_token_that_a_query_showed_to_be_rejected_lists_nothing_either() {
+    let names: Vec<String> = (0..24).map(|n| format!("acme/app-{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let busy: Vec<&str> = names.iter().copied().take(12).collect();
+    for rejected in [false, true] {
+        let mut round = scanning(&names, |repo| busy.contains(&repo), Shares::default());
+        let out: Vec<_> = std::iter::from_fn(|| round.next(NOW)).collect();
+        let is_query = |one: &&Outgoing| matches!(one.body, Body::GraphQl { .. });
+        let (query, list) = (out.iter().find(is_query), out.first());
+        let (query, list) = (query.expect("the newest entries"), list.expect("a list"));
+        if rejected {
+            round.take(landed(query.id, 401, ""), NOW);
+        }
+        round.take(landed(list.id, 200, ""), NOW);
+        assert_eq!(round.next(NOW).is_none(), rejected);
     }
 }

@@ -315,10 +315,16 @@ pub(crate) fn listing(repos: &[&str]) -> Round {
 
 /// The same with so much of the budget.
 pub(crate) fn listing_within(repos: &[&str], shares: Shares) -> Round {
+    scanning(repos, |_| false, shares)
+}
+
+/// A round that finds out what changed in `repos`, which are watched, and of which some are busy.
+pub(crate) fn scanning(repos: &[&str], is_busy: impl Fn(&str) -> bool, shares: Shares) -> Round {
     let watch = |repo: &&str| {
         let watch = Watch {
             name: (*repo).to_owned(),
             since: Some(NOW.before(Duration::from_secs(3_600))),
+            changed: is_busy(repo).then_some(NOW),
             ..Watch::default()
         };
         serde_json::to_string(&watch).expect("JSON")

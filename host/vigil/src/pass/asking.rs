@@ -322,7 +322,7 @@ impl Reconciler {
         let accounts: HashMap<&str, String> = changes
             .iter()
             .filter(|change| change.repo.is_empty())
-            .filter_map(|change| Some((change.name.as_str(), together(change, &others)?)))
+            .filter_map(|change| Some((change.name.as_str(), together(change, &others, now)?)))
             .collect();
         let mut rows: Vec<ForgeChange<'_>> = changes
             .iter()
@@ -360,10 +360,14 @@ impl Reconciler {
 }
 
 /// The row of an account, with what another process has stored of it; `None`: nothing of either can be read.
-fn together(change: &Change, others: &HashMap<String, AccountMemory>) -> Option<String> {
+fn together(
+    change: &Change,
+    others: &HashMap<String, AccountMemory>,
+    now: Timestamp,
+) -> Option<String> {
     let theirs = others.get(&change.name)?;
     let ours: AccountMemory = serde_json::from_str(change.value.as_deref()?).ok()?;
-    serde_json::to_string(&ours.with(theirs)).ok()
+    serde_json::to_string(&ours.with(theirs, now)).ok()
 }
 
 /// Which repositories a pass of this kind looks at.

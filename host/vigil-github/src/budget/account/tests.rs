@@ -178,7 +178,7 @@ fn what_two_processes_were_told_is_kept_together() {
     theirs.answered(Pool::GraphQl, 30, meter(4_960), NOW);
     theirs.refused(Pool::Rest, &named(LimitScope::Account, 5), NOW);
     theirs.refused(Pool::Rest, &named(LimitScope::Pot, 9), NOW);
-    let both = ours.with(&theirs);
+    let both = ours.with(&theirs, NOW);
     for pool in [Pool::GraphQl, Pool::Rest] {
         assert_eq!(both.silent(pool, NOW), theirs.silent(pool, NOW));
     }
@@ -195,13 +195,13 @@ fn what_two_processes_took_adds_up_and_nothing_counts_twice() {
     for _ in 0..3 {
         for process in [&mut ours, &mut theirs] {
             process.answered(Pool::GraphQl, 10, meter(4_000), NOW);
-            stored = process.clone().with(&stored);
+            stored = process.clone().with(&stored, NOW);
             process.stored();
         }
     }
     assert_eq!(stored.graphql.spent, 160);
     // To store it once more changes nothing.
-    assert_eq!(ours.with(&stored).graphql.spent, 160);
+    assert_eq!(ours.with(&stored, NOW).graphql.spent, 160);
 }
 
 #[test]
@@ -215,12 +215,18 @@ fn accounts_with_one_token_have_one_share_and_are_silent_together() {
         account
     };
     let (mut one, other) = (told("a", 1_000, 3_700), told("a", 200, 3_750));
-    let view = other.clone().beside(&one);
+    let view = other.clone().beside(&one, NOW);
     assert_eq!(view.urgent(Pool::GraphQl, NOW), Some(50));
     assert_eq!(view.graphql.meter.remaining, Some(3_700));
     assert!(!view.keeps_pace(0, NOW));
     one.refused(Pool::Rest, &named(LimitScope::Pot, 5), NOW);
-    assert!(other.clone().beside(&one).silent(Pool::Rest, NOW).is_some());
+    assert!(
+        other
+            .clone()
+            .beside(&one, NOW)
+            .silent(Pool::Rest, NOW)
+            .is_some()
+    );
     // An hour on, what the one took of the last one is over.
     let later = NOW.after(minutes(31));
     let mut next = told("a", 0, 5_000);
@@ -229,14 +235,17 @@ fn accounts_with_one_token_have_one_share_and_are_silent_together() {
         ..meter(4_999)
     };
     next.answered(Pool::GraphQl, 1, full, later);
-    for view in [next.clone().beside(&one), one.clone().beside(&next)] {
+    for view in [
+        next.clone().beside(&one, later),
+        one.clone().beside(&next, later),
+    ] {
         assert_eq!(view.urgent(Pool::GraphQl, later), Some(1_249));
     }
     // Another token's are its own.
     let stranger = told("b", 0, 5_000);
-    assert_eq!(stranger.clone().beside(&one), stranger);
+    assert_eq!(stranger.clone().beside(&one, NOW), stranger);
     assert_eq!(
-        AccountMemory::default().beside(&one),
+        AccountMemory::default().beside(&one, NOW),
         AccountMemory::default()
     );
 }
@@ -249,7 +258,7 @@ fn of_what_is_left_in_a_window_the_lower_counts() {
         account
     };
     for (ours, theirs) in [(0, 400), (400, 0)] {
-        let both = told(ours).with(&told(theirs));
+        let both = told(ours).with(&told(theirs), NOW);
         assert_eq!(both.graphql.meter.remaining, Some(0));
         assert!(both.silent(Pool::GraphQl, NOW).is_some());
     }
@@ -261,14 +270,17 @@ fn of_what_is_left_in_a_window_the_lower_counts() {
         ..meter(4_999)
     };
     next.answered(Pool::GraphQl, 1, full, later);
-    for both in [told(0).with(&next), next.clone().with(&told(0))] {
+    for both in [
+        told(0).with(&next, later),
+        next.clone().with(&told(0), later),
+    ] {
         assert_eq!(both.silent(Pool::GraphQl, later), None);
         assert_eq!(both.graphql.remaining(later), Some(4_999));
     }
     // Nor does another user's.
     let mut other = told(0);
     other.has_token(&Fingerprint("b".into()), false, NOW);
-    let both = told(400).with(&other);
+    let both = told(400).with(&other, NOW);
     assert_eq!(both.graphql.meter.remaining, Some(400));
 }
 
@@ -330,4 +342,132 @@ fn six_hundred_lists_a_minute_are_the_most() {
     let read: AccountMemory = serde_json::from_str(&json).expect("the same");
     assert_eq!(read, account);
     assert!(account.keeps_pace(599, NOW.after(minutes(2))));
+}
+
+/// A meter of the window that ends so many minutes after [`NOW`].
+fn until(minute: u64, remaining: u64) -> Meter {
+    Meter {
+        reset: Some(NOW.after(minutes(minute))),
+        ..meter(remaining)
+    }
+}
+
+/// The least of what cannot wait may have in any minute of `span`.
+fn least(account: &AccountMemory, span: std::ops::Range<u64>) -> Option<u64> {
+    let moments = span.map(|minute| NOW.after(minutes(minute)));
+    moments
+        .filter_map(|now| account.urgent(Pool::GraphQl, now))
+        .min()
+}
+
+#[test]
+fn the_level_of_a_window_ends_with_it_whatever_the_first_answer_of_the_next_says() {
+    // Others have used the pot below the reserve, and the first query of the next hour tells nothing.
+    for is_limited in [false, true] {
+        let mut account = AccountMemory::default();
+        account.answered(Pool::GraphQl, 1, until(30, 900), NOW);
+        assert_eq!(account.urgent(Pool::GraphQl, NOW), Some(0));
+        let next = NOW.after(minutes(31));
+        if is_limited {
+            account.refused(Pool::GraphQl, &bare(LimitScope::Pot), next);
+        } else {
+            account.graphql.spend(3, Meter::default(), next);
+        }
+        assert!(least(&account, 31..91) >= Some(1_247), "{is_limited}");
+    }
+}
+
+#[test]
+fn a_window_that_was_guessed_does_not_make_a_level_last_longer() {
+    let mut account = AccountMemory::default();
+    account.graphql.spend(3, Meter::default(), NOW);
+    account.answered(Pool::GraphQl, 1, until(5, 900), NOW);
+    assert_eq!(account.urgent(Pool::GraphQl, NOW), Some(0));
+    assert!(least(&account, 5..60) >= Some(1_246));
+}
+
+#[test]
+fn an_empty_pot_is_full_again_though_the_next_window_was_told_before_it_began() {
+    let mut account = AccountMemory::default();
+    let reset = NOW.after(Duration::from_secs(1));
+    let empty = Meter {
+        reset: Some(reset),
+        ..meter(0)
+    };
+    account.answered(Pool::GraphQl, 1, empty, NOW);
+    account.answered(Pool::GraphQl, 1, until(60, 4_999), NOW);
+    assert!(account.silent(Pool::GraphQl, NOW).is_some());
+    assert_eq!(account.silent(Pool::GraphQl, reset), None);
+    assert_eq!(account.urgent(Pool::GraphQl, reset), Some(1_249));
+}
+
+#[test]
+fn of_two_processes_the_later_window_counts_with_its_own_level() {
+    let process = |token: &str, meter, at| {
+        let mut account = AccountMemory::default();
+        account.has_token(&Fingerprint(token.into()), false, at);
+        account.answered(Pool::GraphQl, 1, meter, at);
+        account
+    };
+    let later = NOW.after(minutes(40));
+    // Of another token nobody takes a level over, nor does its own outlast its window.
+    let both =
+        process("a", until(30, 900), NOW).with(&process("b", until(90, 4_999), later), later);
+    assert!(least(&both, 40..90) >= Some(1_248));
+
+    // One process had no answer in the new window, and guesses when it ends; the other one has seen how little is left.
+    let mut guessing = process("a", until(30, 4_000), NOW);
+    guessing.graphql.spend(1, Meter::default(), later);
+    let told = process("a", until(90, 1_100), later);
+    for both in [
+        guessing.clone().with(&told, later),
+        told.with(&guessing, later),
+    ] {
+        assert_eq!(both.graphql.remaining(later), Some(1_100));
+    }
+}
+
+#[test]
+fn what_a_clock_that_was_ahead_was_told_does_not_hide_what_holds() {
+    let ahead = NOW.after(minutes(60));
+    let told = |at: Timestamp| {
+        let mut account = AccountMemory::default();
+        account.has_token(&Fingerprint("a".into()), false, at);
+        for scope in [LimitScope::Account, LimitScope::Pot] {
+            let refusal = limit(scope, Some(at.after(minutes(5))));
+            account.refused(Pool::Rest, &refusal, at);
+        }
+        account
+    };
+    let (old, new) = (told(ahead), told(NOW));
+    assert_eq!(old.silent(Pool::Rest, NOW), None);
+    let mut heeding = old.clone();
+    assert!(heeding.heed(&new, NOW));
+    for account in [
+        heeding,
+        old.clone().with(&new, NOW),
+        new.clone().with(&old, NOW),
+        old.clone().beside(&new, NOW),
+        new.beside(&old, NOW),
+    ] {
+        for pool in [Pool::Rest, Pool::GraphQl] {
+            let silence = account.silent(pool, NOW).expect("a silence");
+            assert_eq!(silence.until, NOW.after(minutes(5)), "{pool:?}");
+        }
+        let pot = account.rest.silence.expect("a silence of the pot");
+        assert_eq!(pot.until, NOW.after(minutes(5)));
+    }
+}
+
+#[test]
+fn what_is_told_for_free_does_not_make_the_next_silence_short() {
+    let mut account = AccountMemory::default();
+    let refusal = bare(LimitScope::Account);
+    let mut now = NOW;
+    for expected in [1, 2, 4, 8] {
+        assert_eq!(account.refused(Pool::GraphQl, &refusal, now), expected);
+        now = now.after(minutes(expected));
+        account.metered(Pool::GraphQl, until(60, 4_000), now);
+        assert_eq!(account.graphql.remaining(now), Some(4_000));
+    }
 }
