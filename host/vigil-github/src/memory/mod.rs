@@ -19,6 +19,7 @@ use crate::tokens::Account;
 mod answer;
 mod due;
 mod known;
+mod named;
 mod news;
 mod prune;
 mod recall;
@@ -33,6 +34,7 @@ pub use due::{
 pub(crate) use due::{Pace, may_move_by_itself};
 pub use known::{Known, Why};
 pub use news::About;
+use named::Named;
 pub(crate) use news::News;
 pub use recall::{LastKnown, Recalled};
 pub use watch::{BUSY_FOR, Etag, IDLE_MAX, OVERLAP, Watch, whole_seconds};
@@ -58,6 +60,7 @@ pub(crate) struct RepoMemory {
 
 /// The pull requests of a branch that may be somebody's, by number, the newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    pub(crate) named: Named,
 #[serde(rename_all = "kebab-case")]
 pub struct Branch {
     /// Their numbers; what is known of each stands with the pull requests.
@@ -136,11 +139,13 @@ impl Memory {
             let number = number.parse().ok()?;
             known
                 .pulls
+            known.note_issue(repo, number);
                 .insert(number, serde_json::from_str(value).ok()?);
         } else {
             let branch = name.strip_prefix("branch ")?.to_owned();
             known
                 .branches
+            known.note_pull(repo, number);
                 .insert(branch, serde_json::from_str(value).ok()?);
         }
         Some(())
@@ -274,6 +279,7 @@ impl Memory {
             self.changes.insert(Entry::Issue(key.clone(), number));
         }
         for number in std::mem::take(&mut known.pulls).into_keys() {
+        known.named = Named::default();
             self.changes.insert(Entry::Pull(key.clone(), number));
         }
         for branch in std::mem::take(&mut known.branches).into_keys() {
