@@ -34,8 +34,9 @@ pub fn place_path(repo: &Repo, number: u32) -> String {
     format!("/repos/{owner}/{name}/issues/{number}")
 }
 
-/// Reads what REST says about an issue that GraphQL does not find: absent (`deleted`), or unknown with the reason. The
-/// fact bears the time `observed`, the moment at which the asking began. Pure.
+/// Reads what REST says about an issue that GraphQL does not find: absent (`deleted`), or unknown with the reason. A 410
+/// that does not hold GitHub's own words is lost: somebody on the way may have said it. The fact bears the time
+/// `observed`, the moment at which the asking began. Pure.
 pub fn learn_place(
     repo: &Repo,
     number: u32,
@@ -61,6 +62,11 @@ pub fn learn_place(
     let said = said(status, &message);
     if status.is_server_error() {
         return Learned::Lost(Gap::new(GapKind::Unreachable, said));
+    }
+    if status == StatusCode::GONE && message.is_empty() {
+        // A proxy or a captive portal says the same of anything. That an issue is gone for good takes GitHub's own word.
+        let said = format!("{said}, and no reason in JSON");
+        return Learned::Lost(Gap::new(GapKind::Malformed, said));
     }
     let what = format!("issue {repo}#{number}");
     let gap = |kind, text: String| Fact::from(Gap::new(kind, text));

@@ -56,7 +56,6 @@ fn deleted_transferred_and_never_there_are_told_apart() {
         r#"{"message": "This issue was deleted"}"#,
         "absent: deleted",
     );
-    check(410, &[], "", "absent: deleted");
     check(
         301,
         &[("location", there), ("x-ratelimit-remaining", "7")],
@@ -108,6 +107,22 @@ fn what_is_about_no_issue_is_told_as_such() {
             matches!(lost, Learned::Lost(gap) if kind(gap.clone()) == "unreachable"),
             "{status}"
         );
+    }
+}
+
+#[test]
+fn that_an_issue_is_gone_takes_githubs_own_word() {
+    for body in [
+        "",
+        "<html><h1>410 Gone</h1></html>",
+        "[]",
+        r#"{"message": ""}"#,
+    ] {
+        match answer(410, &HeaderMap::new(), body) {
+            Learned::Lost(gap) => assert_eq!(gap.kind.as_str(), "malformed", "{body}"),
+            Learned::Answered(told) => panic!("{body}: {told}"),
+            _ => panic!("{body}: it is no refusal"),
+        }
     }
 }
 
