@@ -181,6 +181,16 @@ impl Watch {
         });
     }
 
+    /// No look was made, or none was let through, because of a limit: that is no failure of the repository's, and the
+    /// limit itself says when something is sent again. So each pass tries anew, which costs nothing as long as the limit
+    /// holds.
+    pub fn withheld(&mut self, gap: Gap, now: Timestamp, interval: Duration) {
+        let misses = self.misses;
+        self.misses = 0;
+        self.missed(gap, now, interval);
+        self.misses = misses;
+    }
+
     /// A pull request is nobody's. The oldest are forgotten: to find out again costs a question.
     pub fn add_stranger(&mut self, number: u32) {
         self.strangers.insert(number);
@@ -279,6 +289,22 @@ mod tests {
         watch.seen_up_to(Timestamp(5_000));
         watch.advance();
         assert_eq!(watch.since, Some(Timestamp(1_000_000_000 - 120_000)));
+    }
+
+    #[test]
+    fn what_a_limit_holds_back_is_no_failure() {
+        let limited = || Gap::new(vigil_core::GapKind::RateLimited, "used up");
+        let mut watch = Watch::default();
+        watch.looked(false, NOW, MINUTE, None);
+        watch.missed(limited(), NOW, MINUTE);
+        for minute in 1..60 {
+            let now = NOW.after(minutes(minute));
+            watch.withheld(limited(), now, MINUTE);
+            assert!(watch.next <= now.after(MINUTE), "{minute}");
+        }
+        assert_eq!(watch.misses, 1);
+        let gap = watch.gap.expect("it is not known what changed");
+        assert_eq!(gap.since, Some(NOW));
     }
 
     #[test]

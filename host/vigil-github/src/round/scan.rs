@@ -188,9 +188,11 @@ impl Round {
         let (now, interval) = (self.how.now, self.how.interval);
         self.done += repos.len() as u64;
         for repo in repos {
-            self.memory
-                .watch_mut(repo)
-                .missed(gap.clone(), now, interval);
+            let watch = self.memory.watch_mut(repo);
+            match gap.kind {
+                GapKind::RateLimited => watch.withheld(gap.clone(), now, interval),
+                _ => watch.missed(gap.clone(), now, interval),
+            }
         }
     }
 

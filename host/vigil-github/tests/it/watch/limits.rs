@@ -3,7 +3,7 @@
 use vigil_github::budget::Pool;
 use vigil_github::memory::IDLE_MAX;
 use vigil_github::{Account, Trouble};
-use vigil_model::{Fault, Forbidden, Scope};
+use vigil_model::{Fault, Forbidden, Permission, Scope};
 
 use super::fleet::*;
 use crate::support::*;
@@ -317,5 +317,38 @@ async fn of_many_lists_only_those_that_were_under_way_are_sent_after_a_limit() {
         assert_eq!(after.graphql == before.graphql, everything, "{fault:?}");
         fleet.nothing_false(&pass);
         fleet.until_learned().await;
+    }
+}
+
+#[tokio::test]
+async fn everything_is_looked_at_as_soon_as_a_limit_is_over() {
+    let (mut model, asks) = mixed(6, 3);
+    model.token(TOKEN).without(Permission::IssuesRead);
+    // By GraphQL alone, and by lists.
+    for denied in [true, false] {
+        let mut model = model.clone();
+        if !denied {
+            model.token(TOKEN).with(Permission::IssuesRead);
+        }
+        let mut fleet = Fleet::new(model, asks.clone());
+        fleet.pass().await;
+        fleet.after(MINUTE).await;
+        fleet.wait(IDLE_MAX);
+        let limit = Fault::TooManyRequests(Some(30 * 60));
+        fleet.change(|model| model.fail_next_in(Scope::Any, 1, limit));
+        for _ in 0..30 {
+            let pass = fleet.pass().await;
+            fleet.nothing_false(&pass);
+            fleet.wait(MINUTE);
+        }
+        something_changes(&fleet);
+        let merged = |pass: &Pass| {
+            let pull = pass.answers[1].pull_request.found();
+            pull.is_some_and(|pull| pull.merged.is_some())
+        };
+        let pass = fleet.until(2, merged).await;
+        if !denied {
+            fleet.all_true(&pass);
+        }
     }
 }
