@@ -19,6 +19,7 @@ use crate::limits::Meter;
 pub use account::AccountMemory;
 pub use recent::{REST_PER_MINUTE_MAX, Recent};
 pub use silence::Silence;
+pub(crate) use silence::later;
 
 /// How long a pot lasts, by GitHub's documentation of its primary limits.
 const WINDOW: Duration = minutes(60);

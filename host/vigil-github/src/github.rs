@@ -1,8 +1,7 @@
 //! The one place where questions leave for GitHub: drives a [`Round`] over HTTP.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -13,12 +12,12 @@ use tokio::time::Instant;
 use vigil_core::{Gap, GapKind, Timestamp};
 
 use crate::budget::{Pool, Silence};
-use crate::line::{Line, Place};
+use crate::line::{Lines, Place, Way};
 use crate::round::{Body, Landed, Outcome, Outgoing, Raw, Round};
 use crate::settings::{Settings, SettingsError};
-use crate::tokens::{Account, Token, Tokens};
+use crate::tokens::{Account, NoToken, Token, Tokens};
 use crate::transport::{Answer, BODY_BYTES_MAX, Failure, Transport, Wire};
-use crate::turn::{Turn, Turns};
+use crate::turn::{OutOfTime, Turn, Turns};
 
 /// GitHub, as its accounts see it. Bound to the tokio runtime in which it first sends something.
 pub struct GitHub {
@@ -27,13 +26,53 @@ pub struct GitHub {
     request_timeout: Duration,
     pub(crate) tokens: Arc<dyn Tokens>,
     pub(crate) transport: Transport,
-    lines: Mutex<HashMap<Account, Arc<Line>>>,
+    lines: Lines,
     /// `None`: no other process has a part in this.
     turns: Option<Turns>,
 }
 
 /// The right to have a request out. Held until what its answer says is noted.
-type Held = (Place, Option<Turn>);
+pub(crate) struct Held {
+    way: Way,
+    _place: Place,
+    _turn: Option<Turn>,
+}
+
+/// There is no such right.
+pub(crate) enum NotHeld {
+    /// The time was up before it was there.
+    OutOfTime,
+    /// There is no token to ask with.
+    NoToken(NoToken),
+}
+
+impl From<NoToken> for NotHeld {
+    fn from(none: NoToken) -> Self {
+        NotHeld::NoToken(none)
+    }
+}
+
+impl From<OutOfTime> for NotHeld {
+    fn from(_: OutOfTime) -> Self {
+        NotHeld::OutOfTime
+    }
+}
+
+impl From<NotHeld> for Outcome {
+    fn from(not: NotHeld) -> Self {
+        match not {
+            NotHeld::OutOfTime => Outcome::OutOfTime,
+            NotHeld::NoToken(none) => Outcome::NoToken(none.into()),
+        }
+    }
+}
+
+impl Held {
+    /// Why nothing may be sent to `pool` at `now`, whatever was waited for meanwhile. `None`: it may be.
+    pub(crate) fn silent(&self, pool: Pool, now: Timestamp) -> Option<Silence> {
+        self.way.silent(pool, now)
+    }
+}
 
 impl GitHub {
     /// Checks the settings; connects to nothing.
@@ -50,13 +89,13 @@ impl GitHub {
             rest: settings.rest_url.trim_end_matches('/').to_owned(),
             request_timeout: settings.request_timeout,
             tokens: settings.tokens,
-            lines: Mutex::default(),
+            lines: Lines::default(),
             turns: None,
         })
     }
 
-    /// Takes turns with other processes that share `folder`, so that an account has no more than one query out among
-    /// them. The folder is not made where there is none.
+    /// Takes turns with other processes that share `folder`, so that a token has no more than one query out among them,
+    /// and so that what one of them is told holds for the next one at once. The folder is not made where there is none.
     #[must_use]
     pub fn taking_turns_in(self, folder: &Path) -> Self {
         let host = self.graphql.host().unwrap_or_default();
@@ -66,11 +105,6 @@ impl GitHub {
             turns: Some(Turns::new(folder, host, patience)),
             ..self
         }
-    }
-
-    fn line(&self, account: &Account) -> Arc<Line> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(lines.entry(account.clone()).or_default())
     }
 
     /// The account that asks about repositories of `owner`.
@@ -97,9 +131,9 @@ impl GitHub {
                 cut = Instant::now() >= until;
             }
             match flying.next().await {
-                Some((landed, account, place)) => {
-                    self.take(round, landed, &account, clock.now());
-                    drop(place);
+                Some((landed, account, held)) => {
+                    self.take(round, landed, &account, held.as_ref(), clock.now());
+                    drop(held);
                 }
                 None => return cut,
             }
@@ -107,47 +141,79 @@ impl GitHub {
     }
 
     /// Hands an outcome to its round. Others who wait for the same line are told what it was told.
-    fn take(&self, round: &mut Round, landed: Landed, account: &Account, now: Timestamp) {
+    fn take(
+        &self,
+        round: &mut Round,
+        landed: Landed,
+        account: &Account,
+        held: Option<&Held>,
+        now: Timestamp,
+    ) {
         let is_answer = matches!(landed.outcome, Outcome::Answer(_));
         round.take(landed, now);
-        if !is_answer {
-            return;
+        if let (Some(held), true) = (held, is_answer) {
+            let told = [Pool::GraphQl, Pool::Rest].into_iter();
+            let told = told.filter_map(|pool| Some((pool, round.silent(account, pool, now)?)));
+            self.tell(held, told.collect(), now);
         }
-        for pool in [Pool::GraphQl, Pool::Rest] {
-            if let Some(silence) = round.silent(account, pool, now) {
-                self.line(account).tell(pool, silence);
-            }
+    }
+
+    /// Passes on what GitHub told at `now`: to whoever waits in this process, and to other processes before it is their
+    /// turn.
+    pub(crate) fn tell(&self, held: &Held, told: Vec<(Pool, Silence)>, now: Timestamp) {
+        let is_news = |(pool, silence): &(Pool, Silence)| held.way.tell(*pool, silence);
+        let news: Vec<_> = told.into_iter().filter(is_news).collect();
+        if let (Some(turns), false) = (&self.turns, news.is_empty()) {
+            turns.tell(&held.way.key, &news, now);
         }
     }
 
     /// Sends one request when there is a place for it on its account's line, and gives the place along.
     async fn send(&self, outgoing: Outgoing, clock: Clock) -> (Landed, Account, Option<Held>) {
         let Outgoing { id, account, body } = outgoing;
-        let line = self.line(&account);
-        let place = self.hold(&line, &account, body.pool(), clock).await;
         let mut sent = 0;
-        let outcome = match place {
-            None => Outcome::OutOfTime,
-            Some(_) => {
-                self.exchange(&account, &body, &line, clock, &mut sent)
-                    .await
+        let (outcome, held) = match self.hold(&account, body.pool(), clock).await {
+            Err(not) => (not.into(), None),
+            Ok(held) => {
+                let exchanged = self.exchange(&account, &body, &held, clock, &mut sent);
+                (exchanged.await, Some(held))
             }
         };
         tracing::debug!(%account, what = body.name(), outcome = outcome.name(), sent, "GitHub asked");
-        (Landed { id, outcome, sent }, account, place)
+        (Landed { id, outcome, sent }, account, held)
     }
 
-    /// Waits for a place on the line of `account`, and for the turn of this process where it is a query. `None`: the time
-    /// is up.
-    async fn hold(&self, line: &Line, account: &Account, pool: Pool, clock: Clock) -> Option<Held> {
-        let place = tokio::time::timeout_at(clock.deadline, line.place(pool));
+    /// Waits for a place on the line of `account`, which is that of its token, and for the turn of this process where it
+    /// is a query. What other processes were told meanwhile is taken up.
+    ///
+    /// # Errors
+    /// There is no token, or the time is up.
+    pub(crate) async fn hold(
+        &self,
+        account: &Account,
+        pool: Pool,
+        clock: Clock,
+    ) -> Result<Held, NotHeld> {
+        let found = tokio::time::timeout_at(clock.deadline, self.tokens.token(account));
+        let token = found.await.map_err(|_| NotHeld::OutOfTime)??;
+        let way = self.lines.way(account, &token.fingerprint);
+        let place = tokio::time::timeout_at(clock.deadline, way.place(pool));
         // Nobody closes a line: only the time can be up.
-        let place = place.await.ok().flatten()?;
+        let place = place.await.ok().flatten().ok_or(NotHeld::OutOfTime)?;
         let turn = match (&self.turns, pool) {
-            (Some(turns), Pool::GraphQl) => turns.take(account, clock.deadline).await.ok()?,
+            (Some(turns), Pool::GraphQl) => turns.take(&way.key, clock.deadline).await?,
             _ => None,
         };
-        Some((place, turn))
+        if let Some(turns) = &self.turns
+            && let Some(silence) = turns.told(&way.key, pool, clock.now())
+        {
+            way.tell(pool, &silence);
+        }
+        Ok(Held {
+            way,
+            _place: place,
+            _turn: turn,
+        })
     }
 
     /// One request and its answer, with another token where the first one is rejected.
@@ -155,7 +221,7 @@ impl GitHub {
         &self,
         account: &Account,
         body: &Body,
-        line: &Line,
+        held: &Held,
         clock: Clock,
         sent: &mut u32,
     ) -> Outcome {
@@ -166,7 +232,7 @@ impl GitHub {
             Ok(Ok(token)) => token,
         };
         // Whatever was waited for, it is not sent where GitHub has said to stop meanwhile.
-        let silent = || line.silent(body.pool(), clock.now());
+        let silent = || held.silent(body.pool(), clock.now());
         let outcome = self.twice(body, &token, clock, &silent, sent).await;
         let rejected =
             matches!(&outcome, Outcome::Answer(raw) if raw.status == StatusCode::UNAUTHORIZED);

@@ -35,7 +35,11 @@ impl Silence {
 /// Of those that hold at `now` the one that lasts longer: several requests are out at a time, and the last of their
 /// refusals is not always the one that asks for most. What a clock that was ahead was told asks for nothing any more,
 /// however late it ends.
-pub(super) fn later(one: Option<Silence>, other: Option<Silence>, now: Timestamp) -> Option<Silence> {
+pub(crate) fn later(
+    one: Option<Silence>,
+    other: Option<Silence>,
+    now: Timestamp,
+) -> Option<Silence> {
     [one, other]
         .into_iter()
         .flatten()

@@ -9,7 +9,7 @@ use vigil_core::Timestamp;
 use vigil_github::budget::Shares;
 use vigil_github::round::{Body, Landed, Outcome, Outgoing, Raw, Round};
 use vigil_github::tokens::Found;
-use vigil_github::{Account, GitHub, Token, Tokens, Trouble};
+use vigil_github::{Account, Accounts, GitHub, Token, TokenChain, TokenOrigin, Tokens, Trouble};
 use vigil_model::{Fault, Forbidden, Scope};
 
 use crate::support::*;
@@ -229,6 +229,73 @@ async fn what_waited_for_its_turn_is_not_sent_once_the_one_before_was_told_to_st
         sent += reply.usage.requests;
     }
     assert_eq!((server.requests(), sent), (1, 1));
+}
+
+#[tokio::test]
+async fn another_process_that_waited_for_its_turn_sends_nothing_into_a_silence_that_is_not_stored_yet()
+ {
+    let server = Told::with(&[429]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let github = || {
+        let github = GitHub::new(settings(&server.url, tokens(TOKEN))).expect("settings");
+        github.taking_turns_in(folder.path())
+    };
+    let work = |github: GitHub, mut round: Round| {
+        tokio::spawn(async move {
+            github.work(&mut round, NOW, TIME, TIME).await;
+            round.end().trouble
+        })
+    };
+    let asks = [by_number("acme/app", 1, 2, LEAN)];
+    let first = work(github(), round(&asks));
+    while server.requests() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let second = work(github(), round(&asks));
+    server.gate.add_permits(100);
+    for one in [first, second] {
+        let trouble = one.await.expect("no panic");
+        assert!(
+            matches!(trouble, Some(Trouble::Limited { .. })),
+            "{trouble:?}"
+        );
+    }
+    assert_eq!(server.requests(), 1);
+    // What concerns everything is known to lists as well.
+    let trouble = work(github(), listing(&["acme/app"])).await;
+    let trouble = trouble.expect("no panic");
+    assert!(
+        matches!(trouble, Some(Trouble::Limited { .. })),
+        "{trouble:?}"
+    );
+    assert_eq!(server.requests(), 1);
+}
+
+#[tokio::test]
+async fn what_an_account_is_told_holds_for_another_one_with_the_same_token() {
+    let server = Told::with(&[429]).await;
+    server.gate.add_permits(100);
+    let folder = tempfile::tempdir().expect("a folder");
+    // Before both were read nobody knows that there is one token in both.
+    let chain = |name: &str| {
+        let path = folder.path().join(name);
+        put_secret(&path, TOKEN);
+        TokenChain::new(vec![TokenOrigin::File { path }])
+    };
+    let accounts = Accounts::new(chain("usual")).with_token(["acme"], chain("other"));
+    let github = GitHub::new(settings(&server.url, Arc::new(accounts))).expect("settings");
+    for owner in ["beta", "acme"] {
+        let asks = [by_number(&format!("{owner}/app"), 1, 2, LEAN)];
+        let account = github.account(owner);
+        let mut round = round_as(&asks, |_| account.clone());
+        github.work(&mut round, NOW, TIME, TIME).await;
+        let trouble = round.end().trouble;
+        assert!(
+            matches!(trouble, Some(Trouble::Limited { .. })),
+            "{trouble:?}"
+        );
+        assert_eq!(server.requests(), 1, "{owner}");
+    }
 }
 
 /// Tokens of which another one is found as soon as the test says so.

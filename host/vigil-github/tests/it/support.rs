@@ -298,7 +298,11 @@ fn how(now: Timestamp) -> How {
 
 /// A round that answers `asks` when nothing is known yet, of one account.
 pub(crate) fn round(asks: &[Ask]) -> Round {
-    let account = |_: &str| Account::usual();
+    round_as(asks, |_| Account::usual())
+}
+
+/// The same, of an account for each owner.
+pub(crate) fn round_as(asks: &[Ask], account: impl Fn(&str) -> Account) -> Round {
     Round::ask(
         Memory::default(),
         asks.to_vec(),
@@ -320,6 +324,20 @@ pub(crate) fn listing_within(repos: &[&str], shares: Shares) -> Round {
 
 /// A round that finds out what changed in `repos`, which are watched, and of which some are busy.
 pub(crate) fn scanning(repos: &[&str], is_busy: impl Fn(&str) -> bool, shares: Shares) -> Round {
+    scan_of(repos, is_busy, shares, |_| Account::usual())
+}
+
+/// A round that lists what changed in `repos`, which are watched and quiet, each as its owner's account.
+pub(crate) fn listing_of(repos: &[&str], account: impl Fn(&str) -> Account) -> Round {
+    scan_of(repos, |_| false, how(NOW).shares, account)
+}
+
+fn scan_of(
+    repos: &[&str],
+    is_busy: impl Fn(&str) -> bool,
+    shares: Shares,
+    account: impl Fn(&str) -> Account,
+) -> Round {
     let watch = |repo: &&str| {
         let watch = Watch {
             name: (*repo).to_owned(),
@@ -338,7 +356,6 @@ pub(crate) fn scanning(repos: &[&str], is_busy: impl Fn(&str) -> bool, shares: S
         .iter()
         .map(|repo| Repo::parse(repo).expect("a name"))
         .collect();
-    let account = |_: &str| Account::usual();
     let how = How { shares, ..how(NOW) };
     Round::scan(memory, &repos, Scan::Due, account, how)
 }

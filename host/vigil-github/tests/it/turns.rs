@@ -1,13 +1,13 @@
-//! Processes that share a folder have one query of an account out among them.
+//! Processes that share a folder, and accounts that share a token, have one query out among them.
 
-use std::fs::{self, File, OpenOptions};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use vigil_github::Ask;
+use vigil_github::tokens::Found;
+use vigil_github::{Account, Ask, GitHub, Token, Tokens};
 
 use crate::support::*;
 
@@ -57,17 +57,6 @@ fn asks() -> [Ask; 1] {
     [by_number("acme/app", 1, 2, LEAN)]
 }
 
-/// The file of the only account.
-fn file_in(folder: &Path) -> File {
-    let mut files = fs::read_dir(folder.join("lines")).expect("a folder");
-    let path = files.next().expect("a file").expect("a file").path();
-    assert!(files.next().is_none());
-    let name = path.file_name().expect("a name").to_string_lossy();
-    assert_eq!(name, "127-0-0-1-default.lock");
-    let file = OpenOptions::new().read(true).write(true).open(&path);
-    file.expect("the file")
-}
-
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,37 +81,55 @@ async fn never_more_than_one_query_of_all_processes_is_out() {
     }
     assert_eq!(sent, 32);
     assert_eq!(server.most.load(Ordering::SeqCst), 1);
+    // A file is named by two digits of what tells tokens apart, and holds nothing where nothing was told.
+    let mut files = std::fs::read_dir(folder.path().join("lines")).expect("a folder");
+    let file = files.next().expect("a file").expect("a file");
+    let name = file.file_name().to_string_lossy().into_owned();
+    assert!(name.starts_with("127-0-0-1-token-"), "{name}");
+    assert_eq!(name.len(), "127-0-0-1-token-00.lock".len(), "{name}");
+    assert_eq!(file.metadata().expect("a file").len(), 0);
+    assert!(files.next().is_none());
 }
 
-#[tokio::test]
-async fn to_wait_for_another_process_takes_no_longer_than_the_whole_may() {
-    let server = Counting::serve().await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let client = server.client(folder.path(), MINUTE);
-    assert_eq!(ask(&client, &asks()).await.usage.requests, 1);
-    let file = file_in(folder.path());
-    file.lock().expect("nobody has it");
-    let reply = client.ask(&asks(), NOW, Duration::from_millis(50)).await;
-    assert_eq!(
-        (kinds(&reply).as_slice(), reply.usage.requests),
-        (&["timed-out"][..], 0)
-    );
-    // And afterwards it is free again, whoever still waits.
-    file.unlock().expect("it is ours");
-    assert_eq!(ask(&client, &asks()).await.usage.requests, 1);
-}
+/// Accounts of which each has the token of all others, which nobody knew before.
+struct OneToken;
 
-#[tokio::test]
-async fn a_process_that_was_stopped_in_its_turn_holds_nobody_up_for_long() {
-    let server = Counting::serve().await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let client = server.client(folder.path(), Duration::from_millis(500));
-    assert_eq!(ask(&client, &asks()).await.usage.requests, 1);
-    let file = file_in(folder.path());
-    file.lock().expect("nobody has it");
-    for _ in 0..3 {
-        assert_eq!(ask(&client, &asks()).await.usage.requests, 1);
+impl Tokens for OneToken {
+    fn account(&self, owner: &str) -> Account {
+        Account(owner.to_owned())
     }
+
+    fn token<'a>(&'a self, _account: &'a Account) -> Found<'a> {
+        let token = Token::new(TOKEN.to_owned().into(), "the test");
+        Box::pin(async move { Ok(token) })
+    }
+
+    fn refresh<'a>(&'a self, account: &'a Account) -> Found<'a> {
+        self.token(account)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_that_turn_out_to_have_one_token_have_one_line() {
+    let server = Counting::serve().await;
+    let github = Client::new(settings(&server.url, Arc::new(OneToken)));
+    let asks: Vec<Ask> = (0..8)
+        .map(|n| by_number(&format!("owner-{n}/app"), 1, 2, LEAN))
+        .collect();
+    assert_eq!(ask(&github, &asks).await.usage.requests, 8);
+    assert_eq!(server.most.load(Ordering::SeqCst), 1);
+    // And four lists, beside one query about what a list did not tell.
+    let server = Counting::serve().await;
+    let github = GitHub::new(settings(&server.url, Arc::new(OneToken))).expect("settings");
+    let names: Vec<String> = (0..16)
+        .map(|n| format!("owner-{}/app-{n}", n % 4))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut round = listing_of(&names, |owner| github.account(owner));
+    github.work(&mut round, NOW, MINUTE, MINUTE).await;
+    assert_eq!(round.end().usage.rest, 16);
+    let most = server.most.load(Ordering::SeqCst);
+    assert!((1..=5).contains(&most), "{most}");
 }
 
 #[tokio::test]
