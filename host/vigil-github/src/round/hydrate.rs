@@ -46,7 +46,7 @@ impl Round {
         query: &Query,
         needed: Vec<Needed>,
         full: bool,
-        outcome: Outcome,
+        (outcome, sent): (Outcome, u32),
         now: Timestamp,
     ) {
         let raw = match outcome {
@@ -56,20 +56,20 @@ impl Round {
             }
             Outcome::Broken(gap) | Outcome::NoConnection(gap) => {
                 let trouble = Trouble::Unanswered { gap: gap.clone() };
-                return self.give_up(account, needed, &gap, trouble);
+                return self.give_up(account, needed, sent, &gap, trouble);
             }
             Outcome::NoToken(trouble) => {
                 let gap = trouble.gap();
-                return self.give_up(account, needed, &gap, trouble);
+                return self.give_up(account, needed, sent, &gap, trouble);
             }
             Outcome::Silent(silence) => {
                 let trouble = Trouble::of(&silence);
-                return self.give_up(account, needed, &silenced(&trouble), trouble);
+                return self.give_up(account, needed, sent, &silenced(&trouble), trouble);
             }
             Outcome::OutOfTime => {
                 let gap = Gap::new(GapKind::TimedOut, "the time for asking GitHub was up");
                 let trouble = Trouble::Unanswered { gap: gap.clone() };
-                return self.give_up(account, needed, &gap, trouble);
+                return self.give_up(account, needed, sent, &gap, trouble);
             }
         };
         let observed = self.how.now;
@@ -124,14 +124,19 @@ impl Round {
             return;
         };
         self.missed(&needed, &gap);
+        self.stop_for(account, pool, &gap, trouble);
+    }
+
+    /// A refusal that ends the asking of `pool`, and of both where the token itself was refused.
+    pub(super) fn stop_for(&mut self, account: &Account, pool: Pool, gap: &Gap, trouble: Trouble) {
         if matches!(trouble, Trouble::TokenRejected { .. }) {
             let other = match pool {
                 Pool::GraphQl => Pool::Rest,
                 Pool::Rest => Pool::GraphQl,
             };
-            self.stop(account, other, &gap, trouble.clone());
+            self.stop(account, other, gap, trouble.clone());
         }
-        self.stop(account, pool, &gap, trouble);
+        self.stop(account, pool, gap, trouble);
     }
 
     /// What a refusal means for all that is asked of this account; `None`: it is none.
@@ -355,12 +360,23 @@ impl Round {
             return false;
         }
         let trouble = Trouble::Unanswered { gap: gap.clone() };
-        self.give_up(account, needed.to_vec(), gap, trouble);
+        self.give_up(account, needed.to_vec(), 1, gap, trouble);
         true
     }
 
-    fn give_up(&mut self, account: &Account, needed: Vec<Needed>, gap: &Gap, trouble: Trouble) {
-        self.missed(&needed, gap);
+    /// Nothing more is asked by GraphQL; `sent`: how often these questions were.
+    fn give_up(
+        &mut self,
+        account: &Account,
+        needed: Vec<Needed>,
+        sent: u32,
+        gap: &Gap,
+        trouble: Trouble,
+    ) {
+        match sent {
+            0 => self.not_sent(&needed, gap),
+            _ => self.missed(&needed, gap),
+        }
         self.stop(account, Pool::GraphQl, gap, trouble);
     }
 

@@ -437,8 +437,11 @@ impl Round {
             Pool::Rest => {
                 let probes: Vec<Job> = lane.probes.drain(..).collect();
                 for job in probes {
-                    if let Job::Probe { probe, .. } = job {
-                        self.lost_probe(account, probe.repo, &gap);
+                    match job {
+                        Job::Probe { probe, .. } => self.lost_probe(account, probe.repo, &gap),
+                        // Where it went is unknown since it was not found.
+                        Job::Place(_) => self.done += 1,
+                        Job::Ask(_) | Job::Heads(_) => {}
                     }
                 }
             }
@@ -452,13 +455,16 @@ impl Round {
                         Job::Probe { .. } | Job::Place(_) => {}
                     }
                 }
-                // What would only confirm what is known says nothing new by not being asked.
-                let urgent: Vec<Needed> = waiting
-                    .into_iter()
-                    .filter(|one| one.why.is_urgent())
-                    .collect();
-                self.missed(&urgent, &gap);
+                self.not_sent(&waiting, &gap);
             }
+        }
+    }
+
+    /// These questions were not sent. What would only confirm what is known says nothing new by that, and stands.
+    pub(super) fn not_sent(&mut self, needed: &[Needed], gap: &Gap) {
+        self.done += needed.len() as u64;
+        for one in needed.iter().filter(|one| one.why.is_urgent()) {
+            self.miss(one, gap);
         }
     }
 

@@ -447,7 +447,7 @@ impl Round {
                 needed,
                 full,
             } => {
-                self.take_hydrate(&account, &query, needed, full, outcome, now);
+                self.take_hydrate(&account, &query, needed, full, (outcome, sent), now);
             }
             Sent::Heads(heads) => self.take_heads(&account, &heads, outcome, now),
             Sent::Probe { probe, page, seen } => {

@@ -84,7 +84,12 @@ impl Round {
                 return self.memory.miss(&one.question, &one.owners, &gap, observed);
             }
             other => {
-                return self.refused(account, Pool::Rest, vec![one.clone()], other, &raw, now);
+                let trouble = self.trouble_of(account, Pool::Rest, other, &raw, now);
+                if let Some((gap, trouble)) = trouble {
+                    self.memory.miss(&one.question, &one.owners, &gap, observed);
+                    self.stop_for(account, Pool::Rest, &gap, trouble);
+                }
+                return;
             }
         };
         self.lane(account).answered = true;

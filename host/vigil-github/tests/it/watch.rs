@@ -20,4 +20,5 @@ mod properties;
 mod restart;
 mod secret;
 mod sharing;
+mod unsent;
 mod wake;

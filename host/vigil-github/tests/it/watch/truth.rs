@@ -62,7 +62,7 @@ pub(super) fn drive(
     round.end()
 }
 
-fn raw(response: &vigil_model::Response) -> Raw {
+pub(super) fn raw(response: &vigil_model::Response) -> Raw {
     let mut headers = HeaderMap::new();
     for (name, value) in &response.headers {
         headers.insert(
