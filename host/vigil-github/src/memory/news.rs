@@ -321,10 +321,9 @@ impl Memory {
         self.changes.insert(Entry::Watch(key));
     }
 
-    /// The token may not read the issues of `repo` any more: each of them says so itself when it is asked.
-    pub(crate) fn lose_issues(&mut self, repo: &Repo) {
-        let watch = self.watch_mut(repo);
-        if std::mem::replace(&mut watch.no_issues, true) {
+    /// The token may not read the issues of `repo`, as GitHub said at `now`: each of them says so itself when it is asked.
+    pub(crate) fn lose_issues(&mut self, repo: &Repo, now: Timestamp) {
+        if !self.watch_mut(repo).lose_issues(now) {
             return;
         }
         let key = repo_key(repo);

@@ -58,7 +58,7 @@ impl Memory {
                     && self.repo(repo).is_some_and(|known| known.watch.no_issues)
                 {
                     // It can be read, so its issues may be seen again.
-                    self.watch_mut(repo).no_issues = false;
+                    self.watch_mut(repo).may_read_issues();
                 }
                 let known = self.repo_mut(repo).issues.entry(*number).or_default();
                 let changed = known.take(seen, question.parts, now);

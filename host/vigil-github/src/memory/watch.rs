@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use vigil_core::time::minutes;
 use vigil_core::{Gap, Timestamp};
 
-use super::due::shows_after;
+use super::due::{SWEEP_OPEN, shows_after};
 use crate::tokens::Fingerprint;
 
 /// How far a list of changes reaches back behind the last change that was seen: replicas lag, and whole seconds hide
@@ -72,9 +72,12 @@ pub struct Watch {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub woken: Option<Timestamp>,
     /// The token may not read its issues: neither their list nor theirs among the newest entries is asked for, until one
-    /// of them can be read.
+    /// of them can be read, or a sweep finds that they may be.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_issues: bool,
+    /// When GitHub last said so; `None`: it did not, or before that was remembered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub denied: Option<Timestamp>,
     /// Its list of issues is switched off, and with it the probe: only GraphQL tells what changes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_list: bool,
@@ -149,6 +152,25 @@ impl Watch {
     pub fn wake(&mut self, now: Timestamp) {
         self.next = Timestamp::default();
         self.woken = Some(now);
+    }
+
+    /// The token may not read its issues, as GitHub said at `now`; gives whether that is news.
+    pub fn lose_issues(&mut self, now: Timestamp) -> bool {
+        self.denied = Some(now);
+        !std::mem::replace(&mut self.no_issues, true)
+    }
+
+    /// The token may read its issues.
+    pub fn may_read_issues(&mut self) {
+        self.no_issues = false;
+        self.denied = None;
+    }
+
+    /// Whether its newest issues are left out at `now`. Once per sweep they are asked for all the same: a permission may
+    /// have been given, which nothing tells where nobody asks for an issue.
+    pub fn leaves_issues_out(&self, now: Timestamp) -> bool {
+        let is_fresh = |denied: Timestamp| denied <= now && denied.age(now) < SWEEP_OPEN;
+        self.no_issues && self.denied.is_some_and(is_fresh)
     }
 
     /// Whether REST lists what changes in it.

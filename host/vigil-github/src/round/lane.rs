@@ -174,7 +174,7 @@ impl Round {
             let mut costs = Vec::new();
             for job in &lane.jobs {
                 if let Job::Heads(repos) = job {
-                    let heads = heads_for(&self.memory, repos.clone());
+                    let heads = heads_for(&self.memory, repos.clone(), now);
                     costs.push((0, points_of(heads.connections), true));
                 }
             }
@@ -240,7 +240,7 @@ impl Round {
             };
             match job {
                 Job::Heads(repos) => {
-                    let heads = heads_for(&self.memory, repos);
+                    let heads = heads_for(&self.memory, repos, self.how.now);
                     let cost = points_of(heads.connections);
                     if !self.affords(account, Pool::GraphQl, cost, true, now) {
                         self.postpone_heads(account, heads.repositories);

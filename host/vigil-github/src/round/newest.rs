@@ -1,5 +1,7 @@
 //! The newest entries of busy repositories, fifty at once.
 
+use std::collections::HashSet;
+
 use vigil_core::{Gap, GapKind, Timestamp};
 
 use super::lane::{Job, silenced};
@@ -13,10 +15,11 @@ use crate::question::Repo;
 use crate::reply::Trouble;
 use crate::tokens::Account;
 
-/// The question for the newest entries of `repos`, as far as `memory` knows that they may be seen.
-pub(super) fn heads_for(memory: &Memory, repos: Vec<Repo>) -> Heads {
+/// The question for the newest entries of `repos` at `now`, as far as `memory` knows that they may be seen.
+pub(super) fn heads_for(memory: &Memory, repos: Vec<Repo>, now: Timestamp) -> Heads {
     Heads::new(repos, |repo| {
-        memory.watch(repo).is_some_and(|watch| watch.no_issues)
+        let watch = memory.watch(repo);
+        watch.is_some_and(|watch| watch.leaves_issues_out(now))
     })
 }
 
@@ -69,7 +72,7 @@ impl Round {
                     answered.meter,
                     now,
                 );
-                self.heads_learned(account, answered);
+                self.heads_learned(account, heads, answered);
             }
             Learned::Overloaded(gap) => {
                 self.charge(account, cost, now);
@@ -110,15 +113,25 @@ impl Round {
         lane.jobs.push_front(Job::Heads(first.to_vec()));
     }
 
-    fn heads_learned(&mut self, account: &Account, answered: HeadsAnswered) {
+    fn heads_learned(&mut self, account: &Account, asked: &Heads, answered: HeadsAnswered) {
+        let pairs = asked.repositories.iter().zip(&asked.with_issues);
+        let with_issues: HashSet<&Repo> = pairs
+            .filter_map(|(repo, asked)| asked.then_some(repo))
+            .collect();
         for (repo, heads) in answered.repositories {
             match heads {
-                Ok(heads) => self.head_learned(account, repo, heads),
+                Ok(heads) => {
+                    let lost = self.memory.watch(&repo).is_some_and(|watch| watch.no_issues);
+                    if lost && with_issues.contains(&repo) {
+                        self.memory.watch_mut(&repo).may_read_issues();
+                    }
+                    self.head_learned(account, repo, heads);
+                }
                 Err(gap) => self.missed_heads(&[repo], &gap),
             }
         }
         for repo in answered.no_issues {
-            self.memory.lose_issues(&repo);
+            self.memory.lose_issues(&repo, self.how.now);
             self.probe_elsewhere(account, repo);
         }
         if !answered.again.is_empty() {

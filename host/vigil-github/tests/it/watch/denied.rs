@@ -4,7 +4,7 @@ use vigil_core::Timestamp;
 use vigil_github::budget::Shares;
 use vigil_github::memory::{Doubt, IDLE_MAX, Memory};
 use vigil_github::round::{How, Round, Scan};
-use vigil_github::{Account, Repo};
+use vigil_github::{Account, Parts, Repo, Wants};
 use vigil_model::{Model, Permission};
 
 use super::fleet::*;
@@ -79,6 +79,44 @@ async fn a_token_that_never_could_read_issues_follows_the_pull_requests() {
         });
         fleet.until_learned().await;
         assert!(fleet.tally().rest > rest);
+    }
+}
+
+#[tokio::test]
+async fn a_permission_that_is_given_is_noticed_though_nobody_asks_for_an_issue() {
+    let only_pulls = Wants {
+        issue: false,
+        pull_request: true,
+        parts: Parts::CHECKS,
+    };
+    for repos in [1, 10] {
+        let mut fleet = watched(repos);
+        fleet.change(revoke);
+        for at in 0..fleet.asks.len() {
+            fleet.wants(at, only_pulls);
+        }
+        // Nothing happens here any more, so that a list costs nothing.
+        for _ in 0..30 {
+            fleet.after(MINUTE).await;
+        }
+        let before = fleet.tally();
+        for _ in 0..180 {
+            let pass = fleet.after(MINUTE).await;
+            assert_eq!(pass.pair(0), ("not-asked", "found"));
+        }
+        let denied = fleet.tally().graphql - before.graphql;
+        fleet.change(grant);
+        let rest = fleet.tally().rest;
+        for _ in 0..80 {
+            fleet.after(MINUTE).await;
+        }
+        assert!(fleet.tally().rest > rest, "the lists are back");
+        let before = fleet.tally();
+        for _ in 0..180 {
+            fleet.after(MINUTE).await;
+        }
+        let granted = fleet.tally().graphql - before.graphql;
+        assert!(granted < denied, "{granted} instead of {denied}");
     }
 }
 
