@@ -126,6 +126,16 @@ impl App {
         Account(format!("{self} at {}", owner.to_lowercase()))
     }
 
+    /// Whether `account` is the App itself.
+    pub(crate) fn is(&self, account: &Account) -> bool {
+        account.0 == self.to_string()
+    }
+
+    /// Asks for nothing in its own name before `silence` is over, which was told to another process or an earlier one.
+    pub(crate) fn hush(&self, silence: &Silence, now: Timestamp) {
+        self.told().hush(silence.clone(), now);
+    }
+
     /// Whose installation `account` is; `None`: it is none of this App's.
     pub(crate) fn owner<'a>(&self, account: &'a Account) -> Option<&'a str> {
         account.0.strip_prefix(&format!("{self} at "))

@@ -3,13 +3,15 @@
 mod access;
 mod login;
 
+use std::future::Future;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, Uri};
 use serde_json::Value;
 use vigil_core::{Gap, GapKind, Timestamp};
 
-use crate::github::{Clock, GitHub};
+use crate::budget::{Pool, Silence};
+use crate::github::{Clock, GitHub, NotHeld};
 use crate::limits::{self, Meter};
 use crate::reply::Trouble;
 use crate::tokens::{Account, Lease, Token, TokenKind};
@@ -67,11 +69,12 @@ impl GitHub {
         let clock = Clock::new(now, deadline);
         let in_time = async {
             let token = self.tokens.token(account).await?;
-            match self.rate_limit(account, &token, clock).await {
+            let with = |token| self.rate_limit(account, token, clock);
+            match self.in_turn(account, Pool::Rest, clock, with(&token)).await {
                 Err(Trouble::TokenRejected { origin }) => {
                     match self.tokens.refresh(account).await {
                         Ok(other) if other.differs_from(&token) => {
-                            self.rate_limit(account, &other, clock).await
+                            self.in_turn(account, Pool::Rest, clock, with(&other)).await
                         }
                         _ => Err(Trouble::TokenRejected { origin }),
                     }
@@ -82,6 +85,33 @@ impl GitHub {
         tokio::time::timeout_at(clock.deadline, in_time)
             .await
             .unwrap_or_else(|_| Err(timed_out()))
+    }
+
+    /// Lets `asking` send its one request to `pool` when there is a place for it on the line of `account`, and when it is
+    /// this process's turn; not at all where GitHub has said to stop meanwhile. What it is told itself is passed on
+    /// before the next one's turn.
+    async fn in_turn<T>(
+        &self,
+        account: &Account,
+        pool: Pool,
+        clock: Clock,
+        asking: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        let held = self.hold(account, pool, clock).await?;
+        if let Some(silence) = held.silent(pool, clock.now()) {
+            return Err(Trouble::of(&silence));
+        }
+        let answer = asking.await;
+        if let Err(Trouble::Limited { until, detail }) = &answer {
+            let silence = Silence {
+                told: clock.now(),
+                until: *until,
+                why: detail.clone(),
+            };
+            let all = [Pool::GraphQl, Pool::Rest].map(|pool| (pool, silence.clone()));
+            self.tell(&held, all.to_vec(), clock.now());
+        }
+        answer
     }
 
     async fn rate_limit(
@@ -218,6 +248,15 @@ fn no_answer(uri: &Uri, failure: Failure) -> Trouble {
         Failure::NoConnection(cause) => unreachable(format!("no connection to {host}: {cause}")),
         Failure::Broken(cause) => unreachable(format!("the connection to {host} broke: {cause}")),
         Failure::TooLarge => unreachable(format!("the answer of {host} is larger than is read")),
+    }
+}
+
+impl From<NotHeld> for Trouble {
+    fn from(not: NotHeld) -> Self {
+        match not {
+            NotHeld::OutOfTime => timed_out(),
+            NotHeld::NoToken(none) => none.into(),
+        }
     }
 }
 

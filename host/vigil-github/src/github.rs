@@ -123,6 +123,9 @@ impl GitHub {
     ) -> bool {
         let clock = Clock::new(now, deadline);
         let until = clock.within(slice);
+        for (app, silence) in round.silent_apps(now) {
+            self.tokens.hush(&app, &silence, now);
+        }
         let mut flying = FuturesUnordered::new();
         loop {
             let mut cut = Instant::now() >= until;

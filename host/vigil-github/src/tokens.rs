@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use vigil_core::{Gap, GapKind, Timestamp};
 
+use crate::budget::Silence;
 use crate::reply::Trouble;
 
 pub use accounts::Accounts;
@@ -38,6 +39,12 @@ impl Account {
         self.0.starts_with("app ")
     }
 
+    /// The App in whose name its tokens are got; `None`: it is no installation.
+    pub fn app(&self) -> Option<Account> {
+        let (app, _) = self.0.strip_prefix("app ")?.split_once(" at ")?;
+        Some(Account(format!("app {app}")))
+    }
+
     /// Its name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -61,6 +68,10 @@ pub trait Tokens: Send + Sync {
 
     /// Looks again, after GitHub rejected what [`Tokens::token`] gave.
     fn refresh<'a>(&'a self, account: &'a Account) -> Found<'a>;
+
+    /// The silence holds at the moment for whatever is asked to get tokens in the name of an [`Account::app`]: another
+    /// process was told, or an earlier one. Who asks GitHub for no tokens has nothing to do.
+    fn hush(&self, _app: &Account, _silence: &Silence, _now: Timestamp) {}
 }
 
 /// A token that is being looked for.

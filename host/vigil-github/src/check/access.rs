@@ -12,6 +12,7 @@ use vigil_core::forge::{Issue, PullRequest};
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
 use crate::ask::Parts;
+use crate::budget::Pool;
 use crate::github::{Clock, GitHub};
 use crate::learn::{Answered, Finding, Learned, Received, learn};
 use crate::limits::{self, Meter};
@@ -121,13 +122,13 @@ impl GitHub {
             let mut token = self.tokens.token(account).await?;
             let mut seen = Looked::default();
             for batch in samples.chunks(BATCH) {
-                let mut looked = self.batch(batch, &token, clock, &mut seen).await;
+                let mut looked = self.batch(account, batch, &token, clock, &mut seen).await;
                 if let Err(Trouble::TokenRejected { .. }) = looked
                     && let Ok(other) = self.tokens.refresh(account).await
                     && other.differs_from(&token)
                 {
                     token = other;
-                    looked = self.batch(batch, &token, clock, &mut seen).await;
+                    looked = self.batch(account, batch, &token, clock, &mut seen).await;
                 }
                 seen.repositories.extend(looked?);
             }
@@ -140,6 +141,7 @@ impl GitHub {
 
     async fn batch(
         &self,
+        account: &Account,
         samples: &[Sample],
         token: &Token,
         clock: Clock,
@@ -147,12 +149,12 @@ impl GitHub {
     ) -> Result<Vec<Access>, Trouble> {
         let mut looks: Vec<Look> = samples.iter().map(Look::new).collect();
         let first: Vec<Question> = looks.iter().flat_map(Look::questions).collect();
-        let answered = self.look(first, token, clock, seen).await?;
+        let answered = self.look(account, first, token, clock, seen).await?;
         looks.iter_mut().for_each(|look| look.take(&answered));
         // Lists that are long are asked by number alone.
         let second: Vec<Question> = looks.iter().filter_map(Look::further).collect();
         if !second.is_empty() {
-            let answered = self.look(second, token, clock, seen).await?;
+            let answered = self.look(account, second, token, clock, seen).await?;
             looks.iter_mut().for_each(|look| look.take(&answered));
         }
         Ok(looks.into_iter().map(|look| look.access).collect())
@@ -160,6 +162,7 @@ impl GitHub {
 
     async fn look(
         &self,
+        account: &Account,
         questions: Vec<Question>,
         token: &Token,
         clock: Clock,
@@ -168,7 +171,17 @@ impl GitHub {
         if questions.is_empty() {
             return Ok(Answered::default());
         }
-        let query = Query::new(questions);
+        let asking = self.query(Query::new(questions), token, clock, seen);
+        self.in_turn(account, Pool::GraphQl, clock, asking).await
+    }
+
+    async fn query(
+        &self,
+        query: Query,
+        token: &Token,
+        clock: Clock,
+        seen: &mut Looked,
+    ) -> Result<Answered, Trouble> {
         let body = json!({ "query": query.document, "variables": query.variables });
         let uri: &Uri = &self.graphql;
         let answer = self

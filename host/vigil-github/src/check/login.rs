@@ -7,6 +7,7 @@ use serde_json::Value;
 use vigil_core::Timestamp;
 
 use super::{no_answer, unreachable};
+use crate::budget::Pool;
 use crate::github::{Clock, GitHub};
 use crate::limits::{self, CORE, Meter};
 use crate::reply::Trouble;
@@ -39,7 +40,7 @@ impl GitHub {
         let uri: Uri = format!("{}/user", self.rest)
             .parse()
             .map_err(|_| unreachable("the address of GitHub's REST API is none".to_owned()))?;
-        let in_time = async {
+        let asking = async {
             let token = self.tokens.token(account).await?;
             let sent = self
                 .transport
@@ -66,7 +67,8 @@ impl GitHub {
                 rest: Meter::from_headers(&answer.headers, CORE, at),
             })
         };
-        tokio::time::timeout_at(clock.deadline, in_time)
+        let in_turn = self.in_turn(account, Pool::Rest, clock, asking);
+        tokio::time::timeout_at(clock.deadline, in_turn)
             .await
             .unwrap_or_else(|_| Err(super::timed_out()))
     }

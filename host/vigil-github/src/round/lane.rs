@@ -139,6 +139,15 @@ pub(super) fn silenced(trouble: &Trouble) -> Gap {
 }
 
 impl Round {
+    /// Apps that were told to stop asking for tokens, and hold to it at `now`, whatever process was told.
+    pub(crate) fn silent_apps(&self, now: Timestamp) -> Vec<(Account, Silence)> {
+        // An installation has a row of its own, which says nothing about the others.
+        let apps = self.memory.accounts();
+        let apps = apps.filter(|(account, _)| account.is_renewed() && account.app().is_none());
+        apps.filter_map(|(app, known)| Some((app.clone(), known.silent(Pool::Rest, now)?)))
+            .collect()
+    }
+
     /// Lines questions up, each with the account that asks it: what cannot wait first, then what nobody has looked at
     /// for longest. Repositories stay together where that decides nothing.
     pub(super) fn enqueue(&mut self, needed: Vec<Needed>) {

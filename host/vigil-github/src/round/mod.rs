@@ -439,6 +439,10 @@ impl Round {
                 until: *until,
                 why: detail.clone(),
             };
+            // Nor for one of an installation that nobody has asked for yet.
+            if let Some(app) = account.app() {
+                self.memory.account_mut(&app).hush(silence.clone(), now);
+            }
             self.memory.account_mut(&account).hush(silence, now);
         }
         match job {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use vigil_core::Timestamp;
+
 use crate::app::App;
+use crate::budget::Silence;
 
 use super::{Account, Found, TokenChain, Tokens};
 
@@ -130,6 +133,14 @@ impl Tokens for Accounts {
         match self.installation(account) {
             Some((app, owner)) => Box::pin(app.token(owner)),
             None => Box::pin(self.chain(account).current()),
+        }
+    }
+
+    fn hush(&self, app: &Account, silence: &Silence, now: Timestamp) {
+        if let Some((ours, _)) = &self.app
+            && ours.is(app)
+        {
+            ours.hush(silence, now);
         }
     }
 

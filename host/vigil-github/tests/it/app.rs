@@ -48,6 +48,20 @@ struct World {
     folder: tempfile::TempDir,
 }
 
+/// App 7 as a client of `server`.
+fn app(key: &Path, server: &Handle, clock: Arc<AtomicU64>) -> App {
+    App::new(AppSettings {
+        id: "7".to_owned(),
+        key: AppKey::read(key).expect("a key"),
+        rest_url: server.rest_url(),
+        user_agent: "vigil/0.1.0".to_owned(),
+        request_timeout: Duration::from_secs(60),
+        network: Network::default(),
+        now: Arc::new(move || Timestamp(clock.load(Ordering::SeqCst))),
+    })
+    .expect("settings")
+}
+
 fn no_usual_token() -> TokenChain {
     TokenChain::new(vec![TokenOrigin::Env {
         name: "GH_TOKEN".to_owned(),
@@ -73,17 +87,7 @@ impl World {
             Arc::new(move || clock.load(Ordering::SeqCst)),
         )
         .expect("a port on loopback");
-        let clock = ours.clone();
-        let app = App::new(AppSettings {
-            id: "7".to_owned(),
-            key: AppKey::read(&key(folder.path(), name)).expect("a key"),
-            rest_url: server.rest_url(),
-            user_agent: "vigil/0.1.0".to_owned(),
-            request_timeout: Duration::from_secs(60),
-            network: Network::default(),
-            now: Arc::new(move || Timestamp(clock.load(Ordering::SeqCst))),
-        })
-        .expect("settings");
+        let app = app(&key(folder.path(), name), &server, ours.clone());
         let accounts = Accounts::new(no_usual_token())
             .with_app(app, owners.map(|owners| owners.iter().copied()));
         World {
@@ -368,6 +372,40 @@ async fn an_app_that_is_told_to_stop_asks_for_nobody_and_waits_longer_each_time(
     world.change(Model::heal);
     world.wait(Duration::from_secs(32 * 60));
     world.token("acme").await.expect("a token");
+}
+
+#[tokio::test]
+async fn an_app_that_was_told_to_stop_asks_for_nobody_after_a_restart_either() {
+    let world = World::new();
+    world.change(|model| {
+        model.app(7, PUBLIC).installation(71, "beta");
+        model.fail_next(1, Fault::TooManyRequests(Some(600)));
+    });
+    let client = |accounts: &Arc<Accounts>| {
+        Client::new(settings(&world.server.rest_url(), accounts.clone()))
+    };
+    let ask = async |client: &Client, owner: &str| {
+        let asks = [by_number(&format!("{owner}/app"), 1, 2, LEAN)];
+        let now = Timestamp(world.ours.load(Ordering::SeqCst));
+        client.ask(&asks, now, TIME).await.trouble
+    };
+    let is_limited = |trouble: Option<Trouble>| matches!(trouble, Some(Trouble::Limited { .. }));
+    let before = client(&world.accounts);
+    assert!(is_limited(ask(&before, "acme").await));
+    assert_eq!(world.requests(), 1);
+    // Another process with what the first one stored, for an owner for whom nobody has asked yet.
+    let key = world.folder.path().join("pkcs1.pem");
+    let again = || {
+        let app = app(&key, &world.server, world.ours.clone());
+        Arc::new(Accounts::new(no_usual_token()).with_app(app, None::<[&str; 0]>))
+    };
+    let after = client(&again()).told_by(&before);
+    assert!(is_limited(ask(&after, "beta").await));
+    assert_eq!(world.requests(), 1);
+    // Until it is over.
+    world.wait(Duration::from_secs(600));
+    ask(&client(&again()).told_by(&after), "beta").await;
+    assert!(world.requests() > 1);
 }
 
 #[tokio::test]

@@ -86,9 +86,9 @@ async fn an_unknown_token_is_named_by_where_it_came_from() {
 #[tokio::test]
 async fn whose_a_token_is_is_told_where_github_says() {
     let server = serve(seed());
-    let github = client(&server).github;
     let account = Account::usual();
-    let user = || github.user(&account, NOW, TIME);
+    // Each with a client of its own, since a limit that one was told holds for whatever it asks next.
+    let user = async || client(&server).github.user(&account, NOW, TIME).await;
     let told = user().await.expect("a user");
     assert_eq!(told.login.as_deref(), Some("octocat"));
     assert_eq!(told.rest.remaining, Some(4_999));

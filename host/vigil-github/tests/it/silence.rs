@@ -9,7 +9,9 @@ use vigil_core::Timestamp;
 use vigil_github::budget::Shares;
 use vigil_github::round::{Body, Landed, Outcome, Outgoing, Raw, Round};
 use vigil_github::tokens::Found;
-use vigil_github::{Account, Accounts, GitHub, Token, TokenChain, TokenOrigin, Tokens, Trouble};
+use vigil_github::{
+    Account, Accounts, GitHub, Sample, Token, TokenChain, TokenOrigin, Tokens, Trouble,
+};
 use vigil_model::{Fault, Forbidden, Scope};
 
 use crate::support::*;
@@ -269,6 +271,43 @@ async fn another_process_that_waited_for_its_turn_sends_nothing_into_a_silence_t
         "{trouble:?}"
     );
     assert_eq!(server.requests(), 1);
+}
+
+#[tokio::test]
+async fn whoever_looks_at_an_account_is_told_and_tells_what_the_others_were() {
+    let account = Account::usual();
+    let sample = [Sample {
+        repo: "acme/app".to_owned(),
+        issue: Some(1),
+        pull_request: None,
+        branch: None,
+    }];
+    for first in 0..3 {
+        let server = Told::with(&[429]).await;
+        server.gate.add_permits(100);
+        let folder = tempfile::tempdir().expect("a folder");
+        let github = || {
+            let github = GitHub::new(settings(&server.url, tokens(TOKEN))).expect("settings");
+            github.taking_turns_in(folder.path())
+        };
+        for n in 0..3 {
+            let github = github();
+            let limited = match (first + n) % 3 {
+                0 => github.check(&account, NOW, TIME).await.err(),
+                1 => github.user(&account, NOW, TIME).await.err(),
+                _ => github.access(&account, &sample, NOW, TIME).await.err(),
+            };
+            let is_limited = matches!(limited, Some(Trouble::Limited { .. }));
+            assert!(is_limited, "{limited:?}");
+            assert_eq!(server.requests(), 1, "{first} {n}");
+        }
+        let mut asking = round(&[by_number("acme/app", 1, 2, LEAN)]);
+        github().work(&mut asking, NOW, TIME, TIME).await;
+        let limited = asking.end().trouble;
+        let is_limited = matches!(limited, Some(Trouble::Limited { .. }));
+        assert!(is_limited, "{limited:?}");
+        assert_eq!(server.requests(), 1, "{first}");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use vigil_github::tokens::Found;
-use vigil_github::{Account, Ask, GitHub, Token, Tokens};
+use vigil_github::{Account, Ask, GitHub, Sample, Token, Tokens};
 
 use crate::support::*;
 
@@ -89,6 +89,40 @@ async fn never_more_than_one_query_of_all_processes_is_out() {
     assert_eq!(name.len(), "127-0-0-1-token-00.lock".len(), "{name}");
     assert_eq!(file.metadata().expect("a file").len(), 0);
     assert!(files.next().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_at_what_may_be_read_takes_its_turn() {
+    let server = Counting::serve().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let sample = Sample {
+        repo: "acme/app".to_owned(),
+        issue: Some(1),
+        pull_request: Some(2),
+        branch: None,
+    };
+    let tasks: Vec<_> = (0..8)
+        .map(|n| {
+            let client = server.client(folder.path(), MINUTE);
+            let sample = [sample.clone()];
+            tokio::spawn(async move {
+                for _ in 0..4 {
+                    if n % 2 == 0 {
+                        ask(&client, &asks()).await;
+                        continue;
+                    }
+                    let account = Account::usual();
+                    let look = client.github.access(&account, &sample, NOW, MINUTE);
+                    // The server's answer says nothing about it.
+                    look.await.expect_err("no answer");
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+    assert_eq!(server.most.load(Ordering::SeqCst), 1);
 }
 
 /// Accounts of which each has the token of all others, which nobody knew before.

@@ -155,7 +155,10 @@ pub(super) async fn look(setup: &Setup, sessions: &[Session]) -> Result<Looked, 
                 let (now, heard) = (visit.now, std::mem::take(&mut visit.heard));
                 silences.note(setup, &account, |known| {
                     for (pool, cost, meter) in heard {
-                        known.answered(pool, cost, meter, now);
+                        match cost {
+                            Some(cost) => known.answered(pool, cost, meter, now),
+                            None => known.metered(pool, meter, now),
+                        }
                     }
                     limit.map(|limit| known.limited(Pool::Rest, &limit, Meter::default(), now))
                 })?
@@ -208,8 +211,9 @@ struct Visit<'a> {
     kind: TokenKind,
     /// There are other tokens, which may be the same user's.
     asks_who: bool,
-    /// What answers told of the pots, and what they cost: it counts like a pass's own.
-    heard: Vec<(Pool, u64, Meter)>,
+    /// What answers told of the pots, and what they cost: it counts like a pass's own. `None`: it was told for free, and
+    /// says nothing about whether anything else would be answered.
+    heard: Vec<(Pool, Option<u64>, Meter)>,
     looked: &'a mut Looked,
 }
 
@@ -222,10 +226,9 @@ impl Visit<'_> {
             .await;
         match checked {
             Ok(check) => {
-                // The question itself is free.
                 let pots = [(Pool::Rest, check.rest), (Pool::GraphQl, check.graphql)];
                 self.heard
-                    .extend(pots.map(|(pool, meter)| (pool, 0, meter)));
+                    .extend(pots.map(|(pool, meter)| (pool, None, meter)));
                 self.token(check);
             }
             Err(trouble) => return self.trouble(trouble, samples),
@@ -237,7 +240,7 @@ impl Visit<'_> {
                 .await;
             match user {
                 Ok(user) => {
-                    self.heard.push((Pool::Rest, 1, user.rest));
+                    self.heard.push((Pool::Rest, Some(1), user.rest));
                     self.report.login = user.login;
                 }
                 Err(trouble @ Trouble::Limited { .. }) => return self.trouble(trouble, samples),
@@ -253,7 +256,8 @@ impl Visit<'_> {
             .access(self.account, samples, self.now, ACCESS_DEADLINE);
         match access.await {
             Ok(seen) => {
-                self.heard.push((Pool::GraphQl, seen.points, seen.meter));
+                self.heard
+                    .push((Pool::GraphQl, Some(seen.points), seen.meter));
                 let mut readable = 0;
                 for access in seen.repositories {
                     readable += usize::from(access.readable.found().is_some());
