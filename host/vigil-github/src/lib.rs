@@ -55,4 +55,5 @@ pub use tokens::{
     Account, Accounts, Fingerprint, Lease, NoToken, Token, TokenChain, TokenKind, TokenOrigin,
     Tokens,
 };
-pub use transport::{Network, NetworkError, Proxies, ProxyVariable, Roots};
+pub use transport::{Network, NetworkError, Proxies, ProxyVariable, Roots, is_this_machine};
+pub use words::misleads;

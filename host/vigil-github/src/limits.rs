@@ -12,6 +12,9 @@ pub const SILENCE: Duration = Duration::from_secs(60);
 /// is a broken header, and must not stop vigil for good.
 pub const SILENCE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The longest window that GitHub has is an hour; five minutes more are its clock's.
+const WINDOW_MAX: Duration = Duration::from_secs(65 * 60);
+
 /// GitHub said to stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -174,14 +177,12 @@ fn retry_after(headers: &HeaderMap, at: Timestamp) -> Option<Timestamp> {
     http_date(value).map(|date| on_our_clock(date, headers, at))
 }
 
-/// `x-ratelimit-reset`, in seconds since the epoch by GitHub's clock.
+/// `x-ratelimit-reset`, in seconds since the epoch by GitHub's clock. What lies further ahead than a window is long is
+/// somebody's mistake.
 fn reset(headers: &HeaderMap, at: Timestamp) -> Option<Timestamp> {
     let seconds = number(headers, "x-ratelimit-reset")?;
-    Some(on_our_clock(
-        Timestamp(seconds.saturating_mul(1000)),
-        headers,
-        at,
-    ))
+    let moment = Timestamp(seconds.saturating_mul(1000));
+    Some(on_our_clock(moment, headers, at).min(at.after(WINDOW_MAX)))
 }
 
 /// A moment of the server's clock on ours: a laptop that runs ten minutes late must not wait ten minutes longer.

@@ -28,7 +28,7 @@ use crate::words;
 
 use connect::Connector;
 use proxy::Speaks;
-pub use proxy::{Proxies, ProxyVariable};
+pub use proxy::{Proxies, ProxyVariable, is_this_machine};
 pub use roots::Roots;
 
 /// The largest body that is read. 100 questions with 100 labels each stay below 1 MiB.

@@ -14,11 +14,17 @@ pub(crate) fn dashed(word: &str) -> String {
         .collect()
 }
 
-/// The beginning of a foreign text, without control characters: it ends up on terminals.
+/// Whether a terminal would obey `c` instead of showing it: a control character, or one that turns the direction of
+/// what follows (Unicode, *UAX #9*, explicit formatting), so that it reads as something else.
+pub fn misleads(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The beginning of a foreign text, without what misleads: it ends up on terminals.
 pub(crate) fn short(text: &str) -> String {
     let mut kept: String = text
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if misleads(c) { ' ' } else { c })
         .take(TEXT_MAX + 1)
         .collect();
     if kept.chars().count() > TEXT_MAX {

@@ -414,6 +414,17 @@ fn check(config: &Config, path: &Path) -> Result<(), Failure> {
     if let Err((what, hint)) = config.webhooks.check() {
         return wrong(what, hint);
     }
+    // The value is not shown: whoever knows it may send there.
+    if let Some(address) = &config.notify.webhook
+        && !address.parse::<http::Uri>().is_ok_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
+        })
+    {
+        return wrong(
+            "notify.webhook is no address of a web server".to_owned(),
+            "write it as in https://hooks.example.org/vigil",
+        );
+    }
     if let Some(kind) = config
         .grants
         .kinds
@@ -474,6 +485,17 @@ mod tests {
             assert!(!error.contains("hunter2"), "{error}");
             assert!(error.contains("line 2") && error.contains('['), "{error}");
         }
+    }
+
+    #[test]
+    fn a_webhook_for_notices_is_an_address_that_is_not_repeated() {
+        for address in ["ftp://hooks.test/hunter2", "hunter2", "https:///hunter2"] {
+            let text = format!("[notify]\nwebhook = \"{address}\"\n");
+            let error = parse(&text).expect_err("refused");
+            assert!(error.contains("notify.webhook"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        parse("[notify]\nwebhook = \"http://127.0.0.1:9/x\"\n").expect("an address");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The configured sources, each with what the kernel needs to know about it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -40,12 +41,26 @@ pub fn configured(
             .hint(format!("configured: {}", names.join(", "))));
     }
     let host = Place::of(&config.github, environment)?.host;
-    Ok(config
-        .source
-        .iter()
-        .filter(|(name, _)| only.is_none_or(|only| only == name.as_str()))
+    let all = config.source.iter();
+    let mut all: Vec<Configured> = all
         .map(|(name, source)| one(name, source, &host, environment))
-        .collect())
+        .collect();
+    let mut homes: BTreeMap<PathBuf, &str> = BTreeMap::new();
+    for configured in &all {
+        let home = &configured.home;
+        let name = configured.source.name();
+        // One that is not there yet has the name that it was given.
+        let place = home.canonicalize().unwrap_or_else(|_| home.clone());
+        if let Some(other) = homes.insert(place, name) {
+            return Err(Failure::request(format!(
+                "source.{other} and source.{name} are the same records: {}",
+                home.display()
+            ))
+            .hint("leave one of them out; each would repeat what was undone for the other"));
+        }
+    }
+    all.retain(|configured| only.is_none_or(|only| only == configured.source.name()));
+    Ok(all)
 }
 
 fn one(
@@ -85,5 +100,32 @@ fn one(
         facts,
         mode: source.mode,
         home,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_sources_cannot_be_the_same_records() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let home = folder.path().join("home");
+        std::fs::create_dir(&home).expect("a home");
+        std::os::unix::fs::symlink(&home, folder.path().join("link")).expect("a link");
+        let read = |other: &str| {
+            let text = format!(
+                "[source.a]\nkind = \"vigilante\"\nhome = \"home\"\n\
+                 [source.b]\nkind = \"vigilante\"\nhome = \"{other}\"\n"
+            );
+            let path = folder.path().join("config.toml");
+            std::fs::write(&path, text).expect("a file");
+            let environment = Environment::default();
+            let loaded = crate::config::load(Some(&path), &environment).expect("a configuration");
+            configured(&loaded.config, &environment, Some("b")).map(|found| found.len())
+        };
+        let error = format!("{:#}", read("link").expect_err("refused"));
+        assert!(error.contains("source.a and source.b"), "{error}");
+        assert_eq!(read("elsewhere").expect("two sources"), 1);
     }
 }

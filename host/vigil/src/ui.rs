@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use vigil_core::{State, Timestamp};
+use vigil_github::misleads;
 
 pub use bar::{Bar, Beside};
 
@@ -154,12 +155,12 @@ fn must_be_written(written: io::Result<()>) {
     }
 }
 
-/// `text` without control characters: an escape sequence in a branch name or a reason must not reach the terminal.
+/// `text` without what misleads a terminal: an escape sequence in a branch name or a reason must not reach the terminal.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if text.contains(char::is_control) {
+    if text.contains(misleads) {
         Cow::Owned(
             text.chars()
-                .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+                .map(|c| if misleads(c) { '\u{fffd}' } else { c })
                 .collect(),
         )
     } else {
@@ -242,6 +243,7 @@ mod tests {
             "plain, und übrigens 漢字"
         );
         assert_eq!(clean("a\u{1b}[2Jb\nc"), "a\u{fffd}[2Jb\u{fffd}c");
+        assert_eq!(clean("moc.\u{202e}live"), "moc.\u{fffd}live");
     }
 
     #[test]

@@ -115,9 +115,13 @@ impl Proxies {
         self.inner.as_ref().map_or(&[], |inner| &inner.idle)
     }
 
-    /// The proxy that `uri` is reached through; `None`: it is reached directly.
+    /// The proxy that `uri` is reached through; `None`: it is reached directly, as this machine always is without TLS:
+    /// only here does a token travel in the clear, and a proxy may be anywhere.
     pub(super) fn of(&self, uri: &Uri) -> Option<Proxy> {
         let inner = self.inner.as_ref()?;
+        if uri.scheme_str() == Some("http") && uri.host().is_some_and(is_this_machine) {
+            return None;
+        }
         let found = inner.matcher.intercept(uri)?;
         let variable = match uri.scheme_str() {
             Some("https") => &inner.https,
@@ -156,6 +160,13 @@ impl fmt::Debug for Proxies {
                 .finish(),
         }
     }
+}
+
+/// Whether `host`, as it stands in an address, is loopback by its name or its number.
+pub fn is_this_machine(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let bare_ip = || bare.parse::<IpAddr>();
+    bare.eq_ignore_ascii_case("localhost") || bare_ip().is_ok_and(|address| address.is_loopback())
 }
 
 fn trimmed(variable: &ProxyVariable) -> &str {
@@ -289,6 +300,10 @@ mod tests {
                 "http://api.github.com/",
                 via("ALL_PROXY", "socks.test:1080"),
             ),
+            ("http://127.0.0.1:8080/", None),
+            ("http://[::1]:8080/", None),
+            ("http://LocalHost/", None),
+            ("https://127.0.0.1:8443/", secure.clone()),
             ("https://direct.test/", None),
             ("https://DIRECT.test:8443/", None),
             ("https://api.direct.test/", None),

@@ -98,7 +98,14 @@ fn a_silence_has_a_floor_and_a_ceiling() {
     );
     assert_eq!(
         on(&[empty, ("x-ratelimit-reset", "18446744073709551615")]),
-        later(SILENCE_MAX.as_secs())
+        later(65 * 60),
+        "a window is an hour long"
+    );
+    let left = ("x-ratelimit-remaining", "900");
+    let far = headers(&[left, ("x-ratelimit-reset", "2000000000")]);
+    assert_eq!(
+        Meter::from_headers(&far, GRAPHQL, NOW).reset,
+        later(65 * 60)
     );
 }
 

@@ -1,5 +1,7 @@
 //! Where GitHub is.
 
+use vigil_github::is_this_machine;
+
 use crate::config::GitHubConfig;
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -103,6 +105,10 @@ impl Address {
         if uri.authority().is_some_and(|at| at.as_str().contains('@')) {
             return wrong("holds a name or password; the token comes from elsewhere");
         }
+        // Paths are put behind it.
+        if uri.query().is_some() || url.contains('#') {
+            return wrong("holds a query or a fragment");
+        }
         let here = is_this_machine(&host);
         match uri.scheme_str() {
             Some("https") => {}
@@ -124,14 +130,6 @@ impl Address {
     fn may_be(&self, host: &str) -> bool {
         self.host.as_deref().is_none_or(|own| own == host)
     }
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare == "localhost"
-        || bare
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }
 
 /// The host that people know, of one that takes requests: github.com and its tenants have one beside it, an Enterprise

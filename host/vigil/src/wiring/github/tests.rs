@@ -156,6 +156,16 @@ fn an_address_that_would_lose_a_token_is_refused_without_showing_it() {
             "github.api_url holds a name or password",
         ),
         (
+            "api_url = \"https://git.acme.test/api/v3?x=hunter2\"",
+            &[],
+            "github.api_url holds a query",
+        ),
+        (
+            "",
+            &[("GITHUB_API_URL", "https://git.acme.test/#hunter2")],
+            "GITHUB_API_URL holds a query",
+        ),
+        (
             "",
             &[("GITHUB_API_URL", "ftp://me@git.acme.test")],
             "GITHUB_API_URL holds a name",
