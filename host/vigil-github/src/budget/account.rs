@@ -168,6 +168,7 @@ impl AccountMemory {
     pub(crate) fn stored(&mut self) {
         self.graphql.unstored = 0;
         self.rest.unstored = 0;
+        self.recent.stored();
     }
 
     /// The account now has this token. Another one may have pots with other levels, unless `renewed` says that it is the

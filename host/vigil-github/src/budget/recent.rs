@@ -19,12 +19,24 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// Requests are counted in spans of this length, so that a few numbers remember a minute.
 const SPAN_MS: u64 = 5_000;
 
-/// Requests by the time that they were sent. Holds a minute and no more.
+/// Requests by the time that they were sent, by all processes as far as they stored it. Holds a minute and no more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Recent {
-    /// When a span began, and the requests in it; the oldest first.
-    spans: Vec<(Timestamp, u64)>,
+    /// The oldest first.
+    spans: Vec<Span>,
+}
+
+/// The requests of one span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Span {
+    /// When it began.
+    began: Timestamp,
+    /// The requests in it.
+    sent: u64,
+    /// Those of them that no stored row holds yet: this process sent them, and no other one knows.
+    #[serde(default)]
+    unstored: u64,
 }
 
 impl Recent {
@@ -34,20 +46,37 @@ impl Recent {
             return;
         }
         let begins = Timestamp(at.0 / SPAN_MS * SPAN_MS);
-        self.spans.retain(|(began, _)| is_recent(*began, at));
-        match self.spans.iter_mut().find(|(began, _)| *began == begins) {
-            Some((_, sent)) => *sent = sent.saturating_add(count),
-            None => self.spans.push((begins, count)),
+        self.spans.retain(|span| is_recent(span.began, at));
+        let span = self.span_mut(begins);
+        span.sent = span.sent.saturating_add(count);
+        span.unstored = span.unstored.saturating_add(count);
+    }
+
+    /// The span that began at `began`, empty where there was none.
+    fn span_mut(&mut self, began: Timestamp) -> &mut Span {
+        let known = self.spans.iter().position(|span| span.began == began);
+        let at = known.unwrap_or(self.spans.len());
+        if known.is_none() {
+            self.spans.push(Span {
+                began,
+                sent: 0,
+                unstored: 0,
+            });
+        }
+        &mut self.spans[at]
+    }
+
+    /// All of it stands in a row that is handed out to be stored.
+    pub(super) fn stored(&mut self) {
+        for span in &mut self.spans {
+            span.unstored = 0;
         }
     }
 
     /// How many requests were sent in the minute before `now`, and up to [`SPAN_MS`] earlier.
     pub(crate) fn of_minute(&self, now: Timestamp) -> u64 {
-        let recent = self
-            .spans
-            .iter()
-            .filter(|(began, _)| is_recent(*began, now));
-        recent.fold(0, |sum: u64, (_, sent)| sum.saturating_add(*sent))
+        let recent = self.spans.iter().filter(|span| is_recent(span.began, now));
+        recent.fold(0, |sum: u64, span| sum.saturating_add(span.sent))
     }
 
     /// Those of two accounts together.
@@ -60,15 +89,14 @@ impl Recent {
         self.spans.is_empty()
     }
 
-    /// What two processes know of the same account. Of a span that both know the larger number counts: each of them has
-    /// read what the other had stored when it began, so that a sum would count most requests twice.
+    /// What this process knows of an account and what another one, `other`, has stored of it. As with what is taken from
+    /// a pot, what this process has not stored yet comes on top of the other's.
     pub(super) fn with(mut self, other: &Recent) -> Recent {
-        for (began, theirs) in &other.spans {
-            match self.spans.iter_mut().find(|(ours, _)| ours == began) {
-                Some((_, ours)) => *ours = (*ours).max(*theirs),
-                None => self.spans.push((*began, *theirs)),
-            }
+        for theirs in &other.spans {
+            let ours = self.span_mut(theirs.began);
+            ours.sent = ours.sent.max(theirs.sent.saturating_add(ours.unstored));
         }
+        self.stored();
         self.spans.sort_unstable();
         self
     }
@@ -107,13 +135,21 @@ mod tests {
     }
 
     #[test]
-    fn what_two_processes_sent_in_the_same_seconds_is_not_counted_twice() {
+    fn what_two_processes_sent_in_the_same_seconds_adds_up_and_nothing_counts_twice() {
         let mut stored = Recent::default();
         stored.sent(100, NOW);
-        let (mut ours, mut theirs) = (stored.clone(), stored);
-        ours.sent(20, secs(10));
-        theirs.sent(7, secs(10));
-        theirs.sent(5, secs(20));
-        assert_eq!(ours.with(&theirs).of_minute(secs(20)), 125);
+        stored.stored();
+        // Both begin with that, and store what they sent in turns.
+        let (mut ours, mut theirs) = (stored.clone(), stored.clone());
+        for at in [10, 10, 20] {
+            for process in [&mut ours, &mut theirs] {
+                process.sent(20, secs(at));
+                stored = process.clone().with(&stored);
+                process.stored();
+            }
+        }
+        assert_eq!(stored.of_minute(secs(20)), 220);
+        // To store it once more changes nothing.
+        assert_eq!(ours.with(&stored).of_minute(secs(20)), 220);
     }
 }
