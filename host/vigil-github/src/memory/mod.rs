@@ -24,6 +24,7 @@ mod news;
 mod prune;
 mod recall;
 mod take;
+mod told;
 mod watch;
 
 pub use answer::{Doubt, Needed};
@@ -33,10 +34,12 @@ pub use due::{
 };
 pub(crate) use due::{Pace, may_move_by_itself};
 pub use known::{Known, Why};
-pub use news::About;
 use named::Named;
+pub use news::About;
 pub(crate) use news::News;
 pub use recall::{LastKnown, Recalled};
+pub use told::Held;
+use told::Told;
 pub use watch::{BUSY_FOR, Etag, IDLE_MAX, OVERLAP, Watch, whole_seconds};
 
 /// What is known of GitHub.
@@ -46,6 +49,7 @@ pub struct Memory {
     accounts: BTreeMap<Account, AccountMemory>,
     /// What is not stored yet.
     changes: BTreeSet<Entry>,
+    told: Told,
 }
 
 /// What is known of a repository. Boxed, since tables keep room for half as much again.
@@ -56,11 +60,11 @@ pub(crate) struct RepoMemory {
     pub(crate) pulls: HashMap<u32, Box<Known<PullRequest>>>,
     /// By [`branch_key`].
     pub(crate) branches: HashMap<String, Box<Known<Branch>>>,
+    pub(crate) named: Named,
 }
 
 /// The pull requests of a branch that may be somebody's, by number, the newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-    pub(crate) named: Named,
 #[serde(rename_all = "kebab-case")]
 pub struct Branch {
     /// Their numbers; what is known of each stands with the pull requests.
@@ -135,17 +139,17 @@ impl Memory {
             known
                 .issues
                 .insert(number, serde_json::from_str(value).ok()?);
+            known.note_issue(repo, number);
         } else if let Some(number) = name.strip_prefix("pull ") {
             let number = number.parse().ok()?;
             known
                 .pulls
-            known.note_issue(repo, number);
                 .insert(number, serde_json::from_str(value).ok()?);
+            known.note_pull(repo, number);
         } else {
             let branch = name.strip_prefix("branch ")?.to_owned();
             known
                 .branches
-            known.note_pull(repo, number);
                 .insert(branch, serde_json::from_str(value).ok()?);
         }
         Some(())
@@ -275,11 +279,11 @@ impl Memory {
         let Some(known) = self.repos.get_mut(&key) else {
             return;
         };
+        known.named = Named::default();
         for number in std::mem::take(&mut known.issues).into_keys() {
             self.changes.insert(Entry::Issue(key.clone(), number));
         }
         for number in std::mem::take(&mut known.pulls).into_keys() {
-        known.named = Named::default();
             self.changes.insert(Entry::Pull(key.clone(), number));
         }
         for branch in std::mem::take(&mut known.branches).into_keys() {

@@ -77,6 +77,7 @@ impl Memory {
         let look = Look { judged, now };
         wants.any_issue() && self.issue_touches(lookup, look)
             || wants.any_pull_request() && self.pull_request_touches(lookup, look)
+            || self.was_told(lookup, wants, judged)
     }
 
     fn issue_touches(&self, lookup: &Lookup, look: Look) -> bool {

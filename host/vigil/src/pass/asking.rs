@@ -107,8 +107,9 @@ impl Asked {
 }
 
 impl Reconciler {
-    /// Reads what is remembered of the forge, once, and again when another process wrote to it.
-    pub(super) fn recall_forge(&mut self) -> Result<(), Failure> {
+    /// Reads what is remembered of the forge, once, and again when another process wrote to it: what that one read is
+    /// news at `at` to all that were judged before.
+    pub(super) fn recall_forge(&mut self, at: Timestamp) -> Result<(), Failure> {
         let host = &self.forge_host;
         let written_by = |rows: Vec<vigil_store::ForgeRow>| {
             let row = rows.into_iter().find(|row| row.name == WRITER);
@@ -123,13 +124,16 @@ impl Reconciler {
             return Ok(());
         }
         // What it holds is stored at the end of each round. A large fleet's takes too much room to be held twice.
-        self.asking.memory = None;
+        let held = self.asking.memory.take().map(|known| known.held());
         let rows = self.store.forge_rows(host, None).map_err(memory::failed)?;
         let known = rows
             .iter()
             .filter(|row| row.name != WRITER && row.name != heard::ROW)
             .map(|row| (row.repo.as_str(), row.name.as_str(), row.value.as_str()));
-        let (known, unreadable) = Memory::read(known);
+        let (mut known, unreadable) = Memory::read(known);
+        if let Some(held) = held {
+            known.tell(held, at);
+        }
         if unreadable > 0 {
             tracing::warn!(
                 unreadable,
@@ -150,7 +154,7 @@ impl Reconciler {
         moment: &Moment,
         asked: &mut Asked,
     ) -> Result<(), Failure> {
-        self.recall_forge()?;
+        self.recall_forge(moment.now)?;
         let forge = Arc::clone(&self.forge);
         let account = |owner: &str| forge.account(owner);
         let round = self.round(moment.now);
@@ -196,7 +200,7 @@ impl Reconciler {
         moment: &Moment,
         asked: &mut Asked,
     ) -> Result<(), Failure> {
-        self.recall_forge()?;
+        self.recall_forge(moment.now)?;
         if let Some(known) = &mut self.asking.memory
             && std::mem::take(&mut asked.is_new)
         {

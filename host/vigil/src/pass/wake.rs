@@ -15,8 +15,8 @@ impl Reconciler {
     /// # Errors
     /// Those of vigil's memory.
     pub fn wake(&mut self, wakes: &[Wake]) -> Result<bool, Failure> {
-        self.recall_forge()?;
         let now = self.world.now();
+        self.recall_forge(now)?;
         let known = self.asking.memory.get_or_insert_default();
         let woken = wakes
             .iter()

@@ -219,3 +219,34 @@ fn what_is_read_for_one_session_that_moves_is_told_to_the_other_in_the_same_pass
     ];
     assert_eq!(seen, expected);
 }
+
+#[test]
+fn what_a_look_read_before_the_last_pass_and_stored_after_it_is_judged_by_the_daemon() {
+    let mut beside = Beside::new();
+    let mut daemon = beside.vigil();
+    beside.looked_at(&mut daemon);
+    beside.clock.wait(A_WHILE);
+    // The look begins first, and the daemon's pass comes in between.
+    let begun = beside.clock.now();
+    beside.clock.wait(Duration::from_secs(5));
+    beside.looked_at(&mut daemon);
+    beside.stage.on_github(|model| {
+        let later = model.now_ms() + 60_000;
+        model.set_now(later);
+        model.repo(REPO).issue(1).label("x");
+    });
+    let between = beside.clock.now();
+    beside.clock.wall_ms.store(begun.0, Ordering::SeqCst);
+    beside.pass(
+        &mut beside.vigil(),
+        &How {
+            facts_max_age: Duration::ZERO,
+            ..How::look()
+        },
+    );
+    beside.clock.wall_ms.store(between.0, Ordering::SeqCst);
+    beside.clock.wait(Duration::from_secs(5));
+    assert_eq!(beside.looked_at(&mut daemon), 1);
+    beside.clock.wait(Duration::from_secs(5));
+    assert_eq!(beside.looked_at(&mut daemon), 0, "it is told once");
+}
