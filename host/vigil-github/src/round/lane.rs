@@ -1,6 +1,7 @@
 //! What waits to be sent for one account, and what may be.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use vigil_core::{Gap, GapKind, Timestamp};
 
@@ -171,7 +172,7 @@ impl Round {
         for account in accounts {
             let now = self.how.now;
             let memory = self.memory.account(&account, now);
-            let size = memory.batch.size();
+            let mut size = memory.batch;
             let mut allowance =
                 memory
                     .pot(Pool::GraphQl)
@@ -188,7 +189,11 @@ impl Round {
                 }
             }
             while !waiting.is_empty() {
-                let taken = batch(&mut waiting, size);
+                let taken = batch(&mut waiting, size.size());
+                if taken.len() == size.size() {
+                    // It grows on the way, as long as answers are quick.
+                    size.answered(Duration::ZERO);
+                }
                 let urgent = taken.iter().any(|one| one.why.is_urgent());
                 let count = u32::try_from(taken.len()).unwrap_or(u32::MAX);
                 let questions = taken.into_iter().map(|one| one.question).collect();
