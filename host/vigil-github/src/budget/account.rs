@@ -59,6 +59,12 @@ impl AccountMemory {
             .fold(empty, |one, other| later(one, other, now))
     }
 
+    /// Every silence that is remembered, over or not.
+    pub(crate) fn silences(&self) -> impl Iterator<Item = &Silence> {
+        let told = [&self.silence, &self.graphql.silence, &self.rest.silence];
+        told.into_iter().flatten()
+    }
+
     /// Whether so many REST requests, which are out already, leave room for one more within the minute before `now`.
     pub(crate) fn keeps_pace(&self, out: usize, now: Timestamp) -> bool {
         let out = u64::try_from(out).unwrap_or(u64::MAX);

@@ -237,6 +237,26 @@ impl<T: Clone + Timeless> Known<T> {
         self.tried.after(doubled.min(IDLE_MAX) - POLL_MIN / 2)
     }
 
+    /// Whether it has to be looked at, at `now`, by who judged it at `judged`: it was announced, is due, or was read
+    /// since. That another try failed says nothing new but to who judged before the first one; when it is tried again is
+    /// for the schedule to say, or else a fleet that GitHub does not answer would be looked at in every pass.
+    pub(super) fn calls(&self, judged: Timestamp, parts: Parts, now: Timestamp) -> bool {
+        match self.gap.as_deref() {
+            Some(gap) if self.misses > 0 && !self.is_outdated() => gap
+                .since
+                .is_some_and(|since| judged < since && since <= now),
+            _ => self.tried > judged || self.why(parts, now).is_some(),
+        }
+    }
+
+    /// Whether it was tried last within one of `silences`, each from when it was told until it ended: then it was not
+    /// sent, which says nothing about the next try.
+    pub(super) fn was_silenced(&self, silences: &[(Timestamp, Timestamp)]) -> bool {
+        let is_limited = |gap: &Gap| gap.kind == GapKind::RateLimited;
+        let within = |(told, until): &(Timestamp, Timestamp)| (*told..*until).contains(&self.tried);
+        self.gap.as_deref().is_some_and(is_limited) && silences.iter().any(within)
+    }
+
     /// GitHub says that this changed at `updated`, by its clock; gives whether that is news.
     pub fn announce(&mut self, updated: Timestamp) -> bool {
         if self.updated.is_some_and(|known| known >= updated)
@@ -344,10 +364,16 @@ impl<T: Clone + Timeless> Known<T> {
         self.id.as_deref() == Some(id) && self.updated == Some(updated) && self.doubtful().is_none()
     }
 
-    /// The last answer was older than what was announced.
+    /// The last answers were older than what was announced, more than one in a row.
     fn is_lagging(&self) -> bool {
+        self.tries > 1 && self.is_outdated()
+    }
+
+    /// The last answer was older than what was announced. It is asked for again at once, since that ends within
+    /// [`LAG_MAX`].
+    fn is_outdated(&self) -> bool {
         let not_ready = |gap: &Gap| gap.kind == GapKind::NotReady;
-        self.tries > 1 && self.gap.as_deref().is_some_and(not_ready)
+        self.tries > 0 && self.gap.as_deref().is_some_and(not_ready)
     }
 
     /// Answers that are older than what was announced have come so often and for so long that no replica explains it.
@@ -529,6 +555,56 @@ mod tests {
             asked
         });
         assert_eq!(tries.count(), 7);
+    }
+
+    #[test]
+    fn a_failed_try_calls_only_who_judged_before_the_first_one() {
+        let at = |minute| NOW.after(minutes(minute));
+        let calls = |known: &Known<u8>, judged| known.calls(judged, Parts::empty(), at(5));
+        let mut known = known();
+        assert!(!calls(&known, NOW), "it was judged with what is known");
+        known.miss(Gap::new(GapKind::Unauthenticated, "no token"), at(2));
+        assert!(calls(&known, at(1)), "it has become unknown since");
+        assert!(!calls(&known, at(2)), "that it is unknown is known");
+        known.miss(Gap::new(GapKind::Unreachable, "down"), at(4));
+        assert!(!calls(&known, at(3)), "it still is");
+        assert!(calls(&known, at(1)));
+        // News end that, and so does an answer.
+        known.announce(at(4));
+        assert!(calls(&known, at(4)));
+        known.miss(Gap::new(GapKind::Unreachable, "down"), at(4));
+        assert!(!calls(&known, at(4)), "they could not be read");
+        known.take(seen(2, at(4)), Parts::empty(), at(5));
+        assert!(calls(&known, at(4)));
+        // A clock that was ahead has dated the first try.
+        known.miss(Gap::new(GapKind::Unreachable, "down"), at(60));
+        known.miss(Gap::new(GapKind::Unreachable, "down"), at(5));
+        assert!(!calls(&known, at(4)));
+    }
+
+    #[test]
+    fn what_is_older_than_announced_is_read_again_at_once() {
+        let mut known = known();
+        let later = NOW.after(minutes(1));
+        known.announce(later);
+        known.take(seen(1, NOW), Parts::empty(), later);
+        let next = later.after(std::time::Duration::from_secs(5));
+        assert!(known.calls(later, Parts::empty(), next));
+    }
+
+    #[test]
+    fn what_was_not_sent_in_a_silence_is_known_from_what_failed_otherwise() {
+        let at = |minute| NOW.after(minutes(minute));
+        let silence = [(at(1), at(3))];
+        let tried = |kind: GapKind, minute| {
+            let mut known = known();
+            known.miss(Gap::new(kind, "no"), at(minute));
+            known.was_silenced(&silence)
+        };
+        assert!(tried(GapKind::RateLimited, 1) && tried(GapKind::RateLimited, 2));
+        assert!(!tried(GapKind::RateLimited, 0) && !tried(GapKind::RateLimited, 3));
+        assert!(!tried(GapKind::Unreachable, 2));
+        assert!(!known().was_silenced(&silence));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use vigil_core::{Fact, Timestamp};
 use super::known::Timeless;
 use super::{Entry, Known, Memory, RepoMemory, branch_key, repo_key};
 use crate::ask::{Parts, Wants};
+use crate::budget::AccountMemory;
 use crate::heads::Head;
 use crate::learn::Seen;
 use crate::memory::due::issue_due;
@@ -43,30 +44,38 @@ pub(crate) enum News {
     OfStranger,
 }
 
-/// When a session was judged last, and the pass that may look at it again.
+/// What of a thing makes a session be looked at.
 #[derive(Clone, Copy)]
-struct Look {
-    judged: Timestamp,
-    now: Timestamp,
+enum Look<'a> {
+    /// News for who judged it at that moment, in the pass of this one.
+    News { judged: Timestamp, now: Timestamp },
+    /// That it was not asked for in one of these silences.
+    Silenced(&'a [(Timestamp, Timestamp)]),
 }
 
-impl Look {
+impl Look<'_> {
     /// Another repository bears the name since.
     fn is_other(self, of_repo: &RepoMemory) -> bool {
         let since = of_repo.watch.other_since;
-        since.is_some_and(|since| since > self.judged)
+        match self {
+            Look::News { judged, .. } => since.is_some_and(|since| since > judged),
+            Look::Silenced(_) => false,
+        }
     }
 
-    /// `known` was tried since, or has to be read again.
     fn touches<T: Clone + Timeless>(self, known: &Known<T>, parts: Parts) -> bool {
-        known.tried > self.judged || known.why(parts, self.now).is_some()
+        match self {
+            Look::News { judged, now } => known.calls(judged, parts, now),
+            Look::Silenced(silences) => known.was_silenced(silences),
+        }
     }
 }
 
 impl Memory {
     /// Whether a session that looks where `lookup` says has to be looked at: GitHub announced something about it, it is
-    /// due to be read again, or it was tried since the session was judged, at `judged`, by whomever. What the session's
-    /// policies did not want then makes no difference to it, and what nobody ever asked about is not due.
+    /// due to be read again, or it was read since the session was judged, at `judged`, by whomever. What the session's
+    /// policies did not want then makes no difference to it, and what nobody ever asked about is not due. What could not
+    /// be read is no reason in itself: when it is tried again is for the schedule to say.
     pub fn is_touched(
         &self,
         lookup: &Lookup,
@@ -74,13 +83,29 @@ impl Memory {
         judged: Timestamp,
         now: Timestamp,
     ) -> bool {
-        let look = Look { judged, now };
-        wants.any_issue() && self.issue_touches(lookup, look)
-            || wants.any_pull_request() && self.pull_request_touches(lookup, look)
-            || self.was_told(lookup, wants, judged)
+        self.touches(lookup, wants, Look::News { judged, now })
+            || false && self.was_told(lookup, wants, judged)
     }
 
-    fn issue_touches(&self, lookup: &Lookup, look: Look) -> bool {
+    /// Whether something that such a session rests on was not asked for only because GitHub wanted silence, which is over
+    /// at `now`. There may be any number of such sessions at once.
+    pub fn is_to_be_had_again(&self, lookup: &Lookup, wants: Wants, now: Timestamp) -> bool {
+        let over: Vec<(Timestamp, Timestamp)> = self
+            .accounts
+            .values()
+            .flat_map(AccountMemory::silences)
+            .map(|silence| (silence.told, silence.until))
+            .filter(|(_, until)| *until <= now)
+            .collect();
+        !over.is_empty() && self.touches(lookup, wants, Look::Silenced(&over))
+    }
+
+    fn touches(&self, lookup: &Lookup, wants: Wants, look: Look<'_>) -> bool {
+        wants.any_issue() && self.issue_touches(lookup, look)
+            || wants.any_pull_request() && self.pull_request_touches(lookup, look)
+    }
+
+    fn issue_touches(&self, lookup: &Lookup, look: Look<'_>) -> bool {
         let Ok(issue) = &lookup.issue else {
             return false;
         };
@@ -92,7 +117,7 @@ impl Memory {
         look.is_other(of_repo) || known.is_some_and(|known| look.touches(known, known.parts))
     }
 
-    fn pull_request_touches(&self, lookup: &Lookup, look: Look) -> bool {
+    fn pull_request_touches(&self, lookup: &Lookup, look: Look<'_>) -> bool {
         let Ok(pull_request) = &lookup.pull_request else {
             return false;
         };

@@ -131,6 +131,16 @@ impl Reconciler {
                     known.is_touched(&seen.lookup, seen.wants, seen.judged, now)
                 })
             };
+            // All that was asked for in a silence may be to be had at once when it ends.
+            let mut again: HashSet<SessionId> = HashSet::new();
+            let mut is_again = |id: &SessionId, seen: &SeenSession| {
+                let there = forge
+                    .as_ref()
+                    .is_some_and(|known| known.is_to_be_had_again(&seen.lookup, seen.wants, now));
+                // Who finds no place is due by the schedule within minutes.
+                there
+                    && (again.contains(id) || again.len() < how.at_most && again.insert(id.clone()))
+            };
             let mut pick = |listed: &Listed| {
                 if !how.may_look_at(&listed.id, listed.state) {
                     return false;
@@ -147,7 +157,10 @@ impl Reconciler {
                 let is_due = due
                     .due_at(&listed.id)
                     .is_none_or(|at| at <= cutoff.unwrap_or(now).min(now));
-                is_due || seen.revision != listed.revision || is_told(seen)
+                is_due
+                    || seen.revision != listed.revision
+                    || is_told(seen)
+                    || is_again(&listed.id, seen)
             };
             let loaded = source.load_picked(&mut pick, world.as_ref());
             (loaded, behind, seen, forge)
