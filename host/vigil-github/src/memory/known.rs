@@ -229,10 +229,10 @@ impl<T: Clone + Timeless> Known<T> {
                     | GapKind::TooLarge
             )
         });
-        if !is_lasting {
+        if !is_lasting || self.misses == 0 {
             return self.tried;
         }
-        let doubled = POLL_MIN.saturating_mul(1 << self.misses.saturating_sub(1).min(8));
+        let doubled = POLL_MIN.saturating_mul(1 << (self.misses - 1).min(8));
         // A pass never begins exactly on time.
         self.tried.after(doubled.min(IDLE_MAX) - POLL_MIN / 2)
     }

@@ -16,6 +16,7 @@ use crate::budget::{AccountMemory, Pool, Silence};
 use crate::question::Repo;
 use crate::tokens::Account;
 
+mod again;
 mod answer;
 mod due;
 mod known;

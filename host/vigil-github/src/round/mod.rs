@@ -317,6 +317,9 @@ impl Round {
         how: How,
     ) -> Self {
         let mut round = Round::new(memory, how);
+        if let Scan::OlderThan(max_age) = which {
+            round.memory.ask_again(max_age, round.how.now);
+        }
         round.plan_scan(repos, which, account);
         round
     }

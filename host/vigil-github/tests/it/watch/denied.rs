@@ -200,3 +200,42 @@ fn is_merged(pass: &Pass, at: usize) -> bool {
     let pull = pass.answers[at].pull_request.found();
     pull.is_some_and(|pull| pull.merged.is_some())
 }
+
+#[tokio::test]
+async fn who_asks_by_hand_does_not_wait_for_a_pause() {
+    let (mut model, asks) = mixed(4, 1);
+    model
+        .token(TRUTH)
+        .login("somebody")
+        .without(Permission::IssuesRead);
+    let repos: Vec<Repo> = asks[0].repos().take(1).collect();
+    let account = |_: &str| Account::usual();
+    let mut memory = Memory::default();
+    let mut pass = |model: &mut Model, minute: u64, which: Scan| {
+        let now = NOW.after(MINUTE * u32::try_from(minute).expect("minutes"));
+        model.set_now(now.0);
+        let how = || How {
+            now,
+            interval: MINUTE,
+            shares: Shares::default(),
+            resync: None,
+        };
+        let scan = Round::scan(std::mem::take(&mut memory), &repos, which, account, how());
+        let scanned = drive(model, scan, now, |body| body).memory;
+        let asked = Round::ask(scanned, asks.clone(), Doubt::Little, account, how());
+        let ended = drive(model, asked, now, |body| body);
+        memory = ended.memory;
+        kind(&ended.answers[1].issue).to_owned()
+    };
+    for minute in 0..20 {
+        assert_eq!(pass(&mut model, minute, Scan::Due), "denied");
+    }
+    model.token(TRUTH).with(Permission::IssuesRead);
+    assert_eq!(pass(&mut model, 20, Scan::Due), "denied", "it pauses");
+    let look = Scan::OlderThan(MINUTE * 30);
+    assert_eq!(pass(&mut model, 20, look), "denied", "it was just tried");
+    assert_eq!(
+        pass(&mut model, 20, Scan::OlderThan(std::time::Duration::ZERO)),
+        "found"
+    );
+}
