@@ -229,7 +229,10 @@ fn what_a_look_read_before_the_last_pass_and_stored_after_it_is_judged_by_the_da
     // The look begins first, and the daemon's pass comes in between.
     let begun = beside.clock.now();
     beside.clock.wait(Duration::from_secs(5));
-    beside.looked_at(&mut daemon);
+    let mut records: Value = serde_json::from_str(&beside.stage.sessions()).expect("JSON");
+    records[0]["blocked_reason"] = json!({"detail": "somebody wrote to it"});
+    std::fs::write(beside.stage.sessions_file(), records.to_string()).expect("sessions.json");
+    assert_eq!(beside.looked_at(&mut daemon), 1, "it is judged then");
     beside.stage.on_github(|model| {
         let later = model.now_ms() + 60_000;
         model.set_now(later);
