@@ -9,7 +9,7 @@ use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
 use super::known::Timeless;
 use super::take::confirmed;
-use super::{Branch, Known, Memory, RepoMemory, Why, branch_key, says_something};
+use super::{Branch, Entry, Known, Memory, RepoMemory, Why, branch_key, says_something};
 use crate::ask::{Answer, Ask, Parts};
 use crate::choose::{Candidates, More, Wanted, choose};
 use crate::convert::{Candidate, only_parts, second};
@@ -131,7 +131,8 @@ impl Memory {
                 Some(Ok(Target::Issue { repo, number })) => {
                     let of_repo = self.repo(&repo);
                     let known = of_repo.and_then(|of| of.issue(number));
-                    let fact = said(of_repo, known, ask, &repo, now);
+                    let left = self.left(&repo, |key| Entry::Issue(key, number), known, now);
+                    let fact = said(of_repo, known, left, ask, &repo, now);
                     let fact = whole(fact, known, |_| ask.wants.of_issue(), &repo);
                     fact.map(|issue| as_wanted_issue(issue, ask, of_repo, known, now))
                 }
@@ -143,7 +144,8 @@ impl Memory {
                 Some(Ok(Target::PullRequest { repo, number })) => {
                     let of_repo = self.repo(&repo);
                     let known = of_repo.and_then(|of| of.pull(number));
-                    let fact = said(of_repo, known, ask, &repo, now);
+                    let left = self.left(&repo, |key| Entry::Pull(key, number), known, now);
+                    let fact = said(of_repo, known, left, ask, &repo, now);
                     let wants = ask.wants.of_pull_request();
                     let fact = whole(fact, known, |pr| that_matter(Some(pr), wants), &repo);
                     fact.map(|pr| as_wanted_pull(pr, ask, of_repo, known, now))
@@ -171,11 +173,22 @@ impl Memory {
             branch: branch.to_owned(),
         };
         let of_repo = self.repo(repo);
-        let known = of_repo.and_then(|of| of.branch(&branch_key(head_owner, branch)));
+        let name = branch_key(head_owner, branch);
+        let known = of_repo.and_then(|of| of.branch(&name));
+        let left = self.left(repo, |key| Entry::Branch(key, name.clone()), known, now);
         let (Some(of_repo), Some(known)) = (of_repo, known) else {
-            return lost(&target);
+            return left.map_or_else(|| lost(&target), |gap| Fact::from(gap.clone()));
         };
-        let list = said(Some(of_repo), Some(known), ask, repo, now);
+        let list = said(Some(of_repo), Some(known), left, ask, repo, now);
+        let numbers = list.found().map_or(&[][..], |list| &list.numbers);
+        // Which of them counts rests on each.
+        let left = numbers.iter().find_map(|number| {
+            let pull = of_repo.pull(*number);
+            self.left(repo, |key| Entry::Pull(key, *number), pull, now)
+        });
+        if let Some(gap) = left {
+            return Fact::from(gap.clone());
+        }
         if !list.is_unknown() && !of_repo.watch.unread.is_empty() {
             return Fact::unknown(
                 GapKind::NotReady,
@@ -187,7 +200,7 @@ impl Memory {
                 Some(Fact::Found(pr)) => {
                     let number = u32::try_from(pr.number).unwrap_or_default();
                     let pull = of_repo.pull(number);
-                    let fact = said(Some(of_repo), pull, ask, repo, now);
+                    let fact = said(Some(of_repo), pull, None, ask, repo, now);
                     let wants = ask.wants.of_pull_request();
                     let fact = whole(fact, pull, |pr| that_matter(Some(pr), wants), repo);
                     fact.map(|pr| as_wanted_pull(pr, ask, Some(of_repo), pull, now))
@@ -243,24 +256,26 @@ impl RepoMemory {
 }
 
 /// What is known of one thing, if it may be said: the repository is the one that the session knew, nothing announced
-/// lies between, and the last try did not fail.
+/// lies between, the last try did not fail, and the pass did not leave it unasked, which `left` says.
 fn said<T: Clone + Timeless>(
     of_repo: Option<&RepoMemory>,
     known: Option<&Known<T>>,
+    left: Option<&Gap>,
     ask: &Ask,
     repo: &Repo,
     now: Timestamp,
 ) -> Fact<T> {
     let (Some(of_repo), Some(known)) = (of_repo, known) else {
-        return Fact::unknown(
-            GapKind::Malformed,
-            format!("the answer about something in {repo} got lost"),
-        );
+        let lost = || {
+            let text = format!("the answer about something in {repo} got lost");
+            Gap::new(GapKind::Malformed, text)
+        };
+        return Fact::from(left.cloned().unwrap_or_else(lost));
     };
     // Where it went says more than that it is not here.
     let moved = of_repo.watch.gap.as_ref();
     let moved = moved.filter(|gap| gap.kind == GapKind::IdentityChanged);
-    if let Some(gap) = moved.or(known.gap.as_deref()) {
+    if let Some(gap) = moved.or(known.gap.as_deref()).or(left) {
         return Fact::from(gap.clone());
     }
     if known.is_of_the_future(now) {

@@ -26,6 +26,7 @@ mod prune;
 mod recall;
 mod take;
 mod told;
+mod unasked;
 mod watch;
 
 pub use answer::{Doubt, Needed};
@@ -41,6 +42,7 @@ pub(crate) use news::News;
 pub use recall::{LastKnown, Recalled};
 pub use told::Held;
 use told::Told;
+use unasked::Unasked;
 pub use watch::{BUSY_FOR, Etag, IDLE_MAX, OVERLAP, Watch, whole_seconds};
 
 /// What is known of GitHub.
@@ -51,6 +53,8 @@ pub struct Memory {
     /// What is not stored yet.
     changes: BTreeSet<Entry>,
     told: Told,
+    /// What the pass under way had no time to ask.
+    unasked: Unasked,
 }
 
 /// What is known of a repository. Boxed, since tables keep room for half as much again.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use vigil_core::{Gap, GapKind, Timestamp};
 
 use super::lane::{Job, silenced};
-use super::{Outcome, Raw, Round};
+use super::{Outcome, Raw, Round, out_of_time};
 use crate::budget::Pool;
 use crate::choose::{Candidates, More, Wanted, choose};
 use crate::learn::{Answered, Finding, Learned, learn};
@@ -67,9 +67,10 @@ impl Round {
                 return self.give_up(account, needed, sent, &silenced(&trouble), trouble);
             }
             Outcome::OutOfTime => {
-                let gap = Gap::new(GapKind::TimedOut, "the time for asking GitHub was up");
+                let gap = out_of_time();
+                self.left(&needed, &gap);
                 let trouble = Trouble::Unanswered { gap: gap.clone() };
-                return self.give_up(account, needed, sent, &gap, trouble);
+                return self.stop(account, Pool::GraphQl, &gap, trouble);
             }
         };
         let observed = self.how.now;

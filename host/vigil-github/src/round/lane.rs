@@ -452,6 +452,10 @@ impl Round {
                 let probes: Vec<Job> = lane.probes.drain(..).collect();
                 for job in probes {
                     match job {
+                        // The other way has no time either.
+                        Job::Probe { probe, .. } if self.is_over => {
+                            self.left_lists(&[probe.repo], &gap);
+                        }
                         Job::Probe { probe, .. } => self.lost_probe(account, probe.repo, &gap),
                         // Where it went is unknown since it was not found.
                         Job::Place(_) => self.done += 1,
@@ -464,12 +468,30 @@ impl Round {
                 let waiting: Vec<Needed> = lane.waiting.drain(..).collect();
                 for job in jobs {
                     match job {
+                        Job::Ask(needed) if self.is_over => self.left(&needed, &gap),
+                        Job::Heads(repos) if self.is_over => self.left_lists(&repos, &gap),
                         Job::Ask(needed) => self.missed(&needed, &gap),
                         Job::Heads(repos) => self.missed_heads(&repos, &gap),
                         Job::Probe { .. } | Job::Place(_) => {}
                     }
                 }
-                self.not_sent(&waiting, &gap);
+                match self.is_over {
+                    true => self.left(&waiting, &gap),
+                    false => self.not_sent(&waiting, &gap),
+                }
+            }
+        }
+    }
+
+    /// The time was up before these questions were answered: those that an answer depends on are unknown in this pass.
+    /// Nothing was learned about them, and nothing failed.
+    pub(super) fn left(&mut self, needed: &[Needed], gap: &Gap) {
+        self.done += needed.len() as u64;
+        for one in needed {
+            // A pull request that nobody asks about stays announced until somebody has read it.
+            if one.why.is_urgent() && one.why != Why::Stranger {
+                let now = self.how.now;
+                self.memory.leave(&one.question, &one.owners, gap, now);
             }
         }
     }

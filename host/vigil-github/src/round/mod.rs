@@ -11,28 +11,28 @@ mod hydrate;
 mod lane;
 mod newest;
 mod place;
+mod request;
 mod scan;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
-use serde_json::{Map, Value};
 use vigil_core::{Gap, GapKind, Timestamp};
 
 use crate::ask::{Answer, Ask, Parts};
 use crate::budget::{AccountMemory, Pool, Shares, Silence};
 use crate::heads::Heads;
-use crate::learn::Received;
 use crate::limits::Meter;
 use crate::memory::{Doubt, Memory, Needed, Pace};
 use crate::probe::Probe;
 use crate::query::Query;
 use crate::question::{Repo, Target};
 use crate::reply::{Trouble, Usage};
-use crate::tokens::{Account, Fingerprint};
+use crate::tokens::Account;
 
 use lane::Lane;
+
+pub use request::{Body, Landed, Outcome, Outgoing, Raw};
 
 /// REST requests of one account that may be out at a time. GitHub asks for few; 304s come in milliseconds.
 pub const REST_IN_FLIGHT: usize = 4;
@@ -60,130 +60,6 @@ pub enum Scan {
     Due,
     /// Those that were not looked at for so long.
     OlderThan(Duration),
-}
-
-/// A request to be sent.
-#[derive(Clone, Debug)]
-pub struct Outgoing {
-    /// Comes back with the outcome.
-    pub id: u64,
-    /// Whose token goes with it.
-    pub account: Account,
-    /// What is sent.
-    pub body: Body,
-}
-
-/// What is sent.
-#[derive(Clone, Debug)]
-pub enum Body {
-    /// A POST to the GraphQL API.
-    GraphQl {
-        /// The document.
-        document: String,
-        /// Its variables.
-        variables: Map<String, Value>,
-    },
-    /// A GET below the root of the REST API.
-    Rest {
-        /// Path and query.
-        path: String,
-        /// An ETag, to be sent if the token is the one that it belongs to.
-        etag: Option<(String, Fingerprint)>,
-    },
-}
-
-impl Body {
-    /// For the log.
-    pub(crate) fn name(&self) -> &'static str {
-        match self.pool() {
-            Pool::GraphQl => "graphql",
-            Pool::Rest => "rest",
-        }
-    }
-
-    /// What it is paid from.
-    pub(crate) fn pool(&self) -> Pool {
-        match self {
-            Body::GraphQl { .. } => Pool::GraphQl,
-            Body::Rest { .. } => Pool::Rest,
-        }
-    }
-}
-
-impl Outcome {
-    /// For the log.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Outcome::Answer(_) => "answered",
-            Outcome::TimedOut(_) => "timed-out",
-            Outcome::TooLarge(_) => "too-large",
-            Outcome::Broken(_) => "broken",
-            Outcome::NoConnection(_) => "no-connection",
-            Outcome::NoToken(_) => "no-token",
-            Outcome::Silent(_) => "silent",
-            Outcome::OutOfTime => "out-of-time",
-        }
-    }
-}
-
-/// A request that came back.
-#[derive(Debug)]
-pub struct Landed {
-    /// The request's.
-    pub id: u64,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// How often it was really sent: not at all, once, or again after a rejected token or a broken connection.
-    pub sent: u32,
-}
-
-/// What became of a request.
-#[derive(Debug)]
-pub enum Outcome {
-    /// An answer, whatever its status; a 401 only where there is no other token.
-    Answer(Raw),
-    /// There was no answer in the time that one request has.
-    TimedOut(Gap),
-    /// The answer is larger than is read.
-    TooLarge(Gap),
-    /// The connection ended before the answer did.
-    Broken(Gap),
-    /// No connection was to be had: nothing was sent.
-    NoConnection(Gap),
-    /// There is no token: nothing was sent.
-    NoToken(Trouble),
-    /// GitHub had said to stop by the time that it could have been sent, or sent again: another round was told.
-    Silent(Silence),
-    /// The time of the whole round is up: nothing was sent, or nobody waits for the answer any more.
-    OutOfTime,
-}
-
-/// An answer as it came.
-#[derive(Debug)]
-pub struct Raw {
-    /// Its status.
-    pub status: StatusCode,
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// Its body.
-    pub body: Vec<u8>,
-    /// The token that it was asked with.
-    pub fingerprint: Fingerprint,
-    /// Where that token came from, for people.
-    pub origin: String,
-    /// How long it took to come.
-    pub took: Duration,
-}
-
-impl Raw {
-    fn received(&self, at: Timestamp) -> Received<'_> {
-        Received {
-            status: self.status,
-            headers: &self.headers,
-            body: &self.body,
-            at,
-        }
-    }
 }
 
 /// What a round is going to cost if nothing unforeseen comes up.
@@ -242,6 +118,8 @@ pub struct Round {
     trouble: Option<Trouble>,
     done: u64,
     total: u64,
+    /// The time is up: what was not sent by now is not sent.
+    is_over: bool,
 }
 
 /// A request that is out.
@@ -264,6 +142,11 @@ enum Sent {
         seen: scan::Seen,
     },
     Place(Box<Needed>),
+}
+
+/// What a pass does not know that had no time to ask.
+fn out_of_time() -> Gap {
+    Gap::new(GapKind::TimedOut, "the time for asking GitHub was up")
 }
 
 /// What a round came to.
@@ -304,6 +187,7 @@ impl Round {
             trouble: None,
             done: 0,
             total: 0,
+            is_over: false,
         }
     }
 
@@ -428,6 +312,7 @@ impl Round {
             Sent::Hydrate { .. } | Sent::Heads(_) => Pool::GraphQl,
         };
         self.lane(&account).landed(pool);
+        self.is_over |= matches!(outcome, Outcome::OutOfTime);
         self.count(&account, &job, &outcome, sent, now);
         if let Outcome::Answer(raw) = &outcome {
             let renewed = account.is_renewed();
@@ -436,7 +321,7 @@ impl Round {
                 .has_token(&raw.fingerprint, renewed, now);
         }
         // An App that is told to stop asking for tokens is not asked for one by the next process either.
-        if let Outcome::NoToken(Trouble::Limited { until, detail }) = &outcome {
+        if let Outcome::NoToken(Trouble::Limited { until, detail, .. }) = &outcome {
             let silence = Silence {
                 told: now,
                 until: *until,
@@ -464,7 +349,8 @@ impl Round {
         }
     }
 
-    /// The round is over, whether or not everything was asked: what was not becomes unknown, for want of time.
+    /// The round is over, whether or not everything was asked: what was not is unknown in this pass, for want of time,
+    /// and as it was in the next one.
     pub fn end(mut self) -> Ended {
         let flying: Vec<u64> = self.flying.keys().copied().collect();
         let now = self.how.now;
@@ -480,9 +366,10 @@ impl Round {
             );
         }
         let accounts: Vec<Account> = self.lanes.keys().cloned().collect();
-        let gap = Gap::new(GapKind::TimedOut, "the time for asking GitHub was up");
+        let gap = out_of_time();
+        self.is_over = true;
         for account in accounts {
-            for pool in [Pool::GraphQl, Pool::Rest] {
+            for pool in [Pool::Rest, Pool::GraphQl] {
                 if self.lane(&account).has_work(pool) {
                     let trouble = Trouble::Unanswered { gap: gap.clone() };
                     self.stop(&account, pool, &gap, trouble);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use vigil_core::{Gap, GapKind, Timestamp};
 
 use super::lane::{Job, silenced};
-use super::{Outcome, Round};
+use super::{Outcome, Round, out_of_time};
 use crate::budget::Pool;
 use crate::heads::{Heads, HeadsAnswered, RepoHeads, learn_heads};
 use crate::learn::Learned;
@@ -52,10 +52,7 @@ impl Round {
                 let trouble = Trouble::of(&silence);
                 return self.give_up_heads(account, heads, &silenced(&trouble), trouble);
             }
-            Outcome::OutOfTime => {
-                let gap = Gap::new(GapKind::TimedOut, "the time for asking GitHub was up");
-                return self.missed_heads(&heads.repositories, &gap);
-            }
+            Outcome::OutOfTime => return self.left_lists(&heads.repositories, &out_of_time()),
         };
         let cost = points_of(heads.connections);
         match learn_heads(heads, &raw.received(now)) {
@@ -121,7 +118,10 @@ impl Round {
         for (repo, heads) in answered.repositories {
             match heads {
                 Ok(heads) => {
-                    let lost = self.memory.watch(&repo).is_some_and(|watch| watch.no_issues);
+                    let lost = self
+                        .memory
+                        .watch(&repo)
+                        .is_some_and(|watch| watch.no_issues);
                     if lost && with_issues.contains(&repo) {
                         self.memory.watch_mut(&repo).may_read_issues();
                     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use vigil_core::{Gap, GapKind, Timestamp};
 
 use super::lane::{Job, silenced};
-use super::{Outcome, Round, Scan};
+use super::{Outcome, Round, Scan, out_of_time};
 use crate::ask::Parts;
 use crate::budget::Pool;
 use crate::heads::REPOSITORIES_MAX;
@@ -196,6 +196,15 @@ impl Round {
         }
     }
 
+    /// What changed in these repositories was not asked, or not waited for: that is nobody's failure, and the next pass
+    /// asks as if this one had never wanted to know.
+    pub(super) fn left_lists(&mut self, repos: &[Repo], gap: &Gap) {
+        self.done += repos.len() as u64;
+        for repo in repos {
+            self.memory.leave_list(repo, gap, self.how.now);
+        }
+    }
+
     /// There are no points left for looking: nobody can say any more whether what is known still holds.
     pub(super) fn postpone_heads(&mut self, account: &Account, repos: Vec<Repo>) {
         self.lane(account).postponed += u32::try_from(repos.len()).unwrap_or(u32::MAX);
@@ -235,10 +244,7 @@ impl Round {
                 self.silenced(account, Pool::Rest, &silence);
                 return self.lost_probe(account, probe.repo, &silenced(&Trouble::of(&silence)));
             }
-            Outcome::OutOfTime => {
-                let gap = Gap::new(GapKind::TimedOut, "the time for asking GitHub was up");
-                return self.missed_heads(&[probe.repo], &gap);
-            }
+            Outcome::OutOfTime => return self.left_lists(&[probe.repo], &out_of_time()),
         };
         let (probed, meter) = match learn_probe(&probe, &raw.received(now), self.how.now) {
             Learned::Answered(answered) => answered,

@@ -6,6 +6,7 @@ mod truth;
 
 mod branches;
 mod budget;
+mod deadline;
 mod denied;
 mod identity;
 mod lag;
