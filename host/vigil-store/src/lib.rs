@@ -34,7 +34,7 @@ pub use daemon::DaemonLock;
 pub use digest::{EvidenceDigest, evidence_digest};
 pub use error::{Cause, Result, StoreError};
 pub use evidence::{ContentDigest, EVIDENCE_BYTES_MAX};
-pub use forge::{ForgeChange, ForgeRow};
+pub use forge::{ForgeChange, ForgeRow, Merge};
 pub use journal::{Entry, JournalRow, KEEP_LATEST_AFTER, Latest};
 pub use leases::{LEASE_SPAN_MAX, Lease};
 pub use mark::Mark;
@@ -42,7 +42,7 @@ pub use memos::Memo;
 pub use open::{BUSY_TIMEOUT, SCHEMA, Store};
 pub use outbox::{Notice, RETRY_AHEAD_MAX};
 pub use pauses::Pause;
-pub use retention::{Pruned, Retention};
+pub use retention::{FORGE_AGE_MIN, Pruned, Retention};
 pub use schedule::Look;
 pub use transitions::{
     Kind, NewTransition, ParseTransitionId, Settled, Standing, Transition, TransitionId,

@@ -24,6 +24,9 @@ pub const SCHEMA: u32 = MIGRATIONS.len() as u32;
 /// "vgil" in the file's header: tells vigil's databases from those of others, for us and for file(1).
 const APPLICATION_ID: i32 = 0x7667_696c;
 
+/// What SQLite calls a database without a file.
+const IN_MEMORY: &str = ":memory:";
+
 /// The database's name within its folder.
 const FILE: &str = "vigil.sqlite";
 
@@ -96,7 +99,7 @@ impl Store {
     /// # Errors
     /// None but a lack of memory.
     pub fn in_memory(now: Timestamp) -> Result<Store> {
-        let path = PathBuf::from(":memory:");
+        let path = PathBuf::from(IN_MEMORY);
         let db = Connection::open_in_memory()
             .map_err(|error| StoreError::sqlite("open", &path, error))?;
         let mut store = Store {
@@ -107,6 +110,11 @@ impl Store {
         store.configure(true)?;
         store.migrate(now)?;
         Ok(store)
+    }
+
+    /// Whether it ends with this value: there is no file.
+    pub fn is_in_memory(&self) -> bool {
+        self.path == Path::new(IN_MEMORY)
     }
 
     /// The database's file.

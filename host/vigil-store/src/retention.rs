@@ -20,6 +20,17 @@ pub struct Retention {
     pub max_bytes: u64,
 }
 
+/// What is remembered of the forge is in use for this long at least, whatever `max_age` is: everything that a session
+/// names is read once a day, and a silence or a share of the hour that is forgotten would be broken.
+pub const FORGE_AGE_MIN: Duration = minutes(2 * 24 * 60);
+
+impl Retention {
+    /// How long what is remembered of the forge is kept without being written again.
+    pub fn forge_age(&self) -> Duration {
+        self.max_age.max(FORGE_AGE_MIN)
+    }
+}
+
 impl Default for Retention {
     /// 30 days, the span of a month's review; 2 GB, which every laptop can spare.
     fn default() -> Self {
@@ -68,7 +79,8 @@ impl Store {
         let day_before = now.before(DISAGREEMENT_WINDOW);
         while self.forget_journal(ms(before), &mut pruned)? {}
         while self.forget_transitions(before.min(day_before), &mut pruned)? {}
-        pruned.other += self.forget_other(before, now.after(retention.max_age), now)?;
+        pruned.other += self.forget_forge(retention.forge_age(), now)?;
+        pruned.other += self.forget_other(before, now)?;
         while self.bytes()? > retention.max_bytes {
             let more = self.forget_journal(i64::MAX, &mut pruned)?
                 || self.forget_transitions(day_before, &mut pruned)?;
@@ -102,18 +114,19 @@ impl Store {
         Ok(gone.rows > 0)
     }
 
-    fn forget_other(
-        &mut self,
-        before: Timestamp,
-        far_ahead: Timestamp,
-        now: Timestamp,
-    ) -> Result<usize> {
+    fn forget_forge(&mut self, age: Duration, now: Timestamp) -> Result<usize> {
+        self.write("forget what is old", |db| {
+            let gone = one(db, "DELETE FROM forge WHERE at < ?1", now.before(age))?;
+            // Nearer ones are left to the adapter, which knows what an unknown age means for each of them.
+            let ahead = one(db, "DELETE FROM forge WHERE at > ?1", now.after(age))?;
+            Ok(gone + ahead)
+        })
+    }
+
+    fn forget_other(&mut self, before: Timestamp, now: Timestamp) -> Result<usize> {
         self.write("forget what is old", |db| {
             let old = |sql: &str, moment: Timestamp| one(db, sql, moment);
             let mut gone = 0;
-            gone += old("DELETE FROM forge WHERE at < ?1", before)?;
-            // Nearer ones are left to the adapter, which knows what an unknown age means for each of them.
-            gone += old("DELETE FROM forge WHERE at > ?1", far_ahead)?;
             gone += old("DELETE FROM memos WHERE at < ?1", before)?;
             gone += old("DELETE FROM schedule WHERE due < ?1", before)?;
             gone += old("DELETE FROM outbox WHERE delivered_at < ?1", before)?;

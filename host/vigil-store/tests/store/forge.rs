@@ -154,6 +154,26 @@ fn what_was_not_put_again_for_a_month_is_forgotten() {
 }
 
 #[test]
+fn what_is_in_use_for_two_days_outlives_a_journal_of_an_hour() {
+    let mut store = Store::in_memory(T0).unwrap();
+    let now = at(100 * 60);
+    let hours_ago = |hours: u64| at((100 - hours) * 60);
+    let rows = [
+        put("", "account default", "1", hours_ago(47)),
+        put("o/a", "x", "1", hours_ago(49)),
+    ];
+    store.put_forge_rows(HOST, &rows).unwrap();
+    let hour = Retention {
+        max_age: vigil_core::time::minutes(60),
+        ..Retention::default()
+    };
+    assert_eq!(store.prune(now, &hour).unwrap().other, 1);
+    let left = store.forge_rows(HOST, None).unwrap();
+    let names: Vec<_> = left.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(names, ["account default"]);
+}
+
+#[test]
 fn it_counts_in_the_size_and_its_space_is_given_back() {
     let dir = folder();
     let mut store = open(dir.path());

@@ -15,7 +15,7 @@ impl Reconciler {
     pub fn prune(&mut self, retention: &Retention) -> Result<Pruned, Failure> {
         let now = self.world.now();
         if let Some(known) = &mut self.asking.memory {
-            let forgotten = known.prune(now, retention.max_age);
+            let forgotten = known.prune(now, retention.forge_age());
             tracing::debug!(forgotten, "what nobody asks about any more was forgotten");
         }
         self.store.prune(now, retention).map_err(memory::failed)
