@@ -1,5 +1,7 @@
 //! What GitHub announces: lists of changes, and webhooks. None of it is a fact; it says what is to be read again.
 
+use std::collections::HashMap;
+
 use vigil_core::session::{Lookup, PullRequestRef};
 use vigil_core::{Fact, Timestamp};
 
@@ -12,6 +14,7 @@ use crate::learn::Seen;
 use crate::memory::due::issue_due;
 use crate::probe::Changed;
 use crate::question::Repo;
+use crate::tokens::Account;
 
 /// What something that happened in a repository was about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +87,7 @@ impl Memory {
         now: Timestamp,
     ) -> bool {
         self.touches(lookup, wants, Look::News { judged, now })
-            || false && self.was_told(lookup, wants, judged)
+            || self.was_told(lookup, wants, judged)
     }
 
     /// Whether something that such a session rests on was not asked for only because GitHub wanted silence, which is over
@@ -155,6 +158,21 @@ impl Memory {
                 known.postponed = 0;
                 self.changes.insert(Entry::Account(account.clone()));
             }
+        }
+    }
+
+    /// How many questions each account had put off by now.
+    pub fn put_off(&self) -> HashMap<Account, u32> {
+        let accounts = self.accounts.iter();
+        accounts
+            .map(|(account, known)| (account.clone(), known.postponed))
+            .collect()
+    }
+
+    /// A look asked, and no pass: what the last pass put off stays what `before` says.
+    pub fn keep_put_off(&mut self, before: &HashMap<Account, u32>) {
+        for (account, known) in &mut self.accounts {
+            known.postponed = before.get(account).copied().unwrap_or_default();
         }
     }
 

@@ -3,6 +3,7 @@
 mod causes;
 mod print;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
 use vigil_core::evidence::Context;
@@ -183,6 +184,7 @@ fn report(
     looked: &HashMap<&SessionId, Looked<'_>>,
 ) -> Result<StatusReport, Failure> {
     let now = setup.world.now();
+    let one_account = setup.config.github.asks_with_one_account();
     let mut alerts = Vec::new();
     let mut paused = Vec::new();
     if let Some(store) = store {
@@ -191,7 +193,7 @@ fn report(
     }
     let mut alerts: Vec<AlertReport> = alerts
         .into_iter()
-        .filter(|alert| !is_over(alert, read, passed))
+        .filter(|alert| !is_over(alert, read, passed, one_account))
         .map(|alert| AlertReport {
             key: alert.key,
             text: alert.text,
@@ -258,7 +260,10 @@ fn report(
 
 /// Whether this very look shows that an alert is over. The next pass ends it, and tells so; until then it would only
 /// contradict what stands beside it.
-fn is_over(alert: &Alert, read: &[Read], passed: Option<&Passed>) -> bool {
+///
+/// A look asks about some sessions alone. Where there is more than one account (`one_account` is false), that it was
+/// answered says nothing of the account that the alert is about.
+fn is_over(alert: &Alert, read: &[Read], passed: Option<&Passed>, one_account: bool) -> bool {
     let Some(passed) = passed else {
         return false;
     };
@@ -270,6 +275,9 @@ fn is_over(alert: &Alert, read: &[Read], passed: Option<&Passed>) -> bool {
     let Some(code) = alert.key.strip_prefix("github-") else {
         return false;
     };
+    if !one_account {
+        return false;
+    }
     let github = &passed.github;
     match &github.trouble {
         Some(trouble) => trouble.code != code,
@@ -335,13 +343,18 @@ fn judged_state(
     (judged != State::Running || stale_since.is_none()).then_some(judged)
 }
 
-/// Whether the latest look, young enough to count, saw the session alive: its process, or a write.
-fn was_alive(session: &SessionId, row: &Latest, context: &Context, store: Option<&Store>) -> bool {
+/// Whether the latest look, young enough to count, saw the session alive: its process, or a write. `evidence`: what that
+/// look rested on.
+fn was_alive<'e>(
+    row: &Latest,
+    context: &Context,
+    evidence: impl FnOnce() -> Option<&'e Evidence>,
+) -> bool {
     let young = u128::from(context.source.fresh_for_ms);
     if row.last_at.age(context.now).as_millis() >= young {
         return false;
     }
-    latest_evidence(session, store).is_some_and(|evidence| {
+    evidence().is_some_and(|evidence| {
         let then = Context {
             now: row.last_at,
             ..context.clone()
@@ -370,16 +383,20 @@ fn remembered(
         let unwritten = row.outcome == report::Outcome::WouldTransition.as_str();
         session.state == if unwritten { row.from } else { row.to }
     });
+    let read = OnceCell::new();
+    let evidence = || {
+        read.get_or_init(|| latest_evidence(&session.id, store))
+            .as_ref()
+    };
     let stale_since = signs::stale_since(session, context)
-        .filter(|_| !row.is_some_and(|row| was_alive(&session.id, row, context, store)));
+        .filter(|_| !row.is_some_and(|row| was_alive(row, context, evidence)));
     let judged_state = match row {
         Some(row) if row.to != State::Running || stale_since.is_none() => Some(row.to),
         _ => session.state.is_settled().then_some(session.state),
     };
     // Why it could not be judged. For the others nobody asks, and reading the evidence of each would take its time.
     let gaps = match (row, judged_state) {
-        (Some(_), None) => latest_evidence(&session.id, store)
-            .map_or_else(Vec::new, |evidence| report::gaps(&evidence)),
+        (Some(_), None) => evidence().map_or_else(Vec::new, report::gaps),
         _ => Vec::new(),
     };
     StatusSession {

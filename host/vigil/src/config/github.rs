@@ -46,6 +46,13 @@ pub struct GitHubConfig {
     pub app: Option<AppConfig>,
 }
 
+impl GitHubConfig {
+    /// Whether everything is asked about by one account, whoever owns it.
+    pub(crate) fn asks_with_one_account(&self) -> bool {
+        self.token.is_empty() && self.app.is_none()
+    }
+}
+
 impl Default for GitHubConfig {
     fn default() -> Self {
         GitHubConfig {

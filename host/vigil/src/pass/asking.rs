@@ -74,6 +74,8 @@ pub(crate) struct Asked {
     is_new: bool,
     /// What is going to be asked was worked out before anything was: no round adds to it.
     is_planned: bool,
+    /// In a look, which is no pass: how many questions each account had put off in the last one.
+    put_off: Option<HashMap<Account, u32>>,
     /// When the forge was asked first: all requests of a pass together have one deadline.
     began: Option<Timestamp>,
 }
@@ -204,7 +206,10 @@ impl Reconciler {
         if let Some(known) = &mut self.asking.memory
             && std::mem::take(&mut asked.is_new)
         {
-            known.begin();
+            match how.dry_run {
+                true => asked.put_off = Some(known.put_off()),
+                false => known.begin(),
+            }
         }
         let known = self.asking.memory.take().unwrap_or_default();
         let forge = Arc::clone(&self.forge);
@@ -276,6 +281,9 @@ impl Reconciler {
         let mut ended = round.end();
         asked.add(planned, &ended);
         let mut known = std::mem::take(&mut ended.memory);
+        if let Some(before) = &asked.put_off {
+            known.keep_put_off(before);
+        }
         let changes = kept(known.take_changes(), how);
         let now = self.world.now();
         for (account, told) in self.store_changes(&changes, now)? {

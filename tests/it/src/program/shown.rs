@@ -123,6 +123,10 @@ fn status_shows_what_was_put_off_because_vigils_share_was_used_up() {
     );
     let told = budget(&stage);
     assert_eq!(&told["postponed"], put_off, "{told:#}");
+    // A look is no pass: it neither ends what was put off nor adds to it.
+    let looked = stage.status().json();
+    assert_eq!(&looked["budget"][0]["postponed"], put_off, "{looked:#}");
+    assert_eq!(&budget(&stage)["postponed"], put_off);
     assert_eq!(told["silent_until"], Value::Null, "nobody said to wait");
     let people = stage.run(&["status", "--offline"]).ended(0).out.clone();
     assert!(

@@ -239,6 +239,37 @@ fn status_says_one_cause_once_however_many_sessions_it_concerns() {
 }
 
 #[test]
+fn an_alert_stays_where_the_look_may_have_asked_by_another_account() {
+    let stage = Stage::with_merged(1);
+    without_token(&stage, &["run", "--once"]).ended(1);
+    stage.configure("[[github.token]]\nowners = [\"others\"]\nenv = \"GH_TOKEN\"\n");
+    let looked = stage.status();
+    let document = looked.json();
+    assert!(
+        document["github"]["requests"].as_u64() > Some(0),
+        "{document:#}"
+    );
+    assert_eq!(document["alerts"][0]["key"], "github-no-token");
+}
+
+#[test]
+fn a_dry_run_keeps_a_silence_where_another_process_made_the_memory_meanwhile() {
+    let mut stage = Stage::with_merged(1);
+    let limited = Fault::Forbidden(Forbidden::Secondary(Some(600)));
+    stage.on_github(|model| model.fail(Scope::Any, limited));
+    let gate = stage.gate();
+    let mut command = stage.vigil_through(&gate, &["run", "--dry-run"]);
+    let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut dry = Held(command.spawn().expect("vigil starts"));
+    gate.wait_for_arrival();
+    stage.run(&["pause"]).ended(0);
+    gate.open();
+    wait_for_end(&mut dry.0);
+    let told = stage.run(&["status", "--offline", "--json"]).json();
+    assert!(told["budget"][0]["silent_until"].is_string(), "{told:#}");
+}
+
+#[test]
 fn an_alert_is_over_as_soon_as_a_look_shows_it() {
     let stage = Stage::with_merged(1);
     without_token(&stage, &["run", "--once"]).ended(1);

@@ -1,6 +1,6 @@
 //! Why sessions could not be judged: each cause once, however many sessions it concerns.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::print::as_of;
 use crate::report::{GapReport, StatusReport, StatusSession};
@@ -11,18 +11,22 @@ const NAMED_MAX: usize = 3;
 /// What several sessions have in common.
 struct Cause<'a> {
     what: What<'a>,
+    /// What the rule said of the first session.
+    reason: Option<&'a str>,
     /// The facts that are unknown because of it.
     facts: BTreeSet<&'a str>,
     sessions: Vec<&'a str>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum What<'a> {
     Gap {
         kind: &'a str,
         detail: &'a str,
     },
-    /// No gap: the sentence of the rule that spoke.
+    /// No gap: the rule that spoke. Its sentence tells each session's own numbers.
+    Rule(&'a str),
+    /// The same, where nobody knows the rule.
     Reason(&'a str),
     /// What was said earlier does not hold any more.
     Outdated,
@@ -33,12 +37,13 @@ enum What<'a> {
 /// again.
 pub(super) fn lines(unjudged: &[&StatusSession], report: &StatusReport) -> Vec<String> {
     let mut causes: Vec<Cause<'_>> = Vec::new();
+    let mut places: HashMap<What<'_>, usize> = HashMap::new();
     for session in unjudged {
         let what = cause(session, &report.now);
-        let at = causes.iter().position(|cause| cause.what == what);
-        let at = at.unwrap_or_else(|| {
+        let at = *places.entry(what).or_insert_with(|| {
             causes.push(Cause {
                 what,
+                reason: session.reason.as_deref(),
                 facts: BTreeSet::new(),
                 sessions: Vec::new(),
             });
@@ -79,7 +84,10 @@ fn cause<'a>(session: &'a StatusSession, now: &str) -> What<'a> {
             kind: &gap.kind,
             detail: &gap.detail,
         },
-        None => What::Reason(reason),
+        None => session
+            .rule
+            .as_deref()
+            .map_or(What::Reason(reason), What::Rule),
     }
 }
 
@@ -95,6 +103,11 @@ impl Cause<'_> {
                 let detail = beyond_alerts(detail, report);
                 format!("{who}: {} unknown ({kind}): {detail}", facts.join(", "))
             }
+            What::Rule(rule) => match (self.sessions.len(), self.reason) {
+                (1, Some(reason)) => format!("{who}: {reason}"),
+                (_, Some(reason)) => format!("{who}: {rule}, such as: {reason}"),
+                (_, None) => format!("{who}: {rule}"),
+            },
             What::Reason(reason) => format!("{who}: {reason}"),
             What::Outdated => format!("{who}: nobody has looked for a while"),
             What::Unseen => format!("{who}: nobody has looked yet"),
@@ -254,6 +267,23 @@ pub(super) mod tests {
         assert_eq!(
             told(&report)[0],
             "30 sessions: issue, pull-request unknown (unauthenticated): see the alert"
+        );
+    }
+
+    #[test]
+    fn what_one_rule_says_with_other_numbers_is_one_cause() {
+        let by_rule = |number: u64, rule: &str| StatusSession {
+            rule: Some(rule.to_owned()),
+            ..unjudged(number, Some(&format!("quiet for {number} min")), None)
+        };
+        let mut all: Vec<StatusSession> = (1..=9).map(|at| by_rule(at, "quiet")).collect();
+        all.push(by_rule(10, "other"));
+        assert_eq!(
+            told(&report(all)),
+            [
+                "9 sessions: quiet, such as: quiet for 1 min",
+                "acme/app#10: quiet for 10 min"
+            ]
         );
     }
 
