@@ -106,11 +106,13 @@ impl Doorbell {
         }
     }
 
-    /// Stops listening; what was heard by then is kept.
+    /// Stops listening. What was heard by then is handed on, for the next daemon to read again: GitHub was told that it
+    /// arrived, and does not send it twice.
     pub(super) async fn close(mut self, reconciler: &mut Reconciler) {
-        self.tell(reconciler);
-        if let Some(listening) = self.listening {
+        if let Some(listening) = self.listening.take() {
             listening.stop().await;
         }
+        self.answer(reconciler);
+        self.tell(reconciler);
     }
 }
