@@ -89,7 +89,7 @@ fn a_query_keeps_repositories_together() {
         .map(|n| by_number(&format!("acme/app-{}", n % 4), n + 1, n + 1000, LEAN))
         .collect();
     let mut round = round(&asks);
-    assert_eq!((round.cost().queries, round.cost().questions), (4, 200));
+    assert_eq!((round.cost().queries, round.cost().questions), (3, 200));
     let first = round.next(NOW).expect("a query");
     let Body::GraphQl { variables, .. } = first.body else {
         panic!("{first:?}");
