@@ -1,7 +1,9 @@
 //! What the forge's adapter remembers from pass to pass: entries, validators, identities, budgets. The store keeps its
 //! texts and never reads them.
 
-use rusqlite::{Row, params};
+use std::borrow::Cow;
+
+use rusqlite::{OptionalExtension as _, Row, params};
 use vigil_core::Timestamp;
 
 use crate::error::Result;
@@ -32,6 +34,17 @@ pub struct ForgeChange<'a> {
     pub value: Option<&'a str>,
     /// The present moment. What is not put again for as long as [`crate::Retention::max_age`] is forgotten.
     pub at: Timestamp,
+}
+
+/// What becomes of a row that stands there already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Merge {
+    /// The change is made.
+    Put,
+    /// What stands there stays.
+    Keep,
+    /// This is put, and not what the change says.
+    Other(String),
 }
 
 impl Store {
@@ -68,10 +81,36 @@ impl Store {
     /// # Errors
     /// Those of writing; then nothing was changed.
     pub fn put_forge_rows(&mut self, host: &str, changes: &[ForgeChange<'_>]) -> Result<()> {
+        self.put_merged(host, changes, None)
+    }
+
+    /// The same, but that `merge` says for each change what becomes of it, by what stands there in that very transaction
+    /// (`None`: nothing): no other process can write in between.
+    ///
+    /// # Errors
+    /// Those of writing; then nothing was changed.
+    pub fn merge_forge_rows(
+        &mut self,
+        host: &str,
+        changes: &[ForgeChange<'_>],
+        mut merge: impl FnMut(&ForgeChange<'_>, Option<&str>) -> Merge,
+    ) -> Result<()> {
+        self.put_merged(host, changes, Some(&mut merge))
+    }
+
+    fn put_merged(
+        &mut self,
+        host: &str,
+        changes: &[ForgeChange<'_>],
+        mut merge: Option<Merging<'_>>,
+    ) -> Result<()> {
         if changes.is_empty() {
             return Ok(());
         }
         self.write("keep what is remembered of the forge", |db| {
+            let mut look = db.prepare_cached(
+                "SELECT value FROM forge WHERE host = ?1 AND repo = ?2 AND name = ?3",
+            )?;
             // What is there to the letter already costs no page.
             let mut put = db.prepare_cached(
                 "INSERT INTO forge (host, repo, name, value, at) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -82,7 +121,18 @@ impl Store {
                 db.prepare_cached("DELETE FROM forge WHERE host = ?1 AND repo = ?2 AND name = ?3")?;
             for change in changes {
                 let (repo, name) = (change.repo, change.name);
-                match change.value {
+                let mut value = change.value.map(Cow::Borrowed);
+                if let Some(merge) = &mut merge {
+                    let stored: Option<String> = look
+                        .query_row([host, repo, name], |row| row.get(0))
+                        .optional()?;
+                    match merge(change, stored.as_deref()) {
+                        Merge::Put => {}
+                        Merge::Keep => continue,
+                        Merge::Other(other) => value = Some(Cow::Owned(other)),
+                    }
+                }
+                match value {
                     Some(value) => put.execute(params![host, repo, name, value, ms(change.at)])?,
                     None => forget.execute([host, repo, name])?,
                 };
@@ -91,6 +141,9 @@ impl Store {
         })
     }
 }
+
+/// Says what becomes of a change, by what stands there.
+type Merging<'a> = &'a mut dyn FnMut(&ForgeChange<'_>, Option<&str>) -> Merge;
 
 fn read(row: &Row<'_>) -> rusqlite::Result<ForgeRow> {
     Ok(ForgeRow {

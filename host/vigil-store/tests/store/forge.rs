@@ -6,7 +6,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use vigil_core::Timestamp;
-use vigil_store::{ForgeChange, ForgeRow, Retention, Store};
+use vigil_store::{ForgeChange, ForgeRow, Merge, Retention, Store};
 
 use crate::common::{T0, at, folder, open};
 
@@ -311,4 +311,44 @@ proptest! {
             prop_assert_eq!(present, expected);
         }
     }
+}
+
+#[test]
+fn what_stands_there_has_a_say_in_what_is_put() {
+    let mut store = Store::in_memory(T0).unwrap();
+    let first = [
+        put("o/a", "keep", "1", at(1)),
+        put("o/a", "other", "1", at(1)),
+        put("o/a", "put", "1", at(1)),
+    ];
+    store.put_forge_rows(HOST, &first).unwrap();
+    let then = [
+        put("o/a", "keep", "2", at(2)),
+        put("o/a", "other", "2", at(2)),
+        put("o/a", "put", "2", at(2)),
+        put("o/a", "new", "2", at(2)),
+    ];
+    let mut seen = Vec::new();
+    let merge = |change: &ForgeChange<'_>, stored: Option<&str>| {
+        seen.push((change.name.to_owned(), stored.map(str::to_owned)));
+        match change.name {
+            "keep" => Merge::Keep,
+            "other" => Merge::Other("1 and 2".to_owned()),
+            _ => Merge::Put,
+        }
+    };
+    store.merge_forge_rows(HOST, &then, merge).unwrap();
+    assert_eq!(
+        all(&store, HOST),
+        [
+            "o/a keep 1 1",
+            "o/a new 2 2",
+            "o/a other 1 and 2 2",
+            "o/a put 2 2"
+        ]
+    );
+    let one = Some("1".to_owned());
+    let names = ["keep", "other", "put", "new"].map(str::to_owned);
+    let stored = [one.clone(), one.clone(), one, None];
+    assert_eq!(seen, names.into_iter().zip(stored).collect::<Vec<_>>());
 }

@@ -13,7 +13,7 @@ use vigil_github::round::{Ended, Estimate, How as RoundHow, Round, Scan};
 use vigil_github::{Account, Ask, Repo, Trouble};
 use vigil_store::{ForgeChange, Store};
 
-use super::{How, Moment, Reconciler};
+use super::{How, Moment, Reconciler, beside};
 use crate::failure::Failure;
 use crate::heard;
 use crate::memory;
@@ -23,10 +23,10 @@ use crate::report::{GitHubReport, PlannedReport};
 const SLICE: Duration = Duration::from_secs(1);
 
 /// The row by which one process notices that another has written.
-const WRITER: &str = "writer";
+pub(super) const WRITER: &str = "writer";
 
 /// What the names of the rows of accounts begin with.
-const ACCOUNT: &str = "account ";
+pub(super) const ACCOUNT: &str = "account ";
 
 /// Shows how many questions are dealt with, of how many.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
@@ -300,26 +300,6 @@ impl Reconciler {
         }
     }
 
-    /// What is stored of the accounts among `changes`, by name: another process may have written it since.
-    fn of_others(&self, changes: &[Change]) -> Result<HashMap<String, AccountMemory>, Failure> {
-        let is_account = |change: &&Change| change.repo.is_empty();
-        if !changes.iter().any(|change| is_account(&change)) {
-            return Ok(HashMap::new());
-        }
-        let stored = self
-            .store
-            .forge_rows(&self.forge_host, Some(&[""]))
-            .map_err(memory::failed)?;
-        let of_changed = stored.into_iter().filter(|row| {
-            changes
-                .iter()
-                .any(|change| is_account(&change) && change.name == row.name)
-        });
-        Ok(of_changed
-            .filter_map(|row| Some((row.name, serde_json::from_str(&row.value).ok()?)))
-            .collect())
-    }
-
     /// Stores `changes`, and gives what had been stored of the accounts among them: what another process was told there
     /// holds for this one, too.
     pub(super) fn store_changes(
@@ -330,56 +310,25 @@ impl Reconciler {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        let others = self.of_others(changes)?;
-        let accounts: HashMap<&str, String> = changes
-            .iter()
-            .filter(|change| change.repo.is_empty())
-            .filter_map(|change| Some((change.name.as_str(), together(change, &others, now)?)))
-            .collect();
-        let mut rows: Vec<ForgeChange<'_>> = changes
+        let rows: Vec<ForgeChange<'_>> = changes
             .iter()
             .map(|change| ForgeChange {
                 repo: &change.repo,
                 name: &change.name,
-                value: match accounts.get(change.name.as_str()) {
-                    Some(value) if change.repo.is_empty() => Some(value),
-                    _ => change.value.as_deref(),
-                },
+                value: change.value.as_deref(),
                 at: now,
             })
             .collect();
-        let ours = self.asking.writer.as_deref() == Some(self.holder.as_str());
-        if !ours {
-            rows.push(ForgeChange {
-                repo: "",
-                name: WRITER,
-                value: Some(&self.holder),
-                at: now,
-            });
-        }
-        self.store
-            .put_forge_rows(&self.forge_host, &rows)
-            .map_err(memory::failed)?;
-        if !ours {
-            self.asking.writer = Some(self.holder.clone());
-        }
-        let others = others.into_iter().filter_map(|(name, told)| {
-            let account = name.strip_prefix(ACCOUNT)?.to_owned();
-            Some((Account(account), told))
-        });
-        Ok(others.collect())
+        let known = self.asking.writer.as_deref();
+        let (host, holder) = (&self.forge_host, &self.holder);
+        let beside = beside::put(&mut self.store, host, &rows, known, holder, now)?;
+        // What somebody else wrote since this process read it is read at the beginning of the next pass.
+        self.asking.writer = match beside.writer.as_deref() == known {
+            true => Some(self.holder.clone()),
+            false => None,
+        };
+        Ok(beside.accounts)
     }
-}
-
-/// The row of an account, with what another process has stored of it; `None`: nothing of either can be read.
-fn together(
-    change: &Change,
-    others: &HashMap<String, AccountMemory>,
-    now: Timestamp,
-) -> Option<String> {
-    let theirs = others.get(&change.name)?;
-    let ours: AccountMemory = serde_json::from_str(change.value.as_deref()?).ok()?;
-    serde_json::to_string(&ours.with(theirs, now)).ok()
 }
 
 /// Which repositories a pass of this kind looks at.
@@ -417,9 +366,7 @@ pub(crate) fn tell_account(
         value: Some(value),
         at: now,
     };
-    store
-        .put_forge_rows(host, &[row(&name, &value), row(WRITER, holder)])
-        .map_err(memory::failed)
+    beside::put(store, host, &[row(&name, &value)], None, holder, now).map(drop)
 }
 
 /// The repositories that `lookups` lead to, each once.

@@ -11,6 +11,7 @@
 //! `observe` and `judge` cannot fail: what could not be learned is a gap, and a policy that failed is a hold.
 
 pub(crate) mod asking;
+mod beside;
 mod commit;
 mod deliver;
 mod intents;
