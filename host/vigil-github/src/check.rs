@@ -12,7 +12,7 @@ use vigil_core::{Gap, GapKind, Timestamp};
 
 use crate::budget::{Pool, Silence};
 use crate::github::{Clock, GitHub, NotHeld};
-use crate::limits::{self, Meter};
+use crate::limits::{self, LimitScope, Meter};
 use crate::reply::Trouble;
 use crate::tokens::{Account, Lease, Token, TokenKind};
 use crate::transport::{Answer, Failure, NetworkError, Wire};
@@ -102,14 +102,24 @@ impl GitHub {
             return Err(Trouble::of(&silence));
         }
         let answer = asking.await;
-        if let Err(Trouble::Limited { until, detail }) = &answer {
+        if let Err(Trouble::Limited {
+            until,
+            detail,
+            scope,
+        }) = &answer
+        {
             let silence = Silence {
                 told: clock.now(),
                 until: *until,
                 why: detail.clone(),
             };
-            let all = [Pool::GraphQl, Pool::Rest].map(|pool| (pool, silence.clone()));
-            self.tell(&held, all.to_vec(), clock.now());
+            // An empty pot says nothing about the other one.
+            let pools: &[Pool] = match scope {
+                LimitScope::Pot => &[pool],
+                LimitScope::Account => &[Pool::GraphQl, Pool::Rest],
+            };
+            let told = pools.iter().map(|pool| (*pool, silence.clone()));
+            self.tell(&held, told.collect(), clock.now());
         }
         answer
     }
@@ -158,6 +168,7 @@ fn read(
                 Some(limit) => Trouble::Limited {
                     until: limit.until.unwrap_or_else(|| at.after(limits::SILENCE)),
                     detail: words::short(&limit.detail),
+                    scope: limit.scope,
                 },
                 None if status.is_server_error() => unreachable(said),
                 None => Trouble::Refused { detail: said },

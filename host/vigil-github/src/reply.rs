@@ -5,7 +5,7 @@ use std::fmt;
 use vigil_core::{Gap, GapKind, Timestamp};
 
 use crate::budget::Silence;
-use crate::limits::Meter;
+use crate::limits::{LimitScope, Meter};
 
 /// What a call cost, and what is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub enum Trouble {
         until: Timestamp,
         /// What it said.
         detail: String,
+        /// What has to be silent: all of the account, where it is not known to be one pot alone.
+        scope: LimitScope,
     },
     /// GitHub refuses whatever is asked: the address or the token's rights are wrong.
     Refused {
@@ -63,6 +65,7 @@ impl Trouble {
         Trouble::Limited {
             until: silence.until,
             detail: silence.why.clone(),
+            scope: LimitScope::Account,
         }
     }
 
@@ -114,7 +117,7 @@ impl fmt::Display for Trouble {
             Trouble::TokenRejected { origin } => {
                 write!(f, "GitHub rejected the token from {origin}")
             }
-            Trouble::Limited { until, detail } => {
+            Trouble::Limited { until, detail, .. } => {
                 write!(f, "{detail}; silent until {}", moment(*until))
             }
             Trouble::Refused { detail } => f.write_str(detail),

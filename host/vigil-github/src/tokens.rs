@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use vigil_core::{Gap, GapKind, Timestamp};
 
 use crate::budget::Silence;
+use crate::limits::LimitScope;
 use crate::reply::Trouble;
 
 pub use accounts::Accounts;
@@ -245,7 +246,11 @@ impl From<NoToken> for Trouble {
                 }
             }
             NoToken::Unanswered { gap } => Trouble::Unanswered { gap },
-            NoToken::Limited { until, detail } => Trouble::Limited { until, detail },
+            NoToken::Limited { until, detail } => Trouble::Limited {
+                until,
+                detail,
+                scope: LimitScope::Account,
+            },
         }
     }
 }

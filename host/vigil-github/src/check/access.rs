@@ -205,6 +205,7 @@ impl GitHub {
             Learned::Limited(limit) => Err(Trouble::Limited {
                 until: limit.until.unwrap_or_else(|| at.after(limits::SILENCE)),
                 detail: limit.detail,
+                scope: limit.scope,
             }),
             Learned::TokenRejected => Err(Trouble::TokenRejected {
                 origin: token.origin.clone(),

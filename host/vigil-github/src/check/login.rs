@@ -59,6 +59,7 @@ impl GitHub {
                 return Err(Trouble::Limited {
                     until: limit.until.unwrap_or_else(|| at.after(limits::SILENCE)),
                     detail: words::short(&limit.detail),
+                    scope: limit.scope,
                 });
             }
             let login = text("login").filter(|_| answer.status == StatusCode::OK);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use vigil::demo::home::REPO;
@@ -118,6 +119,30 @@ fn a_silence_is_told_kept_and_respected() {
     stage.run(&["run", "--once"]);
     stage.run(&["status"]);
     assert_eq!(stage.requests(), 1);
+}
+
+#[test]
+fn points_that_are_used_up_silence_the_queries_alone() {
+    let mut stage = Stage::with_merged(1);
+    // From now on its repository is watched.
+    stage.status().ended(0);
+    stage.on_github(|model| {
+        model.token(TOKEN).used(0, 5_000);
+    });
+    let sent =
+        |stage: &mut Stage| stage.on_github(|model| (model.tally().rest, model.tally().graphql));
+    let (_, queries) = sent(&mut stage);
+    let document = stage.run(&["doctor", "--json"]).json_with(0);
+    assert!(document["accounts"][0]["silent_until"].is_string());
+    finding(&document, "GitHub", "the points of this token are used up");
+    assert_eq!(document["repositories"][0]["readable"], Value::Null);
+    let (lists, after) = sent(&mut stage);
+    assert_eq!(after, queries, "a query would be refused");
+    // A pass goes on with what is free.
+    stage.run(&["run", "--once"]);
+    let (later, after) = sent(&mut stage);
+    assert!(later > lists, "the list of changes was asked for");
+    assert_eq!(after, queries);
 }
 
 #[test]
@@ -239,11 +264,10 @@ fn a_proxy_that_is_in_the_way_is_named_and_its_password_is_not() {
         &["status"],
     ];
     for arguments in commands {
-        // Nobody listens there.
-        let ran = ran(stage
-            .vigil(arguments)
+        // Nobody listens there, so that nothing leaves this machine.
+        let ran = ran(abroad(&stage, arguments)
             .env("VIGIL_LOG", "trace")
-            .env("http_proxy", "http://me:hunter2@127.0.0.1:1"));
+            .env("https_proxy", "http://me:hunter2@127.0.0.1:1"));
         let said = format!("{}{}", ran.out, ran.err);
         assert!(
             !said.contains("hunter2") && !said.contains("bWU6aHVudGVyMg"),
@@ -251,13 +275,12 @@ fn a_proxy_that_is_in_the_way_is_named_and_its_password_is_not() {
         );
         if arguments[0] == "doctor" {
             assert!(
-                said.contains("the proxy 127.0.0.1:1 of http_proxy"),
+                said.contains("the proxy 127.0.0.1:1 of https_proxy"),
                 "{said}"
             );
         }
     }
-    let through = ran(stage
-        .vigil(&["doctor"])
+    let through = ran(abroad(&stage, &["doctor"])
         .env("NO_PROXY", "example.test")
         .env("all_proxy", "http://me:hunter2@127.0.0.1:1"));
     let said = &through.ended(1).out;
@@ -265,12 +288,21 @@ fn a_proxy_that_is_in_the_way_is_named_and_its_password_is_not() {
         said.contains("through the proxy 127.0.0.1:1 of all_proxy"),
         "{said}"
     );
-    let ran = ran(stage
-        .vigil(&["doctor", "--json"])
-        .env("ALL_PROXY", "gopher://me:hunter2@127.0.0.1:1"));
+    let ran =
+        ran(abroad(&stage, &["doctor", "--json"])
+            .env("ALL_PROXY", "gopher://me:hunter2@127.0.0.1:1"));
     let document = ran.json_with(1);
     finding(&document, "GitHub", "ALL_PROXY");
     assert!(!document.to_string().contains("hunter2"));
+}
+
+/// A command whose GitHub is on another machine: this one is never reached through a proxy.
+fn abroad(stage: &Stage, arguments: &[&str]) -> Command {
+    let mut command = stage.vigil(arguments);
+    command
+        .env("GITHUB_API_URL", "https://api.github.com")
+        .env("GITHUB_GRAPHQL_URL", "https://api.github.com/graphql");
+    command
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use vigil_core::{Fact, GapKind, Session, Timestamp};
 use vigil_github::budget::{Pool, Silence};
 use vigil_github::check::{facts_without, permissions_for};
-use vigil_github::limits::{Limit, LimitScope};
+use vigil_github::limits::Limit;
 use vigil_github::tokens::TokenKind;
 use vigil_github::{Access, Account, Check, GitHub, Meter, Sample, Trouble};
 
@@ -160,7 +160,7 @@ pub(super) async fn look(setup: &Setup, sessions: &[Session]) -> Result<Looked, 
                             None => known.metered(pool, meter, now),
                         }
                     }
-                    limit.map(|limit| known.limited(Pool::Rest, &limit, Meter::default(), now))
+                    limit.map(|(pool, limit)| known.limited(pool, &limit, Meter::default(), now))
                 })?
             }
         };
@@ -219,20 +219,22 @@ struct Visit<'a> {
 
 impl Visit<'_> {
     /// Asks GitHub about the token and about `samples`. A limit is given back when GitHub names one.
-    async fn make(&mut self, samples: &[Sample]) -> Option<Limit> {
+    async fn make(&mut self, samples: &[Sample]) -> Option<(Pool, Limit)> {
         let checked = self
             .github
             .check(self.account, self.now, CHECK_DEADLINE)
             .await;
-        match checked {
+        let points = match checked {
             Ok(check) => {
                 let pots = [(Pool::Rest, check.rest), (Pool::GraphQl, check.graphql)];
                 self.heard
                     .extend(pots.map(|(pool, meter)| (pool, None, meter)));
+                let points = check.graphql;
                 self.token(check);
+                points
             }
-            Err(trouble) => return self.trouble(trouble, samples),
-        }
+            Err(trouble) => return self.trouble(Pool::Rest, trouble, samples),
+        };
         if self.asks_who {
             let user = self
                 .github
@@ -243,12 +245,23 @@ impl Visit<'_> {
                     self.heard.push((Pool::Rest, Some(1), user.rest));
                     self.report.login = user.login;
                 }
-                Err(trouble @ Trouble::Limited { .. }) => return self.trouble(trouble, samples),
+                Err(trouble @ Trouble::Limited { .. }) => {
+                    return self.trouble(Pool::Rest, trouble, samples);
+                }
                 // Whatever else is wrong is seen at the repositories as well.
                 Err(_) => {}
             }
         }
         if samples.is_empty() {
+            return None;
+        }
+        if let Some(until) = points.empty_until(self.now) {
+            let silence = Silence {
+                told: self.now,
+                until,
+                why: "the points of this token are used up".to_owned(),
+            };
+            self.silent(&silence, samples);
             return None;
         }
         let access = self
@@ -272,7 +285,7 @@ impl Visit<'_> {
                 }
                 None
             }
-            Err(trouble) => self.trouble(trouble, samples),
+            Err(trouble) => self.trouble(Pool::GraphQl, trouble, samples),
         }
     }
 
@@ -423,13 +436,25 @@ impl Visit<'_> {
         }
     }
 
-    fn trouble(&mut self, trouble: Trouble, samples: &[Sample]) -> Option<Limit> {
-        if let Trouble::Limited { until, detail } = trouble {
-            return Some(Limit {
+    /// What stopped the asking, which was paid from `pool`. A limit is given back, with the pot that it was told of.
+    fn trouble(
+        &mut self,
+        pool: Pool,
+        trouble: Trouble,
+        samples: &[Sample],
+    ) -> Option<(Pool, Limit)> {
+        if let Trouble::Limited {
+            until,
+            detail,
+            scope,
+        } = trouble
+        {
+            let limit = Limit {
                 until: Some(until),
                 detail,
-                scope: LimitScope::Account,
-            });
+                scope,
+            };
+            return Some((pool, limit));
         }
         let what = self.what("GitHub");
         let text = trouble.to_string();
