@@ -269,16 +269,11 @@ fn variations(evidence: &Evidence) -> Vec<(String, Evidence)> {
 fn issue(evidence: &Evidence, open: bool) -> Issue {
     let ended = (!open).then(|| signs::last_sign(&evidence.session).unwrap_or_default());
     let mut issue = evidence.issue.found().cloned().unwrap_or_else(|| Issue {
-        number: evidence.session.issue.unwrap_or_default(),
         open,
-        reason: None,
-        labels: Vec::new(),
-        closed: None,
-        assignees: Fact::NotAsked,
-        closer: Fact::NotAsked,
-        reopened: Fact::NotAsked,
-        closed_by: Fact::NotAsked,
-        observed: Timestamp::default(),
+        ..Issue::bare(
+            evidence.session.issue.unwrap_or_default(),
+            Timestamp::default(),
+        )
     });
     issue.open = open;
     issue.closed = ended;
@@ -295,28 +290,13 @@ fn pull_request(evidence: &Evidence, state: PullRequestState) -> PullRequest {
     let mut pr = match &evidence.pull_request {
         Fact::Found(pr) => pr.clone(),
         _ => PullRequest {
-            number: evidence.session.pull_request.unwrap_or(1),
             state,
-            draft: false,
             created: evidence.session.times.started.unwrap_or_default(),
-            merged: None,
-            closed: None,
-            url: String::new(),
             head_ref: evidence.session.branch.clone().unwrap_or_default(),
-            base_ref: String::new(),
-            head_sha: String::new(),
-            head_owner: None,
-            mergeability: Fact::NotAsked,
-            review: Fact::NotAsked,
-            checks: Fact::NotAsked,
-            review_list: Fact::NotAsked,
-            check_list: Fact::NotAsked,
-            runs: Fact::NotAsked,
-            queue: Fact::NotAsked,
-            auto_merge: Fact::NotAsked,
-            closes: Fact::NotAsked,
-            parts_observed: ended.unwrap_or_default(),
-            observed: ended.unwrap_or_default(),
+            ..PullRequest::bare(
+                evidence.session.pull_request.unwrap_or(1),
+                ended.unwrap_or_default(),
+            )
         },
     };
     if pr.state != state {
