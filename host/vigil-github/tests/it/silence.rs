@@ -15,6 +15,7 @@ use vigil_github::{
 use vigil_model::{Fault, Forbidden, Scope};
 
 use crate::support::*;
+use crate::turns::Counting;
 
 const TIME: Duration = Duration::from_secs(120);
 
@@ -132,28 +133,8 @@ async fn silence_without_a_named_time_grows_while_it_is_needed() {
 
 #[tokio::test]
 async fn never_more_than_one_query_is_out() {
-    let out = Arc::new(AtomicUsize::new(0));
-    let most = Arc::new(AtomicUsize::new(0));
-    let (count, peak) = (out.clone(), most.clone());
-    let app = Router::new().fallback(move || {
-        let (count, peak) = (count.clone(), peak.clone());
-        async move {
-            let now_out = count.fetch_add(1, Ordering::SeqCst) + 1;
-            peak.fetch_max(now_out, Ordering::SeqCst);
-            // Room for others to come in, if there were any.
-            for _ in 0..100 {
-                tokio::task::yield_now().await;
-            }
-            count.fetch_sub(1, Ordering::SeqCst);
-            "{}"
-        }
-    });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("its address"));
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    let github = Arc::new(Client::new(settings(&url, tokens(TOKEN))));
+    let server = Counting::serve().await;
+    let github = Arc::new(Client::new(settings(&server.url, tokens(TOKEN))));
     let asks = [by_number("acme/app", 1, 2, LEAN)];
     let tasks: Vec<_> = (0..16)
         .map(|_| {
@@ -166,7 +147,7 @@ async fn never_more_than_one_query_is_out() {
         requests += task.await.expect("no panic");
     }
     assert_eq!(requests, 16);
-    assert_eq!(most.load(Ordering::SeqCst), 1);
+    assert_eq!(server.most.load(Ordering::SeqCst), 1);
 }
 
 /// A server of which the test says how each request is answered, and when.

@@ -443,8 +443,12 @@ pub(crate) fn kind<T>(fact: &Fact<T>) -> &str {
 
 /// The kinds of all issues and pull requests of a reply, each once.
 pub(crate) fn kinds(reply: &Reply) -> Vec<&str> {
-    let mut kinds: Vec<_> = reply
-        .answers
+    kinds_of(&reply.answers)
+}
+
+/// The kinds of all issues and pull requests of these answers, each once.
+pub(crate) fn kinds_of(answers: &[Answer]) -> Vec<&str> {
+    let mut kinds: Vec<_> = answers
         .iter()
         .flat_map(|answer| [kind(&answer.issue), kind(&answer.pull_request)])
         .collect();

@@ -12,13 +12,13 @@ use vigil_github::{Account, Ask, GitHub, Sample, Token, Tokens};
 use crate::support::*;
 
 /// A server that counts how many requests it has at a time. Its answers say nothing.
-struct Counting {
-    url: String,
-    most: Arc<AtomicUsize>,
+pub(crate) struct Counting {
+    pub(crate) url: String,
+    pub(crate) most: Arc<AtomicUsize>,
 }
 
 impl Counting {
-    async fn serve() -> Counting {
+    pub(crate) async fn serve() -> Counting {
         let out = Arc::new(AtomicUsize::new(0));
         let most = Arc::new(AtomicUsize::new(0));
         let peak = most.clone();

@@ -54,14 +54,7 @@ pub(super) struct Pass {
 impl Pass {
     /// The kinds of all issues and pull requests, each once.
     pub(super) fn kinds(&self) -> Vec<&str> {
-        let mut kinds: Vec<_> = self
-            .answers
-            .iter()
-            .flat_map(|answer| [kind(&answer.issue), kind(&answer.pull_request)])
-            .collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        kinds
+        kinds_of(&self.answers)
     }
 
     pub(super) fn issue(&self, at: usize) -> &Issue {
