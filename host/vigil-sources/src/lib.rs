@@ -11,6 +11,7 @@ use vigil_core::session::{Liveness, Revision, Session, SessionId};
 use vigil_core::survey::Kin;
 use vigil_core::{Fact, State, Timestamp};
 
+pub mod machine;
 pub mod vigilante;
 
 /// A system that owns session records.

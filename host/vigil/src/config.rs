@@ -1,6 +1,7 @@
 //! What the configuration file may say. TOML; every key has a default, so that `vigil run` works without a file.
 
 mod github;
+mod notify;
 mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use crate::webhooks::WebhooksConfig;
 
 pub(crate) use github::Wrong;
 pub use github::{AppConfig, AppId, GitHubConfig, TokenConfig};
+pub use notify::NotifyConfig;
 
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -150,18 +152,6 @@ pub enum OnFailure {
     Hold,
     /// The next policy of the chain speaks.
     Pass,
-}
-
-/// `[notify]`
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct NotifyConfig {
-    /// A program with its arguments; the notice comes as JSON on standard input.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub command: Vec<String>,
-    /// An address to which the notice is posted as JSON.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub webhook: Option<String>,
 }
 
 /// `[grants]`
@@ -414,16 +404,8 @@ fn check(config: &Config, path: &Path) -> Result<(), Failure> {
     if let Err((what, hint)) = config.webhooks.check() {
         return wrong(what, hint);
     }
-    // The value is not shown: whoever knows it may send there.
-    if let Some(address) = &config.notify.webhook
-        && !address.parse::<http::Uri>().is_ok_and(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
-        })
-    {
-        return wrong(
-            "notify.webhook is no address of a web server".to_owned(),
-            "write it as in https://hooks.example.org/vigil",
-        );
+    if let Err((what, hint)) = config.notify.check(config) {
+        return wrong(what, hint);
     }
     if let Some(kind) = config
         .grants

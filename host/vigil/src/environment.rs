@@ -1,16 +1,20 @@
 //! The one place that reads the environment. Everything else is told.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use etcetera::BaseStrategy as _;
+use vigil_sources::machine::child::ChildEnvironment;
 
 /// What the environment says, read once at start.
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: HashMap<&'static str, String>,
+    /// What a child may be told: its variables as they are, Unicode or not.
+    for_children: Vec<(OsString, OsString)>,
     /// `~`, for file locations.
     pub home: PathBuf,
     /// Where the configuration lies: `$XDG_CONFIG_HOME/vigil`.
@@ -78,6 +82,13 @@ pub const VARIABLES: [(&str, &str); 20] = [
     ("NO_COLOR", "no colour on the terminal"),
 ];
 
+/// What `gh` gets beside what every child gets: where its configuration lies, and the way to the keyring that may hold its
+/// token.
+pub const FOR_GH: [&str; 2] = ["DBUS_SESSION_BUS_ADDRESS", "GH_CONFIG_DIR"];
+
+/// What the program of `notify.command` gets beside what every child gets: the way to a person's screen.
+pub const FOR_NOTIFY: [&str; 3] = ["DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY"];
+
 impl fmt::Debug for Environment {
     /// Without values: some are tokens, and a proxy's may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,6 +118,12 @@ impl Environment {
                 (!value.is_empty()).then_some((*name, value))
             })
             .collect::<HashMap<_, _>>();
+        let further: Vec<&str> = [&FOR_GH[..], &FOR_NOTIFY[..]].concat();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place that reads it"
+        )]
+        let for_children = ChildEnvironment::of(std::env::vars_os(), &further);
         let base =
             etcetera::choose_base_strategy().context("failed to find the home folder; set HOME")?;
         let state_dir = match variables.get("VIGIL_STATE_DIR") {
@@ -122,6 +139,7 @@ impl Environment {
             cache_dir: base.cache_dir().join("vigil"),
             state_dir,
             variables,
+            for_children: for_children.variables().to_vec(),
         })
     }
 
@@ -146,6 +164,12 @@ impl Environment {
         )]
         let value = std::env::var(name).ok()?;
         (!value.is_empty()).then_some(value)
+    }
+
+    /// What a program that vigil starts is told: what every child gets, and those of `further`, which is [`FOR_GH`],
+    /// [`FOR_NOTIFY`] or nothing. No token or secret is in it.
+    pub fn for_child(&self, further: &[&str]) -> ChildEnvironment {
+        ChildEnvironment::of(self.for_children.iter().cloned(), further)
     }
 
     /// The same environment with `name` set, for the demo, which brings its own world.

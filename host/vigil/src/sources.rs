@@ -88,6 +88,7 @@ fn one(
         final_labels: source.final_labels.clone(),
         forge_host: forge_host.to_owned(),
         same_pid_namespace: source.same_pid_namespace,
+        environment: environment.for_child(&[]),
         ..Settings::default()
     };
     Configured {

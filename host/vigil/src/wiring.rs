@@ -13,7 +13,7 @@ use vigil_sources::World;
 use vigil_store::Store;
 
 use crate::config::Config;
-use crate::environment::Environment;
+use crate::environment::{Environment, FOR_NOTIFY};
 use crate::failure::Failure;
 use crate::memory;
 use crate::notify::Notifier;
@@ -45,6 +45,19 @@ impl Setup {
             world: Arc::new(LiveWorld),
             clocks: Arc::new(Clocks::read),
         }
+    }
+
+    /// The ways to tell people, as the configuration says.
+    pub(crate) fn notifier(&self) -> Notifier {
+        let config = self.config.notify.clone();
+        let usual = self.environment.for_child(&FOR_NOTIFY);
+        let told = config.environment.iter().fold(usual, |told, name| {
+            match self.environment.named(name) {
+                Some(value) => told.with(name, value),
+                None => told,
+            }
+        });
+        Notifier::new(config, told, Arc::clone(&self.world))
     }
 
     /// vigil's memory, made when it is not there.
@@ -130,7 +143,7 @@ impl Setup {
             store,
             world: Arc::clone(&self.world),
             clocks: Arc::clone(&self.clocks),
-            notifier: Notifier::new(self.config.notify.clone(), Arc::clone(&self.world)),
+            notifier: self.notifier(),
             grants: Grants {
                 kinds: self.config.grants.kinds.clone(),
                 ..Grants::default()

@@ -19,6 +19,7 @@ use vigil_core::{State, Timestamp};
 use vigil_github::memory::{SWEEP_ENDED, TRIES_MAX};
 use vigil_policy::{Chain, Engine, EngineConfig, Link, OnFailure, Quarantine};
 use vigil_sources::Source as _;
+use vigil_sources::machine::child::ChildEnvironment;
 use vigil_sources::vigilante::{Settings, Vigilante};
 use vigil_store::Store;
 
@@ -246,7 +247,11 @@ impl<'a> Run<'a> {
             seen: std::collections::HashMap::new(),
             store,
             clocks: Arc::new(move |_| clocks.state().clock.read()),
-            notifier: Notifier::new(NotifyConfig::default(), Arc::clone(&world)),
+            notifier: Notifier::new(
+                NotifyConfig::default(),
+                ChildEnvironment::default(),
+                Arc::clone(&world),
+            ),
             world,
             grants: Grants::default(),
             interval: Duration::from_secs(60),

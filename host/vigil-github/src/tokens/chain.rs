@@ -1,5 +1,6 @@
 //! The places where a person keeps a token, in their order.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -42,6 +43,8 @@ pub enum TokenOrigin {
         program: PathBuf,
         /// The host that the token is for, for example `github.com`.
         host: String,
+        /// All that the program is told of the caller's environment.
+        environment: Vec<(OsString, OsString)>,
     },
 }
 
@@ -90,8 +93,9 @@ impl TokenOrigin {
                 TokenOrigin::GhCli {
                     program: ours,
                     host: of,
+                    ..
                 },
-                TokenOrigin::GhCli { program, host },
+                TokenOrigin::GhCli { program, host, .. },
             ) => ours == program && of == host,
             _ => false,
         }
@@ -117,7 +121,11 @@ impl TokenOrigin {
                     Err(_) => Err(Miss::trouble("could not be read")),
                 }
             }
-            TokenOrigin::GhCli { program, host } => gh(program, host).await,
+            TokenOrigin::GhCli {
+                program,
+                host,
+                environment,
+            } => gh(program, host, environment).await,
         }
     }
 }
@@ -247,9 +255,15 @@ fn clean(text: &str) -> Result<SecretString, Miss> {
 }
 
 /// Asks `gh`. Whatever goes wrong is a miss: many machines do not have it.
-async fn gh(program: &std::path::Path, host: &str) -> Result<SecretString, Miss> {
+async fn gh(
+    program: &std::path::Path,
+    host: &str,
+    environment: &[(OsString, OsString)],
+) -> Result<SecretString, Miss> {
     let mut child = Command::new(program)
         .args(["auth", "token", "--hostname", host])
+        .env_clear()
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         // What it complains about may quote its own configuration; only its exit code is passed on.

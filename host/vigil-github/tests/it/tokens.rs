@@ -29,6 +29,7 @@ fn gh(program: impl Into<PathBuf>) -> TokenOrigin {
     TokenOrigin::GhCli {
         program: program.into(),
         host: "github.com".to_owned(),
+        environment: vec![("ALLOWED".into(), "1".into())],
     }
 }
 
@@ -97,7 +98,7 @@ async fn gh_is_asked_last_and_its_silence_is_no_error() {
     let good = script(
         folder.path(),
         "good",
-        r#"[ "$*" = "auth token --hostname github.com" ] && echo from-gh"#,
+        r#"[ "$*" = "auth token --hostname github.com" ] && [ "$ALLOWED" = 1 ] && [ -z "$HOME" ] && echo from-gh"#,
     );
     let (token, origin) = found(vec![env("GH_TOKEN", None), gh(&good)])
         .await

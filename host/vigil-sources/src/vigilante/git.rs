@@ -19,6 +19,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use vigil_core::Timestamp;
 use vigil_core::fact::{Fact, Gap, GapKind, Sighting};
 
+use crate::machine::child::ChildEnvironment;
+use crate::machine::open;
 use crate::vigilante::record::excerpt;
 use crate::vigilante::worktree::Place;
 
@@ -28,35 +30,11 @@ pub(crate) const GIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// 64 MiB: the names of half a million refs.
 const OUTPUT_BYTES_MAX: u64 = 64 << 20;
 
+/// 64 KiB: a commit, or the name of a branch, which is shorter than any path.
+const REF_BYTES_MAX: u64 = 64 << 10;
+
 /// 4 KiB of complaint are enough to tell what is wrong.
 const COMPLAINT_BYTES_MAX: u64 = 4 << 10;
-
-/// Variables by which a caller's git would be pointed elsewhere (git rev-parse --local-env-vars), or made to talk.
-const STRAY_VARIABLES: &[&str] = &[
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_CONFIG",
-    "GIT_CONFIG_COUNT",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_DIR",
-    "GIT_EXTERNAL_DIFF",
-    "GIT_GRAFT_FILE",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_INTERNAL_SUPER_PREFIX",
-    "GIT_NAMESPACE",
-    "GIT_NO_REPLACE_OBJECTS",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_SHALLOW_FILE",
-    "GIT_TRACE",
-    "GIT_TRACE2",
-    "GIT_TRACE2_EVENT",
-    "GIT_TRACE2_PERF",
-    "GIT_TRACE_SETUP",
-    "GIT_WORK_TREE",
-];
 
 /// Settings that hold for every question, whatever a repository says.
 const SETTINGS: &[&str] = &[
@@ -79,6 +57,8 @@ const SETTINGS: &[&str] = &[
 #[derive(Clone, Debug)]
 pub(crate) struct Git {
     program: PathBuf,
+    /// All that it is told of vigil's environment: no token, and nothing that would point it elsewhere.
+    environment: ChildEnvironment,
     timeout: Duration,
 }
 
@@ -102,9 +82,10 @@ struct Output {
 }
 
 impl Git {
-    pub(crate) fn new(program: &Path) -> Self {
+    pub(crate) fn new(program: &Path, environment: &ChildEnvironment) -> Self {
         Git {
             program: program.to_owned(),
+            environment: environment.clone(),
             timeout: GIT_TIMEOUT,
         }
     }
@@ -113,6 +94,7 @@ impl Git {
     pub(crate) fn with_timeout(program: &Path, timeout: Duration) -> Self {
         Git {
             program: program.to_owned(),
+            environment: ChildEnvironment::default(),
             timeout,
         }
     }
@@ -333,10 +315,8 @@ impl Git {
         let step = arguments.first().copied().unwrap_or_default();
         let mut command = Command::new(&self.program);
         command.args(SETTINGS).arg("-C").arg(dir).args(arguments);
-        for name in STRAY_VARIABLES {
-            command.env_remove(name);
-        }
-        command
+        self.environment
+            .give(&mut command)
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_TERMINAL_PROMPT", "0")
@@ -397,7 +377,7 @@ impl Repository {
         let Place::Linked { git_dir, .. } = place else {
             return None;
         };
-        let head = fs::read_to_string(git_dir.join("HEAD")).ok()?;
+        let head = open::text(&git_dir.join("HEAD"), REF_BYTES_MAX).ok()?;
         match head.trim().strip_prefix("ref: ") {
             Some(name) => self.present(name),
             None => Some(head.trim().to_owned()),
@@ -408,10 +388,10 @@ impl Repository {
     /// agent's next commit moves it: into a file of its own.
     fn present(&self, name: &str) -> Option<String> {
         let known = self.refs.get(name)?;
-        match fs::read_to_string(self.common.join(name)) {
+        match open::text(&self.common.join(name), REF_BYTES_MAX) {
             Ok(commit) => (commit.trim() == known).then(|| known.clone()),
             // Packed together with others, as it was when they were listed.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Some(known.clone()),
+            Err(trouble) if trouble.is_gone() => Some(known.clone()),
             Err(_) => None,
         }
     }

@@ -6,7 +6,7 @@
 //! change which was overlooked here would only be seen later.
 
 use std::collections::HashMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::hash::{BuildHasher as _, RandomState};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
@@ -18,6 +18,7 @@ use vigil_core::session::{Session, SessionId};
 use vigil_core::time::minutes;
 
 use crate::Listed;
+use crate::machine::open;
 use crate::vigilante::convert::{self, Brief, Work};
 use crate::vigilante::identity::{self, Named};
 use crate::vigilante::log::Shared;
@@ -100,16 +101,12 @@ pub(super) fn glance(
     now: SystemTime,
 ) -> Result<(Arc<Glance>, File), Doubt> {
     let path = home.join(SESSIONS_FILE);
-    // Opening a pipe or a device of this name could take for ever.
-    if !fs::metadata(&path)?.is_file() {
+    let opened = open::open(&path).map_err(|_| Doubt)?;
+    if opened.found().len() > FILE_BYTES_MAX {
         return Err(Doubt);
     }
-    let file = File::open(&path)?;
-    let found = file.metadata()?;
-    if !found.is_file() || found.len() > FILE_BYTES_MAX {
-        return Err(Doubt);
-    }
-    let stamp = Stamp::of(&found);
+    let stamp = Stamp::of(opened.found());
+    let file = opened.into_file();
     if let Some(before) = before
         && before.stamp == Some(stamp)
         && now

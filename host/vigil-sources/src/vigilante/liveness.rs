@@ -88,7 +88,7 @@ impl Observer<'_> {
                     now,
                 )
             });
-        let git = Git::new(&self.settings.git);
+        let git = Git::new(&self.settings.git, &self.settings.environment);
         let repositories = open_all(&git, sessions, &wanted);
         let slow: HashMap<&PathBuf, AtomicBool> = repositories
             .keys()

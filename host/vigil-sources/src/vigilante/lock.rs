@@ -7,15 +7,19 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, OFlags};
 use rustix::process::geteuid;
 use vigil_core::Timestamp;
 use vigil_core::time::minutes;
 
 use crate::World;
+use crate::machine::open;
 
 /// How long a write waits for the lock in all, over every try to write.
 pub(crate) const LOCK_WAIT_MS_MAX: u64 = 5_000;
+
+/// 16 MiB: a hundred thousand watched repositories.
+const LIST_BYTES_MAX: u64 = 16 << 20;
 
 /// Between two tries for the lock.
 const LOCK_TRY_EVERY_MS: u64 = 100;
@@ -123,7 +127,20 @@ pub(crate) fn take(
 /// Opens the lock's file. Where Vigilante's daemon has not made it yet it is made as the daemon would: an empty file
 /// of the home's owner, which from then on keeps a starting daemon out for the moment of the write.
 fn open(home: &Path, path: &Path) -> io::Result<File> {
-    let existing = || OpenOptions::new().read(true).write(true).open(path);
+    let existing = || {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            // A pipe or a device of this name must not keep the writer waiting.
+            .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
+            .open(path)?;
+        match open::special(&file.metadata()?) {
+            None => Ok(file),
+            Some(what) => Err(io::Error::other(format!(
+                "it is {what} and no regular file"
+            ))),
+        }
+    };
     match existing() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         opened => return opened,
@@ -274,7 +291,7 @@ struct Target {
 /// The last scan of every target of the watch list.
 fn scanned_at(home: &Path) -> Result<Vec<(String, Timestamp)>, String> {
     let name = "watchlist.json";
-    let text = fs::read_to_string(home.join(name)).map_err(|error| format!("{name}: {error}"))?;
+    let text = open::text(&home.join(name), LIST_BYTES_MAX).map_err(|error| error.to_string())?;
     let targets: Option<Vec<Target>> =
         serde_json::from_str(&text).map_err(|error| format!("{name}: {error}"))?;
     targets

@@ -4,13 +4,14 @@
 //! outcome is a hint, and nothing may rest on it.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use vigil_core::Timestamp;
 use vigil_core::fact::{Fact, Gap, GapKind, Sighting};
 
+use crate::machine::open;
 use crate::vigilante::convert::unrecorded;
 use crate::vigilante::{time, worktree};
 
@@ -27,7 +28,16 @@ pub(crate) fn last_write(logs: &Path, name: &str, now: Timestamp) -> Fact<Timest
     for name in [name.to_owned(), format!("{name}{ROTATED}")] {
         let path = logs.join(&name);
         match fs::metadata(&path) {
-            Ok(found) => newest = newest.max(worktree::modified(&found)),
+            Ok(found) => match open::special(&found) {
+                None => newest = newest.max(worktree::modified(&found)),
+                // Whoever put it there decides what its times are.
+                Some(what) => {
+                    return Fact::unknown(
+                        GapKind::Malformed,
+                        format!("the log {} is {what} and no regular file", path.display()),
+                    );
+                }
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
                 return Fact::unknown(
@@ -59,18 +69,11 @@ pub(crate) fn last_write(logs: &Path, name: &str, now: Timestamp) -> Fact<Timest
 /// What the end of the log `name` says about the outcome: `success`, `incomplete`, `failed`, `canceled`. `None`: it
 /// says nothing, or a new run has begun since.
 pub(crate) fn outcome(logs: &Path, name: &str) -> Option<String> {
-    let mut file = File::open(logs.join(name)).ok()?;
-    let found = file.metadata().ok()?;
-    if !found.is_file() {
-        return None;
-    }
-    let skipped = found.len().saturating_sub(TAIL_BYTES);
-    file.seek(SeekFrom::Start(skipped)).ok()?;
-    let mut bytes = Vec::new();
-    file.take(TAIL_BYTES).read_to_end(&mut bytes).ok()?;
+    let log = open::open(&logs.join(name)).ok()?;
+    let (bytes, is_cut) = log.tail(TAIL_BYTES).ok()?;
     let tail = String::from_utf8_lossy(&bytes);
     let mut lines = tail.lines();
-    if skipped > 0 {
+    if is_cut {
         // The first line was cut.
         lines.next();
     }
@@ -188,6 +191,7 @@ fn slug(part: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::time::{Duration, SystemTime};
     use vigil_core::time::minutes;
 

@@ -15,6 +15,7 @@ use vigil_core::fact::{Fact, Gap, GapKind};
 use vigil_core::session::{Liveness, Revision, Session, SessionId};
 use vigil_core::time::minutes;
 
+use crate::machine::child::ChildEnvironment;
 use crate::vigilante::convert::Work;
 use crate::vigilante::git::Git;
 use crate::vigilante::glance::Glance;
@@ -83,6 +84,8 @@ pub struct Settings {
     pub provider_process_names: Vec<(String, Vec<String>)>,
     /// The git program.
     pub git: PathBuf,
+    /// What the programs that vigil starts are told of its environment. By default nothing.
+    pub environment: ChildEnvironment,
     /// Whether Vigilante runs in the same pid namespace as vigil, so that the pids it records mean the same to both.
     /// `None`: find out. That is sure outside of containers; inside one it takes a running Vigilante.
     pub same_pid_namespace: Option<bool>,
@@ -102,6 +105,7 @@ impl Default for Settings {
                 .map(provider)
                 .to_vec(),
             git: PathBuf::from("git"),
+            environment: ChildEnvironment::default(),
             same_pid_namespace: None,
             proc: PathBuf::from("/proc"),
         }
@@ -210,7 +214,7 @@ impl Source for Vigilante {
             Ok(repo_path) => repo_path,
             Err(gap) => return Fact::from(gap.clone()),
         };
-        let git = Git::new(&self.settings.git);
+        let git = Git::new(&self.settings.git, &self.settings.environment);
         let known = self.seen().repositories.get(repo_path).cloned();
         let opened = known.unwrap_or_else(|| {
             let opened = Arc::new(git.open(repo_path));

@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs;
-use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
@@ -15,6 +14,7 @@ use vigil_core::fact::{Gap, GapKind};
 use vigil_core::session::Revision;
 
 use crate::SourceError;
+use crate::machine::open;
 use crate::vigilante::identity::{self, Named};
 
 /// The file's name within Vigilante's home.
@@ -149,9 +149,9 @@ pub(crate) fn read_text(home: &Path) -> Result<Option<String>, SourceError> {
         }
         Err(error) => return Err(io("read", home)(error)),
     }
-    let found = match fs::metadata(&path) {
-        Ok(found) => found,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+    let bytes = match open::read(&path, FILE_BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(trouble) if trouble.is_gone() => {
             // A link that leads nowhere is not an empty home: its target may be an unmounted folder.
             return match fs::symlink_metadata(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -160,24 +160,8 @@ pub(crate) fn read_text(home: &Path) -> Result<Option<String>, SourceError> {
                 }),
             };
         }
-        Err(error) => return Err(io("read", &path)(error)),
+        Err(trouble) => return Err(io("read", &path)(trouble.into_bare())),
     };
-    // A pipe or device of this name would keep the reader waiting for ever.
-    if !found.is_file() {
-        return Err(io("read", &path)(std::io::Error::other(
-            "it is not a regular file",
-        )));
-    }
-    if found.len() > FILE_BYTES_MAX {
-        return Err(io("read", &path)(std::io::Error::other(format!(
-            "it holds {} bytes, more than the {FILE_BYTES_MAX} that vigil reads",
-            found.len()
-        ))));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
-    fs::File::open(&path)
-        .and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes))
-        .map_err(io("read", &path))?;
     String::from_utf8(bytes).map(Some).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();

@@ -10,12 +10,16 @@ use ignore::WalkBuilder;
 use vigil_core::fact::{Fact, Gap, GapKind, Sighting};
 use vigil_core::{Timestamp, time as span};
 
+use crate::machine::open;
 use crate::vigilante::git::Repository;
 use crate::vigilante::time;
 
 /// 20,000 files and folders: a walk over that many takes about a tenth of a second from a warm cache. Ignored folders
 /// are not entered, so that even large repositories stay below it.
 pub(crate) const ENTRIES_MAX: usize = 20_000;
+
+/// 64 KiB: the name of a folder, which is shorter than any path.
+const LINK_BYTES_MAX: u64 = 64 << 10;
 
 /// What stands where the record says that the worktree is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,10 +117,11 @@ pub(crate) fn locate(repository: &Result<Repository, Gap>, path: &Result<PathBuf
 /// The git folder that `.git` in `dir` is or names.
 fn git_dir(dir: &Path) -> io::Result<PathBuf> {
     let link = dir.join(".git");
-    if fs::metadata(&link)?.is_dir() {
-        return fs::canonicalize(link);
-    }
-    let text = fs::read_to_string(&link)?;
+    let text = match open::text(&link, LINK_BYTES_MAX) {
+        Ok(text) => text,
+        Err(trouble) if trouble.is_folder() => return fs::canonicalize(link),
+        Err(trouble) => return Err(trouble.into()),
+    };
     let target = text
         .strip_prefix("gitdir:")
         .map(str::trim)

@@ -81,7 +81,7 @@ pub(crate) async fn run(args: &DoctorArgs, setup: Setup, loaded: &Loaded, ui: Ui
         configuration(loaded),
         journal(&setup),
         daemon(&setup),
-        git(),
+        git(&setup),
     ];
     findings.extend(policies(&setup));
     findings.extend(webhooks::look(&setup, args.listen));
@@ -156,8 +156,10 @@ fn daemon(setup: &Setup) -> Finding {
     }
 }
 
-fn git() -> Finding {
-    let output = std::process::Command::new("git").arg("--version").output();
+fn git(setup: &Setup) -> Finding {
+    let mut command = std::process::Command::new("git");
+    let environment = setup.environment.for_child(&[]);
+    let output = environment.give(&mut command).arg("--version").output();
     match output {
         Ok(output) if output.status.success() => good(
             "git",

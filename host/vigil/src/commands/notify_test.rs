@@ -1,13 +1,13 @@
 //! `vigil notify test`: does a notice arrive?
 
 use crate::failure::{EXIT_DONE, Failure, Outcome};
-use crate::notify::{self, Notice, Notifier};
+use crate::notify::{self, Notice};
 use crate::ui::{self, Ui};
 use crate::wiring::Setup;
 
 /// Runs the command.
 pub(crate) fn run(setup: &Setup, ui: Ui) -> Outcome {
-    let notifier = Notifier::new(setup.config.notify.clone(), setup.world.clone());
+    let notifier = setup.notifier();
     if !notifier.is_configured() {
         return Err(Failure::request("no way to notify anybody is configured")
             .hint("set notify.command or notify.webhook in the configuration"));

@@ -11,7 +11,7 @@ use vigil_github::{
 };
 
 use crate::config::{AppConfig, GitHubConfig, TokenConfig};
-use crate::environment::Environment;
+use crate::environment::{Environment, FOR_GH};
 use crate::failure::Failure;
 
 use super::place::Place;
@@ -82,6 +82,7 @@ fn usual(
     origins.push(TokenOrigin::GhCli {
         program: PathBuf::from("gh"),
         host: host.clone(),
+        environment: environment.for_child(&FOR_GH).variables().to_vec(),
     });
     let mut hint = match host.as_str() {
         "github.com" => format!("set {}, or run gh auth login", names[0]),

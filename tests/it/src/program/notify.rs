@@ -245,3 +245,47 @@ fn a_test_notice_arrives_and_a_failure_names_the_way_but_not_the_address() {
     let ran = stage.run(&["notify", "test"]);
     assert!(ran.ended(1).err.contains("/bin/false"), "{ran:#?}");
 }
+
+#[test]
+fn the_program_sees_what_it_needs_and_no_secret() {
+    let stage = Stage::new();
+    let file = stage.path("environment");
+    stage.configure(&format!(
+        "[notify]\ncommand = [\"/bin/sh\", \"-c\", \"/usr/bin/env > {}\"]\nenvironment = [\"TEAM_HOOK\"]\n\
+         [webhooks]\nsecret_env = \"HOOK_SECRET\"\n",
+        file.display()
+    ));
+    let mut command = stage.vigil(&["notify", "test"]);
+    command
+        .env("GITHUB_TOKEN", super::stage::TOKEN)
+        .env("HOOK_SECRET", SECRET)
+        .env("https_proxy", "http://someone:secret@127.0.0.1:1")
+        .env("TEAM_HOOK", "its own")
+        .env("DISPLAY", ":7")
+        .env("LC_TIME", "C")
+        .env("UNHEARD_OF", "1");
+    super::stage::ran(&mut command).ended(0);
+    let told = fs::read_to_string(&file).expect("it ran");
+    let names: Vec<&str> = told
+        .lines()
+        .filter_map(|line| Some(line.split_once('=')?.0))
+        // The shell's own.
+        .filter(|name| !matches!(*name, "PWD" | "SHLVL" | "_" | "OLDPWD"))
+        .collect();
+    for name in ["TEAM_HOOK", "DISPLAY", "LC_TIME", "PATH", "HOME"] {
+        assert!(names.contains(&name), "{name} is not in {names:?}");
+    }
+    for name in [
+        "GH_TOKEN",
+        "GITHUB_TOKEN",
+        "HOOK_SECRET",
+        "https_proxy",
+        "UNHEARD_OF",
+    ] {
+        assert!(!names.contains(&name), "{name} is in {names:?}");
+    }
+    assert!(
+        !told.contains(super::stage::TOKEN) && !told.contains(SECRET),
+        "{names:?}"
+    );
+}

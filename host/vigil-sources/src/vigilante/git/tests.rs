@@ -8,7 +8,7 @@ use crate::vigilante::testing::NOW;
 use crate::vigilante::worktree::locate;
 
 fn real() -> Git {
-    Git::new(Path::new("git"))
+    Git::new(Path::new("git"), &ChildEnvironment::default())
 }
 
 struct Opened {
@@ -96,7 +96,7 @@ fn where_all_is_pushed_as_it_is_git_is_not_asked() {
     let scene = Scene::with_remote();
     commit(&scene.worktree, "second");
     scene::git(&scene.worktree, &["push", "-q", "origin", BRANCH]);
-    let none = Git::new(&scene.root().join("no-git"));
+    let none = Git::new(&scene.root().join("no-git"), &ChildEnvironment::default());
     let unasked =
         |opened: &Opened| none.unpushed(opened.repository(), &opened.place, Some(BRANCH), NOW);
     let opened = open(&scene);
@@ -204,7 +204,7 @@ fn where_branch_and_worktree_stand_at_the_head_git_is_not_asked() {
     let scene = Scene::with_remote();
     let head = commit(&scene.worktree, "second");
     let opened = open(&scene);
-    let none = Git::new(&scene.root().join("no-git"));
+    let none = Git::new(&scene.root().join("no-git"), &ChildEnvironment::default());
     let beyond = |place: &Place, head: &str| {
         none.beyond(opened.repository(), place, Some(BRANCH), &[], head, NOW)
     };
@@ -285,7 +285,8 @@ fn ask<T>(mut question: impl FnMut() -> Result<T, Gap>) -> Result<T, Gap> {
 #[test]
 fn a_missing_failing_or_hanging_git_is_a_gap_and_never_an_absence() {
     let scene = Scene::new();
-    let missing = Git::new(&scene.root().join("no-git")).open(&scene.repo);
+    let missing =
+        Git::new(&scene.root().join("no-git"), &ChildEnvironment::default()).open(&scene.repo);
     let missing = missing.expect_err("there is none");
     assert_eq!(missing.kind, GapKind::Unsupported);
     assert!(missing.detail.contains("install git"));
@@ -305,7 +306,8 @@ fn a_missing_failing_or_hanging_git_is_a_gap_and_never_an_absence() {
         ("kill -9 $$", GapKind::Malformed),
     ] {
         let program = in_place_of_git(&scene, script);
-        let gap = ask(|| Git::new(&program).open(&scene.repo)).expect_err("it fails");
+        let gap = ask(|| Git::new(&program, &ChildEnvironment::default()).open(&scene.repo))
+            .expect_err("it fails");
         assert_eq!(gap.kind, expected, "{script}: {gap}");
     }
     // It hangs, and so does what it started, which holds the pipe open.

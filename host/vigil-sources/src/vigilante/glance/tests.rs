@@ -1,5 +1,7 @@
 //! The records at a glance are those of the file, whatever was known before.
 
+use std::fs;
+
 use std::fs::FileTimes;
 use std::io::{Seek as _, SeekFrom, Write as _};
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::config::{Config, GitHubConfig};
 
 /// Keys that need not be set: their table, where `*` stands for any name, how one is written, and what holds without it.
-const UNSET: [(&str, &str, &str, &str); 9] = [
+const UNSET: [(&str, &str, &str, &str); 10] = [
     ("source.*", "home", "\"FOLDER\"", "not set"),
     (
         "source.*",
@@ -23,6 +23,12 @@ const UNSET: [(&str, &str, &str, &str); 9] = [
         "command",
         "[\"PROGRAM\", \"ARGUMENT\"]",
         "not set",
+    ),
+    (
+        "notify",
+        "environment",
+        "[\"VARIABLE\"]",
+        "not set: what every program gets",
     ),
     ("notify", "webhook", "\"https://...\"", "not set"),
     ("webhooks", "secret_env", "\"VARIABLE\"", "not set"),
@@ -228,6 +234,7 @@ mod tests {
         owners = ["gamma"]
         [notify]
         command = ["tell"]
+        environment = ["TELL_TOKEN"]
         webhook = "https://example.org"
         [grants]
         kinds = ["notify"]

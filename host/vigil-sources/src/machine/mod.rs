@@ -1,0 +1,7 @@
+//! The machine as every source sees it: what stands in its files, and what its programs are told.
+//!
+//! Paths come from records and lie in worktrees, so that agents choose what stands there. Nothing in here waits for
+//! what it looks at, and nothing is read without a bound.
+
+pub mod child;
+pub mod open;
