@@ -72,7 +72,7 @@ pub enum Command {
 /// Which policies speak.
 #[derive(Debug, Default, Args)]
 pub struct Chain {
-    /// Policy component: a file, or a built-in (default.wasm); several make a chain [default: the configured ones]
+    /// Policy component: a built-in (default.wasm), or a file (./default.wasm); several make a chain [default: the configured ones]
     #[arg(long = "policy", value_name = "POLICY")]
     pub policies: Vec<String>,
 }
@@ -163,7 +163,7 @@ pub enum PolicyCommand {
     Test(PolicyTestArgs),
     /// Show what a component says about itself
     Inspect {
-        /// A file, or a built-in (default.wasm)
+        /// A built-in (default.wasm), or a file (./default.wasm)
         policy: String,
     },
 }
@@ -173,7 +173,7 @@ pub enum PolicyCommand {
 pub struct PolicyTestArgs {
     /// A policy's folder (its component and its cases/), or fixture files with --policy [default: this folder]
     pub paths: Vec<PathBuf>,
-    /// The component to test: a file, or a built-in (default.wasm)
+    /// The component to test: a built-in (default.wasm), or a file (./default.wasm)
     #[arg(long, value_name = "POLICY")]
     pub policy: Option<String>,
     /// Only cases whose name contains this

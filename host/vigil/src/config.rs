@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::policies;
 use crate::webhooks::WebhooksConfig;
 
 pub(crate) use github::Wrong;
@@ -133,7 +134,7 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
-    /// A file, or the name of a built-in: `default.wasm`.
+    /// The bare name of a built-in, `default.wasm`, or a file.
     pub path: String,
     /// What a failure of this policy means for a session.
     #[serde(default)]
@@ -354,7 +355,7 @@ fn filled(mut config: Config) -> Config {
     }
     if config.policy.is_empty() {
         config.policy.push(PolicyConfig {
-            path: "default.wasm".to_owned(),
+            path: policies::DEFAULT.to_owned(),
             on_failure: OnFailure::Hold,
             settings: serde_json::Map::new(),
         });

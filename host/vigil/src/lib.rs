@@ -15,6 +15,7 @@ mod heard;
 pub mod memory;
 pub mod notify;
 pub mod pass;
+mod plain_file;
 pub mod policies;
 pub mod report;
 pub mod sources;

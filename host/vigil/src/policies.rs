@@ -1,7 +1,8 @@
-//! Finding and loading the policies of a chain: a path first, then a built-in.
+//! Finding and loading the policies of a chain.
+
+mod named;
 
 use std::borrow::Cow;
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -11,11 +12,8 @@ use crate::config::{self, PolicyConfig};
 use crate::environment::Environment;
 use crate::failure::Failure;
 
-/// The policies that the binary carries, by the name under which they are asked for.
-pub const BUILT_IN: [(&str, &[u8]); 1] = [(
-    "default.wasm",
-    include_bytes!("../../../policies/dist/default.wasm"),
-)];
+pub(crate) use named::Named;
+pub use named::{BUILT_IN, DEFAULT};
 
 /// The engine with the limits that every command shares. Compiled code is kept in the user's cache folder.
 pub fn engine(environment: &Environment) -> Result<Engine, Failure> {
@@ -28,30 +26,16 @@ pub fn engine(environment: &Environment) -> Result<Engine, Failure> {
         .map_err(|error| Failure::world("failed to start the policy engine").because(error))
 }
 
-/// The bytes of the policy that `name` stands for: a file, else a built-in.
-pub fn bytes(name: &str) -> Result<Cow<'static, [u8]>, Failure> {
-    let path = Path::new(name);
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Cow::Owned(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => BUILT_IN
-            .iter()
-            .find(|(built_in, _)| *built_in == name)
-            .map(|(_, bytes)| Cow::Borrowed(*bytes))
-            .ok_or_else(|| {
-                let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
-                Failure::request(format!(
-                    "there is no policy {name}: no such file, and no built-in of that name"
-                ))
-                .hint(format!("built in: {}", names.join(", ")))
-            }),
-        Err(error) => Err(Failure::request(format!("failed to read policy {name}")).because(error)),
-    }
+/// The bytes of the policy that `name` stands for: a built-in's bare name, else a file.
+pub fn bytes(engine: &Engine, name: &str) -> Result<Cow<'static, [u8]>, Failure> {
+    Named::of(name).bytes(engine.limits().component_bytes)
 }
 
 /// Loads one policy with its settings, and tries it on one evidence: what decides about sessions.
 pub fn load(engine: &Engine, name: &str, settings: &Map<String, Value>) -> Result<Policy, Failure> {
+    let bytes = bytes(engine, name)?;
     engine
-        .load(&short(name), &bytes(name)?, &given(settings))
+        .load(&Named::of(name).called(), &bytes, &given(settings))
         .map_err(|error| Failure::request(error.to_string()))
 }
 
@@ -61,27 +45,14 @@ pub fn load_untried(
     name: &str,
     settings: &Map<String, Value>,
 ) -> Result<Policy, Failure> {
+    let bytes = bytes(engine, name)?;
     engine
-        .load_untried(&short(name), &bytes(name)?, &given(settings))
+        .load_untried(&Named::of(name).called(), &bytes, &given(settings))
         .map_err(|error| Failure::request(error.to_string()))
-}
-
-/// The file's own name, which is what reports and journal say.
-fn short(name: &str) -> Cow<'_, str> {
-    Path::new(name)
-        .file_name()
-        .map_or(Cow::Borrowed(name), |file| file.to_string_lossy())
 }
 
 fn given(settings: &Map<String, Value>) -> Value {
     Value::Object(settings.clone())
-}
-
-/// Whether the configuration's path, which starts from its file's folder, and a command line's, which starts from where
-/// vigil is started, are one policy.
-fn is_same(configured: &str, named: &str) -> bool {
-    let file = |path: &str| Path::new(path).canonicalize().ok();
-    configured == named || file(configured).is_some_and(|path| file(named) == Some(path))
 }
 
 /// Loads the chain: the policies named on the command line, else the configured ones. A policy that is named both
@@ -96,16 +67,19 @@ pub fn chain(
     } else {
         named
             .iter()
-            .map(
-                |name| match configured.iter().find(|policy| is_same(&policy.path, name)) {
+            .map(|name| {
+                match configured
+                    .iter()
+                    .find(|policy| Named::of(&policy.path).is_same(Named::of(name)))
+                {
                     Some(policy) => Cow::Borrowed(policy),
                     None => Cow::Owned(PolicyConfig {
                         path: name.clone(),
                         on_failure: config::OnFailure::default(),
                         settings: Map::new(),
                     }),
-                },
-            )
+                }
+            })
             .collect()
     };
     let mut links = Vec::with_capacity(wanted.len());

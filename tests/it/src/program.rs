@@ -15,6 +15,7 @@ mod doctor;
 mod heals;
 mod looking;
 mod notify;
+mod policies;
 mod security;
 mod seed;
 mod set_up;

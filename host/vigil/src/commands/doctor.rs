@@ -13,6 +13,7 @@ use crate::cli::DoctorArgs;
 use crate::config::Loaded;
 use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
 use crate::memory;
+use crate::policies::Named;
 use crate::sources;
 use crate::ui::{self, Ui};
 use crate::wiring::Setup;
@@ -191,9 +192,16 @@ fn policies(setup: &Setup) -> Vec<Finding> {
             .map(|link| {
                 let description = link.policy.description();
                 let digest = link.policy.digest().get(..12).unwrap_or_default();
+                let origin = match Named::of(link.policy.name()) {
+                    Named::BuiltIn(..) => "built in".to_owned(),
+                    Named::File(_) => format!("file {}", link.policy.name()),
+                };
                 good(
                     "policy",
-                    format!("{} {} ({digest})", description.name, description.version),
+                    format!(
+                        "{} {} ({origin}, {digest})",
+                        description.name, description.version
+                    ),
                 )
             })
             .collect(),

@@ -6,8 +6,8 @@ use vigil_policy::Rule;
 
 use crate::environment::Environment;
 use crate::failure::{EXIT_DONE, Outcome};
-use crate::policies;
-use crate::ui::Ui;
+use crate::policies::{self, Named};
+use crate::ui::{self, Ui};
 
 /// The schema of `vigil policy inspect --json`.
 pub(crate) const SCHEMA: &str = "vigil.policy-inspect/1";
@@ -16,6 +16,7 @@ pub(crate) const SCHEMA: &str = "vigil.policy-inspect/1";
 struct Inspected {
     schema: &'static str,
     policy: String,
+    built_in: bool,
     name: String,
     version: String,
     digest: String,
@@ -30,7 +31,7 @@ struct Inspected {
 /// Runs the command.
 pub(crate) fn run(name: &str, environment: &Environment, ui: Ui) -> Outcome {
     let engine = policies::engine(environment)?;
-    let bytes = policies::bytes(name)?;
+    let bytes = policies::bytes(&engine, name)?;
     let policy = policies::load_untried(&engine, name, &Map::new())?;
     let seen = vigil_policy::inspect(&bytes)
         .map_err(|fault| crate::failure::Failure::request(format!("policy {name}: {fault}")))?;
@@ -38,6 +39,7 @@ pub(crate) fn run(name: &str, environment: &Environment, ui: Ui) -> Outcome {
     let inspected = Inspected {
         schema: SCHEMA,
         policy: name.to_owned(),
+        built_in: matches!(Named::of(name), Named::BuiltIn(..)),
         name: description.name.clone(),
         version: description.version.clone(),
         digest: policy.digest().to_owned(),
@@ -53,6 +55,7 @@ pub(crate) fn run(name: &str, environment: &Environment, ui: Ui) -> Outcome {
         return Ok(EXIT_DONE);
     }
     ui.heading(format!("{} {}", inspected.name, inspected.version));
+    ui.line(format!("origin   {}", ui::clean(&Named::of(name).origin())));
     ui.line(format!("digest   {}", inspected.digest));
     ui.line(format!(
         "sources  {}",

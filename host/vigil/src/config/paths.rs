@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Config;
-use crate::policies;
+use crate::policies::Named;
 
 impl Config {
     /// The same configuration with absolute paths. `folder` holds the file that it was read from.
@@ -53,10 +53,9 @@ impl Start<'_> {
         }
     }
 
-    /// A built-in's name stays one where there is no such file.
+    /// A built-in's bare name stays one, whatever lies in the folder.
     fn of_policy(&self, path: &mut String) {
-        let built_in = policies::BUILT_IN.iter().any(|(name, _)| name == path);
-        if !built_in || self.of(Path::new(path)).exists() {
+        if let Named::File(_) = Named::of(path) {
             self.of_text(path);
         }
     }
@@ -100,17 +99,19 @@ mod tests {
         ] {
             assert!(shown.contains(path), "{path} is not in {shown}");
         }
-        // A built-in is one, unless the folder has a file of its name.
-        let built_in = "[[policy]]\npath = \"default.wasm\"\n";
-        let path = |folder: &Path| {
-            let config = read(built_in).located(folder, Path::new("/home/me"));
-            config.policy[0].path.clone()
-        };
-        assert_eq!(path(Path::new("/nowhere")), "default.wasm");
-        assert_eq!(
-            Path::new(&path(folder.path())),
-            folder.path().join("default.wasm")
-        );
+        // A built-in's bare name is the built-in, also beside a file of that name; with a separator it is the file.
+        for (written, meant) in [
+            ("default.wasm", "default.wasm".to_owned()),
+            (
+                "./default.wasm",
+                format!("{}/./default.wasm", folder.path().display()),
+            ),
+            ("~/default.wasm", "/home/me/default.wasm".to_owned()),
+        ] {
+            let config = read(&format!("[[policy]]\npath = \"{written}\"\n"));
+            let config = config.located(folder.path(), Path::new("/home/me"));
+            assert_eq!(config.policy[0].path, meant);
+        }
         let program = read("[notify]\ncommand = [\"notify-send\"]\n");
         let program = program.located(Path::new("/etc"), Path::new("/home/me"));
         assert_eq!(program.notify.command, ["notify-send"]);
