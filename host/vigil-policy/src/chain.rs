@@ -155,8 +155,10 @@ impl Chain {
                         .cloned()
                         .unwrap_or_else(|| failure(FailureKind::Nonsense, "gave no answer"))),
                 };
-                let left_out = matches!(&answer, Err(failed) if is_quarantined(failed));
-                if !left_out {
+                let counts = |failed: &PolicyFailure| {
+                    !FailureKind::Quarantined.is(failed) && !FailureKind::HostMemory.is(failed)
+                };
+                if answer.as_ref().err().is_none_or(counts) {
                     let session = &questions[at].evidence.session.id;
                     quarantine.record(&key, session, answer.is_err());
                 }
@@ -180,15 +182,11 @@ impl Link {
             policy_digest: self.policy.digest().to_owned(),
             settings_digest: self.policy.settings_digest().to_owned(),
             answer: answer.map_err(|failed| PolicyFailure {
-                passes: self.on_failure == OnFailure::Pass,
+                passes: self.on_failure == OnFailure::Pass && !FailureKind::HostMemory.is(&failed),
                 ..failed
             }),
         }
     }
-}
-
-fn is_quarantined(failed: &PolicyFailure) -> bool {
-    failed.kind == FailureKind::Quarantined.as_str()
 }
 
 fn left_out_failure(policy: &Policy) -> PolicyFailure {

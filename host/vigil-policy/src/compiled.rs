@@ -19,7 +19,7 @@ use wasmtime::component::Component;
 const MAGIC: &[u8; 16] = b"vigil compiled 1";
 
 /// Compiled code is some three times the size of its component, Python's is 33 MB.
-const FILE_BYTES_MAX: u64 = 256 << 20;
+pub(crate) const FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// Files that are kept; the oldest go first. A team has a handful of policies, each with a few builds in use.
 const FILES_MAX: usize = 64;
@@ -96,26 +96,24 @@ impl CodeCache {
 
     /// Keeps the compiled form of the component whose SHA-256 is `digest`. A failure costs time at the next start and
     /// nothing else, so it is only logged.
-    pub(crate) fn put(&self, digest: &str, component: &Component) {
+    pub(crate) fn put(&self, digest: &str, code: &[u8]) {
         let path = self.path(digest);
-        let written = component
-            .serialize()
-            .map_err(|cause| io::Error::other(cause.to_string()))
-            .and_then(|code| {
-                let mut file = tempfile::Builder::new()
-                    .prefix(".new-")
-                    .permissions(Permissions::from_mode(0o600))
-                    .tempfile_in(&self.folder)?;
-                file.write_all(&seal(&code, self.key(digest).as_bytes()))?;
-                file.persist(&path).map_err(|failed| failed.error)?;
-                Ok(())
-            });
-        match written {
+        match self.write(digest, code, &path) {
             Ok(()) => self.prune(),
             Err(cause) => {
                 tracing::warn!(path = %path.display(), %cause, "compiled policy not kept");
             }
         }
+    }
+
+    fn write(&self, digest: &str, code: &[u8], path: &Path) -> io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .prefix(".new-")
+            .permissions(Permissions::from_mode(0o600))
+            .tempfile_in(&self.folder)?;
+        file.write_all(&seal(code, self.key(digest).as_bytes()))?;
+        file.persist(path).map_err(|failed| failed.error)?;
+        Ok(())
     }
 
     fn key(&self, digest: &str) -> String {
@@ -196,11 +194,12 @@ fn read_own(path: &Path) -> io::Result<Vec<u8>> {
 
 #[expect(
     unsafe_code,
-    reason = "wasmtime trusts what it deserializes; the one caller passes bytes that a digest of ours vouches for, \
-              read from a file that only we can write"
+    reason = "wasmtime trusts what it deserializes; the callers pass what a compiler of ours wrote just now, and bytes \
+              that a digest of ours vouches for, read from a file that only we can write"
 )]
-fn load(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `code` is what `Component::serialize` returned for this version and configuration: `get` has compared
+pub(crate) fn load(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `code` is what wasmtime serialized for this version and configuration: either this process or its own
+    // child did so just now, and handed it over in memory or through a pipe that nobody else has; or `get` has compared
     // the digest that `put` wrote, over the bytes in memory here and the key that names both.
     unsafe { Component::deserialize(engine, code) }
 }

@@ -10,12 +10,15 @@ use std::time::Duration;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::compiled::CodeCache;
+use crate::compiler::Compiler;
 use crate::limits::Limits;
 
 /// Runs policies. Cheap to clone; all clones share one engine.
 #[derive(Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
+    /// `None`: this process compiles.
+    compiler: Option<Arc<Compiler>>,
 }
 
 /// How an [`Engine`] is set up. `EngineConfig::default()` is what `run` and `policy test` use, but for the cache.
@@ -29,6 +32,8 @@ pub struct EngineConfig {
     /// Reserve memory for instances ahead (the default): a fresh instance costs a third. Where the address space is
     /// too short for it, the engine does without by itself; `false` does without from the start.
     pub pooling: bool,
+    /// What compiles, in a process of its own; `None`: this process does, which nothing bounds.
+    pub compiler: Option<Compiler>,
 }
 
 impl Default for EngineConfig {
@@ -37,6 +42,7 @@ impl Default for EngineConfig {
             cache_dir: None,
             limits: Limits::default(),
             pooling: true,
+            compiler: None,
         }
     }
 }
@@ -97,6 +103,7 @@ impl Engine {
             cache_dir,
             limits,
             pooling,
+            compiler,
         } = config;
         if let Some(fault) = limits.fault() {
             return Err(EngineError::Limits(fault));
@@ -138,7 +145,16 @@ impl Engine {
                 free_slots: Mutex::new(SLOTS),
                 slot_freed: Condvar::new(),
             }),
+            compiler: compiler.map(Arc::new),
         })
+    }
+
+    /// The same engine, whose compiler is this process: for a component that the program itself carries.
+    pub fn compiling_here(&self) -> Engine {
+        Engine {
+            shared: Arc::clone(&self.shared),
+            compiler: None,
+        }
     }
 
     /// The limits that every call runs under.
@@ -158,6 +174,10 @@ impl Engine {
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.shared.wasmtime
+    }
+
+    pub(crate) fn compiler(&self) -> Option<&Compiler> {
+        self.compiler.as_deref()
     }
 
     pub(crate) fn cache(&self) -> Option<&CodeCache> {
@@ -213,8 +233,29 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The same decision on any machine is what most of this is for; what may differ between machines is switched off.
 fn wasmtime_config(limits: &Limits, pooling: bool) -> Config {
+    let mut config = compiling_config(limits, pooling);
+    if pooling {
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_component_instances(SLOTS)
+            .total_core_instances(SLOTS * CORE_INSTANCES_MAX)
+            .max_core_instances_per_component(CORE_INSTANCES_MAX)
+            .total_memories(SLOTS * MEMORIES_MAX)
+            .max_memories_per_component(MEMORIES_MAX)
+            .total_tables(SLOTS * MEMORIES_MAX)
+            .max_tables_per_component(MEMORIES_MAX)
+            .table_elements(TABLE_ELEMENTS_MAX)
+            .max_memory_size(limits.memory_bytes)
+            .linear_memory_keep_resident(MEMORY_RESIDENT_BYTES);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    }
+    config
+}
+
+/// All that compiled code depends on, without the pool's memory, which a compiler does not need.
+///
+/// The same decision on any machine is what most of this is for; what may differ between machines is switched off.
+pub(crate) fn compiling_config(limits: &Limits, pooling: bool) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -231,20 +272,7 @@ fn wasmtime_config(limits: &Limits, pooling: bool) -> Config {
         .max_wasm_stack(limits.stack_bytes)
         // wasmtime would ask an environment variable.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable);
-    if pooling {
-        let mut pool = PoolingAllocationConfig::new();
-        pool.total_component_instances(SLOTS)
-            .total_core_instances(SLOTS * CORE_INSTANCES_MAX)
-            .max_core_instances_per_component(CORE_INSTANCES_MAX)
-            .total_memories(SLOTS * MEMORIES_MAX)
-            .max_memories_per_component(MEMORIES_MAX)
-            .total_tables(SLOTS * MEMORIES_MAX)
-            .max_tables_per_component(MEMORIES_MAX)
-            .table_elements(TABLE_ELEMENTS_MAX)
-            .max_memory_size(limits.memory_bytes)
-            .linear_memory_keep_resident(MEMORY_RESIDENT_BYTES);
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    } else {
+    if !pooling {
         // The pool did not fit into the address space: ask for no more of it than a policy may use.
         config
             .allocation_strategy(InstanceAllocationStrategy::OnDemand)

@@ -2,6 +2,8 @@
 
 use vigil_core::verdict::PolicyFailure;
 
+use crate::failure::FailureKind;
+
 /// A policy that could not be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("failed to load policy {policy}: {fault}")]
@@ -41,6 +43,41 @@ pub enum LoadFault {
         bytes: usize,
         /// The limit.
         bytes_max: usize,
+    },
+    /// It is made of more than a limit allows. Nothing of it was compiled.
+    #[error(
+        "it has {found} {what}, more than the limit of {max}, and a compiler might never come to the end of it; build it \
+         from fewer and smaller parts"
+    )]
+    TooMuch {
+        /// What was counted.
+        what: &'static str,
+        /// How many there are, at least.
+        found: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// It hands components around, so that nobody can tell beforehand what it comes to.
+    #[error(
+        "it gives a component to another as an argument, or takes one out of an instance, and what that comes to cannot \
+         be bounded; compose its parts beforehand, with `wac plug` for example"
+    )]
+    ComponentAsArgument,
+    /// Compiling it took more than a limit allows, and was ended.
+    #[error(
+        "its compiler needed more than {what} and was ended; build it smaller, with shorter functions"
+    )]
+    CompilerOver {
+        /// The limit that it met, with its unit.
+        what: String,
+    },
+    /// This machine could not do it; the policy is not to blame, and another try may succeed.
+    #[error(
+        "{what}; this is the machine's doing, not the policy's: give vigil more memory and try again"
+    )]
+    Machine {
+        /// What the machine could not do.
+        what: String,
     },
     /// It asks for something that a policy does not get.
     #[error(
@@ -98,6 +135,19 @@ pub enum LoadFault {
     /// It failed on the evidence that every policy is tried on.
     #[error("it failed on the trial evidence ({}): {}; run `vigil policy test` on it", .0.kind, .0.detail)]
     TrialFailed(PolicyFailure),
+}
+
+impl LoadFault {
+    /// The machine could not do it, and the policy is not to blame.
+    pub fn is_of_machine(&self) -> bool {
+        match self {
+            LoadFault::Machine { .. } => true,
+            LoadFault::DescribeFailed(failed) | LoadFault::TrialFailed(failed) => {
+                FailureKind::HostMemory.is(failed)
+            }
+            _ => false,
+        }
+    }
 }
 
 fn listed(names: &[String]) -> String {

@@ -1,5 +1,6 @@
 //! How a call into a policy went wrong.
 
+use rustix::io::Errno;
 use vigil_core::verdict::PolicyFailure;
 use wasmtime::{Trap, WasmBacktrace};
 
@@ -25,6 +26,9 @@ pub enum FailureKind {
     Error,
     /// It failed too often in a row and was not asked.
     Quarantined,
+    /// The machine had no memory for it: no fault of the policy's, so that nobody speaks in its place and nothing is
+    /// counted against it.
+    HostMemory,
 }
 
 impl FailureKind {
@@ -39,7 +43,13 @@ impl FailureKind {
             FailureKind::Nonsense => "nonsense",
             FailureKind::Error => "error",
             FailureKind::Quarantined => "quarantined",
+            FailureKind::HostMemory => "host-memory",
         }
+    }
+
+    /// Whether `failed` is of this kind.
+    pub fn is(self, failed: &PolicyFailure) -> bool {
+        failed.kind == self.as_str()
     }
 }
 
@@ -59,6 +69,12 @@ pub(crate) fn failure(kind: FailureKind, detail: &str) -> PolicyFailure {
 ///
 /// The texts are the same on every machine: they are journaled, and a replay compares them.
 pub(crate) fn of_call(error: &wasmtime::Error, guest: &Guest, limits: &Limits) -> PolicyFailure {
+    if guest.no_memory || is_of_machine(error) {
+        return failure(
+            FailureKind::HostMemory,
+            "this machine has no memory left for an instance of it; that is not the policy's doing",
+        );
+    }
     if guest.denied || error.downcast_ref::<OutOfMemory>().is_some() {
         return failure(
             FailureKind::OutOfMemory,
@@ -93,6 +109,20 @@ pub(crate) fn of_call(error: &wasmtime::Error, guest: &Guest, limits: &Limits) -
             &format!("its answer cannot be read: {}", error.root_cause()),
         ),
     }
+}
+
+/// Whether the system refused memory.
+pub(crate) fn is_of_machine(error: &wasmtime::Error) -> bool {
+    let refused = [Errno::NOMEM, Errno::AGAIN];
+    let root = error.root_cause();
+    root.is::<wasmtime::OutOfMemory>()
+        || root
+            .downcast_ref::<Errno>()
+            .is_some_and(|errno| refused.contains(errno))
+        || root
+            .downcast_ref::<std::io::Error>()
+            .and_then(Errno::from_io_error)
+            .is_some_and(|errno| refused.contains(&errno))
 }
 
 /// The innermost function with a name, when the component kept names.

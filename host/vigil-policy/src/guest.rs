@@ -15,6 +15,8 @@ pub(crate) struct Guest {
     /// It asked for more memory than there was. Kept, since what a guest makes of a refusal is its own matter, and a
     /// policy that lives on with less memory would decide differently.
     pub(crate) denied: bool,
+    /// The machine had no memory for it.
+    pub(crate) no_memory: bool,
 }
 
 /// Runs `call` on a fresh instance and says how much fuel it took. The instance is gone afterwards: no state leaks
@@ -33,6 +35,7 @@ pub(crate) fn with_fresh<T>(
         Guest {
             memory_bytes_left: limits.memory_bytes,
             denied: false,
+            no_memory: false,
         },
     );
     store.limiter(|guest| guest);
@@ -88,13 +91,11 @@ impl ResourceLimiter for Guest {
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
         // The machine is short of memory, or the memory's own maximum is reached. The first must not look like an
         // answer either; the second is the policy's own choice and the same everywhere.
-        match error.downcast_ref::<std::io::Error>() {
-            Some(_) => {
-                self.denied = true;
-                Err(OutOfMemory.into())
-            }
-            None => Ok(()),
+        if failure::is_of_machine(&error) {
+            self.no_memory = true;
+            return Err(OutOfMemory.into());
         }
+        Ok(())
     }
 
     fn table_growing(

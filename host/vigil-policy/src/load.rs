@@ -4,6 +4,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 
+use crate::compiled;
 use crate::engine::Engine;
 use crate::error::{LoadError, LoadFault};
 use crate::failure;
@@ -11,6 +12,7 @@ use crate::guest::{self, Guest};
 use crate::policy::{Description, FuelMeter, Linked, Policy, Rule};
 use crate::scan;
 use crate::settings;
+use crate::structure;
 use crate::trial;
 use crate::v0_1_0::{self, wit};
 
@@ -66,6 +68,7 @@ fn load(engine: &Engine, name: &str, bytes: &[u8], settings: &Value) -> Result<P
     }
     let inspection = scan::inspect(bytes)?;
     inspection.check()?;
+    structure::check(bytes)?;
     let digest = hex::encode(Sha256::digest(bytes));
     let (component, from_cache) = compile(engine, bytes, &digest)?;
     let linked = link(engine, &component)?;
@@ -93,12 +96,19 @@ fn compile(engine: &Engine, bytes: &[u8], digest: &str) -> Result<(Component, bo
     {
         return Ok((cached, true));
     }
-    let component =
-        Component::from_binary(engine.wasmtime(), bytes).map_err(|error| LoadFault::Compile {
-            what: one_line(&error),
-        })?;
+    let unfit = |error: wasmtime::Error| LoadFault::Compile {
+        what: one_line(&error),
+    };
+    let code = match engine.compiler() {
+        Some(compiler) => compiler.compile(engine, bytes)?,
+        None => engine
+            .wasmtime()
+            .precompile_component(bytes)
+            .map_err(unfit)?,
+    };
+    let component = compiled::load(engine.wasmtime(), &code).map_err(unfit)?;
     if let Some(cache) = engine.cache() {
-        cache.put(digest, &component);
+        cache.put(digest, &code);
     }
     Ok((component, false))
 }

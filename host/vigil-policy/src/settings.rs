@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::error::LoadFault;
+use crate::schema;
 
 /// Settings as a policy gets them.
 pub(crate) struct Settings {
@@ -13,9 +14,6 @@ pub(crate) struct Settings {
     /// SHA-256 of `json`, in hex.
     pub(crate) digest: String,
 }
-
-/// The largest schema, in bytes. Schemas of policies are written by hand.
-const SCHEMA_BYTES_MAX: usize = 256 << 10;
 
 /// Checks `settings` (null counts as none) against `schema`, the text that the policy gave; empty: it has no settings.
 pub(crate) fn check(settings: &Value, schema: &str) -> Result<Settings, LoadFault> {
@@ -43,22 +41,27 @@ pub(crate) fn check(settings: &Value, schema: &str) -> Result<Settings, LoadFaul
     Ok(Settings { json, digest })
 }
 
-/// The schema, ready to check with. Patterns run in linear time, and nothing is fetched: a schema is the policy's.
-fn validator(schema: &str) -> Result<Validator, LoadFault> {
+/// The schema, ready to check with. Its size and shape are bounded, patterns run in linear time, and nothing is fetched:
+/// a schema is the policy's.
+fn validator(text: &str) -> Result<Validator, LoadFault> {
     let unusable = |what: String| LoadFault::BadDescription(format!("settings-schema {what}"));
-    if schema.len() > SCHEMA_BYTES_MAX {
+    if text.len() > schema::BYTES_MAX {
         return Err(unusable(format!(
-            "has {} bytes, more than {SCHEMA_BYTES_MAX}",
-            schema.len()
+            "has {} bytes, more than {}",
+            text.len(),
+            schema::BYTES_MAX
         )));
     }
     let parsed: Value =
-        serde_json::from_str(schema).map_err(|error| unusable(format!("is not JSON: {error}")))?;
+        serde_json::from_str(text).map_err(|error| unusable(format!("is not JSON: {error}")))?;
     if !parsed.is_object() {
         return Err(unusable("is no JSON object".to_owned()));
     }
+    if let Some(what) = schema::fault(&parsed) {
+        return Err(unusable(what));
+    }
     jsonschema::options()
-        .with_pattern_options(PatternOptions::regex())
+        .with_pattern_options(PatternOptions::regex().size_limit(schema::PATTERN_BYTES_MAX))
         .build(&parsed)
         .map_err(|error| unusable(format!("is no JSON schema: {error}")))
 }
@@ -132,8 +135,8 @@ mod tests {
     #[test]
     fn a_schema_fetches_nothing() {
         let text = fault(&json!({}), r#"{"$ref": "https://example.com/schema.json"}"#);
-        assert!(text.contains("is no JSON schema"), "{text}");
+        assert!(text.contains("only to its own places"), "{text}");
         let text = fault(&json!({}), r#"{"$ref": "file:///etc/passwd"}"#);
-        assert!(text.contains("is no JSON schema"), "{text}");
+        assert!(text.contains("only to its own places"), "{text}");
     }
 }

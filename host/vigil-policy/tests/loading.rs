@@ -12,10 +12,15 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
-use common::{Made, contract, engine, engine_with};
+use common::{Made, context, contract, engine, engine_with, merged};
+use rustix::process::{Resource, Rlimit};
 use serde_json::{Value, json};
-use vigil_policy::{Engine, EngineConfig, LoadFault, SOURCES_SECTION, inspect};
+use vigil_policy::{
+    Chain, ChainQuestion, Engine, EngineConfig, Link, LoadFault, OnFailure, Quarantine,
+    SOURCES_SECTION, inspect,
+};
 
 /// Checks that `bytes` are refused with a text that is one line and says `said`.
 fn check(bytes: &[u8], said: &[&str]) -> LoadFault {
@@ -491,4 +496,80 @@ fn a_short_address_space_does_without_the_pool() {
         "{said}"
     );
     assert!(engine().is_pooling());
+}
+
+/// Set for the child process of the test below.
+const NONE_LEFT: &str = "VIGIL_TEST_NO_MEMORY_LEFT";
+
+#[test]
+fn memory_that_the_machine_lacks_is_not_the_policys_fault() {
+    if std::env::var_os(NONE_LEFT).is_some() {
+        without_memory();
+        return;
+    }
+    // This test again, in a process that takes its memory away.
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "memory_that_the_machine_lacks_is_not_the_policys_fault",
+        ])
+        .env(NONE_LEFT, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+}
+
+fn without_memory() {
+    let engine = Engine::new(EngineConfig {
+        pooling: false,
+        ..EngineConfig::default()
+    })
+    .unwrap();
+    let bytes = Made::default().build();
+    let policy = Arc::new(engine.load("mine", &bytes, &Value::Null).unwrap());
+    let chain = Chain::new(vec![Link {
+        policy: Arc::clone(&policy),
+        // Even then nobody speaks in its place: it has not failed.
+        on_failure: OnFailure::Pass,
+    }]);
+    let evidence = merged(1);
+    let question = || ChainQuestion {
+        evidence: &evidence,
+        memos: &[],
+        failures: &[],
+    };
+    let mut quarantine = Quarantine::default();
+    // From here on the process gets no more than it has, and an instance needs 64 MiB of addresses.
+    let statm = fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = statm.split(' ').next().unwrap().parse().unwrap();
+    let most = pages * 4096 + (16 << 20);
+    let own = rustix::process::getrlimit(Resource::As);
+    let limit = |most| {
+        let limit = Rlimit {
+            current: most,
+            maximum: own.maximum,
+        };
+        rustix::process::setrlimit(Resource::As, limit).unwrap();
+    };
+    limit(Some(most));
+    let answers: Vec<_> = (0..Quarantine::FAILURES_MAX + 1)
+        .map(|_| chain.decide(&context(), &[question()], &mut quarantine))
+        .collect();
+    let refused = engine.load("again", &bytes, &Value::Null);
+    limit(own.current);
+    for answer in answers {
+        let failed = answer[0][0].answer.as_ref().unwrap_err();
+        assert_eq!(failed.kind, "host-memory", "{failed:?}");
+        assert!(!failed.passes);
+    }
+    assert_eq!(quarantine, Quarantine::default());
+    let refused = refused.unwrap_err();
+    assert!(refused.fault.is_of_machine(), "{refused}");
+    // And with memory it answers.
+    let answer = chain.decide(&context(), &[question()], &mut quarantine);
+    assert!(answer[0][0].answer.is_ok());
 }

@@ -62,6 +62,12 @@ pub enum Command {
     Config(ConfigCommand),
     /// Check what vigil needs: sources, token, clock, locks, webhooks
     Doctor(DoctorArgs),
+    /// Compile a policy that comes on standard input: what vigil starts itself
+    #[command(hide = true)]
+    CompilePolicy {
+        /// What it may use up, as JSON
+        job: String,
+    },
     /// Print a script that completes vigil's commands in a shell
     Completions {
         /// The shell

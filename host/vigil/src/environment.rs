@@ -23,6 +23,8 @@ pub struct Environment {
     pub state_dir: PathBuf,
     /// Where compiled policies lie: `$XDG_CACHE_HOME/vigil`.
     pub cache_dir: PathBuf,
+    /// The running program's own file, which compiles policies in a process of its own; `None`: this process compiles.
+    pub program: Option<PathBuf>,
 }
 
 /// Every variable that vigil reads, with its meaning: the list that the docs and `doctor` show.
@@ -104,6 +106,15 @@ impl fmt::Debug for Environment {
     }
 }
 
+/// The link that the system keeps leads to the running program even where its file was replaced meanwhile.
+fn program() -> Option<PathBuf> {
+    let link = PathBuf::from("/proc/self/exe");
+    match link.exists() {
+        true => Some(link),
+        false => std::env::current_exe().ok(),
+    }
+}
+
 impl Environment {
     /// Reads the process's environment.
     pub fn read() -> Result<Environment> {
@@ -140,6 +151,7 @@ impl Environment {
             state_dir,
             variables,
             for_children: for_children.variables().to_vec(),
+            program: program(),
         })
     }
 

@@ -105,6 +105,11 @@ impl Setup {
         Ok((engine, chain))
     }
 
+    /// What a daemon with this chain tells `status` about it.
+    pub(crate) fn loaded(&self, chain: &Chain, named: &[String]) -> policies::Loaded {
+        policies::Loaded::of(chain, &policies::paths(named, &self.config.policy))
+    }
+
     /// What vigil takes of GitHub's hour, and what it leaves.
     pub fn shares(&self) -> Shares {
         Shares {
@@ -153,6 +158,7 @@ impl Setup {
             holder: format!("vigil {} of {}", std::process::id(), self.world.now()),
             quarantine: Quarantine::default(),
             disagreements: std::collections::BTreeMap::new(),
+            replaced: None,
         })
     }
 }

@@ -258,6 +258,7 @@ impl<'a> Run<'a> {
             holder: format!("vigil {}", self.starts),
             quarantine: Quarantine::default(),
             disagreements: std::collections::BTreeMap::new(),
+            replaced: None,
         });
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The commands: one file each, named as the user types it.
 
 mod ack;
+mod compile_policy;
 mod completions;
 mod config;
 mod demo;
@@ -31,6 +32,10 @@ use crate::wiring::Setup;
 
 /// Runs a command and gives its exit code.
 pub fn main(cli: Cli) -> u8 {
+    // Before anything reads an environment or a file: it gets none.
+    if let Command::CompilePolicy { job } = &cli.command {
+        return compile_policy::run(job);
+    }
     let ui = Ui { json: cli.json };
     match dispatch(cli, ui) {
         Ok(code) => code,
@@ -86,7 +91,10 @@ fn dispatch(cli: Cli, ui: Ui) -> Outcome {
         Command::Config(ConfigCommand::Show) => config::show(&loaded, &setup, ui),
         Command::Config(ConfigCommand::Check) => config::check(&loaded, &setup, ui),
         Command::Doctor(args) => on_runtime(doctor::run(args, setup, &loaded, ui)),
-        Command::Completions { .. } | Command::Demo(_) | Command::Policy(_) => Ok(0),
+        Command::Completions { .. }
+        | Command::CompilePolicy { .. }
+        | Command::Demo(_)
+        | Command::Policy(_) => Ok(0),
     }
 }
 

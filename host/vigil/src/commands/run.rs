@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
 use crate::memory;
 use crate::pass::{How, Passed, Progress, Reconciler, asking};
+use crate::policies::{Loaded, Watch};
 use crate::report::Outcome as Result_;
 use crate::ui::{Bar, Ui};
 use crate::webhooks::coalesce;
@@ -43,6 +44,7 @@ pub(crate) async fn run(args: &RunArgs, mut setup: Setup, ui: Ui, bar: &Bar) -> 
         setup.config.run.interval = interval;
     }
     let (_engine, chain) = setup.chain(&args.chain.policies)?;
+    let loaded = setup.loaded(&chain, &args.chain.policies);
     let only = args.source.as_deref();
     let mut reconciler = if args.dry_run {
         setup.looker(chain, only)?
@@ -58,7 +60,7 @@ pub(crate) async fn run(args: &RunArgs, mut setup: Setup, ui: Ui, bar: &Bar) -> 
     if args.once || args.dry_run {
         once(args, &mut reconciler, &setup, ui, bar).await
     } else {
-        daemon(&mut reconciler, &setup, args.listen, ui, bar).await
+        daemon(&mut reconciler, &setup, loaded, args.listen, ui, bar).await
     }
 }
 
@@ -115,6 +117,7 @@ fn keep_silence(reconciler: &Reconciler, setup: &Setup) -> Result<(), Failure> {
 async fn daemon(
     reconciler: &mut Reconciler,
     setup: &Setup,
+    loaded: Loaded,
     listen: Option<SocketAddr>,
     ui: Ui,
     bar: &Bar,
@@ -137,8 +140,17 @@ async fn daemon(
     tracing::info!(interval = %humantime::format_duration(interval), sources = reconciler.sources.len(), "watching");
     let mut how = How::watch();
     let mut trouble = None;
+    let mut policies = Watch::new(loaded.clone());
     for number in 0_u64.. {
         let started = setup.world.now();
+        if number % PASSES_PER_PRUNE == 0 {
+            // Anew from time to time: what nobody keeps is forgotten.
+            let kept = loaded.keep(&mut reconciler.store, &reconciler.forge_host, started);
+            if let Err(failure) = kept {
+                tracing::warn!(%failure, "which policies are loaded is not kept for now");
+            }
+        }
+        reconciler.replaced = Some(policies.look().await);
         let mut behind = false;
         let passed = stop.during(bar.over(reconciler.pass(&how))).await;
         // It may have been cut off.

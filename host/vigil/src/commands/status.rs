@@ -4,18 +4,19 @@ mod causes;
 mod print;
 
 use std::cell::OnceCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use vigil_core::evidence::Context;
 use vigil_core::{Evidence, Session, SessionId, State, Timestamp, signs};
 use vigil_github::memory::LastKnown;
-use vigil_store::{Alert, Latest, Store};
+use vigil_store::{Alert, DaemonLock, Latest, Store};
 
 use crate::cli::StatusArgs;
 use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
 use crate::heard::Heard;
 use crate::memory;
 use crate::pass::{Entry, How, Passed};
+use crate::policies::{Loaded, REPLACED};
 use crate::report::{self, AlertReport, GitHubReport, SourceReport, StatusReport, StatusSession};
 use crate::sources::{self, Configured};
 use crate::ui::{self, Ui};
@@ -150,6 +151,23 @@ async fn online(args: &StatusArgs, setup: &Setup) -> Result<(StatusReport, bool)
     Ok((report, failed))
 }
 
+/// What a running daemon judges with and its files do not hold any more, by the policy's name.
+fn replaced(setup: &Setup, store: Option<&Store>) -> Result<BTreeMap<String, String>, Failure> {
+    let running = DaemonLock::holder(&setup.environment.state_dir).filter(|pid| is_alive(*pid));
+    let (Some(store), Some(pid)) = (store, running) else {
+        return Ok(BTreeMap::new());
+    };
+    let loaded = Loaded::recall(store, &setup.place()?.host, pid)?;
+    Ok(loaded.map(|loaded| loaded.replaced()).unwrap_or_default())
+}
+
+fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+}
+
 /// A session that was looked at just now.
 struct Looked<'a> {
     entry: &'a Entry,
@@ -212,6 +230,17 @@ fn report(
             since: ui::moment(now),
         });
     }
+    // The daemon's own alert says since when; what it has not told yet, and what ended with it, is seen here.
+    let mut replaced = replaced(setup, store)?;
+    alerts.retain(|alert| match alert.key.strip_prefix(REPLACED) {
+        Some(name) => replaced.remove(name).is_some(),
+        None => true,
+    });
+    alerts.extend(replaced.into_iter().map(|(name, text)| AlertReport {
+        key: format!("{REPLACED}{name}"),
+        text,
+        since: ui::moment(now),
+    }));
     let sessions = read
         .iter()
         .flat_map(|one| one.sessions.iter().map(move |session| (one, session)))

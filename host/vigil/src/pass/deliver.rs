@@ -16,6 +16,7 @@ use super::{Batch, Entry, Moment, Reconciler};
 use crate::failure::Failure;
 use crate::memory;
 use crate::notify::{self, Notice};
+use crate::policies::REPLACED;
 use crate::report::Outcome;
 use crate::ui;
 
@@ -119,6 +120,7 @@ impl Reconciler {
                 text.as_deref(),
             )?;
         }
+        self.replaced_policies(&mut told)?;
         for batch in batches {
             let name = batch.configured.source.name();
             self.alert(&mut told, &format!("source-{name}"), batch.error.as_deref())?;
@@ -130,6 +132,23 @@ impl Reconciler {
             self.disagreements_of_owners(&mut told, batch)?;
         }
         Ok(())
+    }
+
+    /// Policies whose file holds another component than the daemon judges with. One pass of another command knows
+    /// nothing of that, and changes nothing.
+    fn replaced_policies(&mut self, told: &mut Told) -> Result<(), Failure> {
+        let Some(replaced) = self.replaced.clone() else {
+            return Ok(());
+        };
+        for (name, text) in &replaced {
+            self.alert(told, &format!("{REPLACED}{name}"), Some(text))?;
+        }
+        let is_over = |key: &&String| {
+            key.strip_prefix(REPLACED)
+                .is_some_and(|name| !replaced.contains_key(name))
+        };
+        let over: Vec<String> = told.open.keys().filter(is_over).cloned().collect();
+        over.iter().try_for_each(|key| self.alert(told, key, None))
     }
 
     /// An owner that takes moves back: told once for each session, and over when the session is looked at without that

@@ -37,7 +37,7 @@ use vigil_core::survey::Survey;
 use vigil_core::verdict::{PolicyAnswer, PolicyFailure, Verdict};
 use vigil_core::{Evidence, SessionId, State, Timestamp};
 use vigil_github::Wants;
-use vigil_policy::{Chain, Quarantine};
+use vigil_policy::{Chain, FailureKind, Quarantine};
 use vigil_sources::{Listed, Proposal, World};
 use vigil_store::{Store, TransitionId};
 
@@ -90,6 +90,8 @@ pub struct Reconciler {
     pub quarantine: Quarantine,
     /// Policies that answer otherwise in a batch than alone, with what was seen: found by samples.
     pub disagreements: BTreeMap<String, String>,
+    /// What is to be told of policies whose file holds another component by now, by name; `None`: nobody watches them.
+    pub replaced: Option<BTreeMap<String, String>>,
 }
 
 /// How a pass is made.
@@ -276,6 +278,18 @@ impl Entry {
         }
     }
 
+    /// Whether a policy could not be asked because the machine has no memory for it: the world's failure, and tried
+    /// again soon.
+    pub(crate) fn lacks_memory(&self) -> bool {
+        let failed = self
+            .answers
+            .iter()
+            .filter_map(|answer| answer.answer.as_ref().err());
+        failed
+            .into_iter()
+            .any(|failed| FailureKind::HostMemory.is(failed))
+    }
+
     /// Every guard that spoke, the kernel's first.
     pub fn all_guards(&self) -> impl Iterator<Item = &Objection> {
         self.ruling
@@ -407,7 +421,7 @@ impl Passed {
                     || batch
                         .entries
                         .iter()
-                        .any(|entry| entry.outcome == Outcome::Failed)
+                        .any(|entry| entry.outcome == Outcome::Failed || entry.lacks_memory())
             })
     }
 }

@@ -145,7 +145,9 @@ impl Reconciler {
                 .gaps()
                 .iter()
                 .any(|(fact, _)| entry.asked.iter().any(|asked| asked == fact));
-            let troubled = unknown || matches!(entry.outcome, Outcome::Conflict | Outcome::Failed);
+            let troubled = unknown
+                || entry.lacks_memory()
+                || matches!(entry.outcome, Outcome::Conflict | Outcome::Failed);
             let next = requeue::requeue(
                 &session.id,
                 ruling,
