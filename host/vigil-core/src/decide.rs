@@ -87,8 +87,8 @@ impl Ruling {
 
 /// Decides about one session.
 ///
-/// `answers` are those of the chain, in order, up to the first that isn't `pass`; `asked` names the facts that the
-/// chain asked for; `survey` is what the pass shows as a whole.
+/// `answers` are those of the chain, in order, up to the first that isn't `pass` and whose refusal would not pass
+/// either; `asked` names the facts that the chain asked for; `survey` is what the pass shows as a whole.
 pub fn decide(
     evidence: &Evidence,
     answers: &[PolicyAnswer],
@@ -107,9 +107,30 @@ pub fn decide(
     if let Some(reason) = unreadable(evidence) {
         return Ruling::hold(rule::UNREADABLE_RECORD, reason);
     }
-    let Some(spoke) = answers.iter().find(|answer| !passes(answer)) else {
-        return Ruling::hold(rule::ALL_PASSED, all_passed(answers));
-    };
+    let mut refused: Option<Ruling> = None;
+    for spoke in answers.iter().filter(|answer| !passes(answer)) {
+        let ruling = ruling_of(spoke, evidence, asked, survey, context);
+        if spoke.passes_refused && is_refused_for_its_state(&ruling) {
+            refused.get_or_insert(ruling);
+            continue;
+        }
+        return match refused {
+            Some(before) => heard_after(&before, ruling),
+            None => ruling,
+        };
+    }
+    // Nobody else had anything to say.
+    refused.unwrap_or_else(|| Ruling::hold(rule::ALL_PASSED, all_passed(answers)))
+}
+
+/// What comes of the answer of one policy.
+fn ruling_of(
+    spoke: &PolicyAnswer,
+    evidence: &Evidence,
+    asked: &[String],
+    survey: &Survey,
+    context: &Context,
+) -> Ruling {
     let ruling = match &spoke.answer {
         Err(failure) => Ruling::hold(
             rule::POLICY_FAILED,
@@ -120,9 +141,57 @@ pub fn decide(
         ),
         Ok(decision) => rule_on(decision, evidence, asked, survey, context),
     };
+    let ruling = match ruling.action {
+        Action::Refuse => silencing(ruling, spoke),
+        _ => ruling,
+    };
     Ruling {
         policy: Some(spoke.policy.clone()),
         policy_digest: Some(spoke.policy_digest.clone()),
+        ..ruling
+    }
+}
+
+fn is_refused_for_its_state(ruling: &Ruling) -> bool {
+    ruling.action == Action::Refuse
+        && ruling
+            .guards
+            .iter()
+            .all(|guard| guard.code.is_of_the_state())
+}
+
+/// A refusal holds, and who stands behind it is not heard: that is said, since nobody would look for it there.
+fn silencing(ruling: Ruling, spoke: &PolicyAnswer) -> Ruling {
+    if spoke.behind.is_empty() || spoke.passes_refused && is_refused_for_its_state(&ruling) {
+        return ruling;
+    }
+    let behind = spoke.behind.join(", ");
+    let remedy = match is_refused_for_its_state(&ruling) {
+        true => "; on_refused = \"pass\" would let it speak",
+        false => "",
+    };
+    Ruling {
+        reason: format!(
+            "{}; this was refused, so that {behind} is not heard{remedy}",
+            ruling.reason
+        ),
+        ..ruling
+    }
+}
+
+/// What a later policy's word came to, with the refusal that let it speak.
+fn heard_after(refused: &Ruling, ruling: Ruling) -> Ruling {
+    let codes: Vec<&str> = (refused.guards.iter())
+        .map(|guard| guard.code.as_str())
+        .collect();
+    let before = refused.policy.as_deref().unwrap_or_default();
+    Ruling {
+        reason: format!(
+            "{}; {before} was refused before it ({}: {})",
+            ruling.reason,
+            refused.rule,
+            codes.join(", ")
+        ),
         ..ruling
     }
 }

@@ -78,6 +78,14 @@ impl Code {
     }
 }
 
+impl Code {
+    /// Whether the guard speaks of the proposed state alone, and not of danger: what another policy proposes may be what
+    /// the session needs.
+    pub fn is_of_the_state(self) -> bool {
+        matches!(self, Code::LegalEdge | Code::PositiveEvidence)
+    }
+}
+
 /// A guard that spoke.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

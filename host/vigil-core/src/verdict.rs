@@ -67,6 +67,17 @@ pub struct PolicyAnswer {
     pub settings_digest: String,
     /// Its decision, or how it failed.
     pub answer: Result<Decision, PolicyFailure>,
+    /// Where a guard refuses its proposal for what the state alone demands, the next policy speaks: the configuration's
+    /// `on_refused = "pass"`.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub passes_refused: bool,
+    /// The policies behind it in the chain, which nobody hears when it is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub behind: Vec<String>,
+}
+
+fn is_not(flag: &bool) -> bool {
+    !flag
 }
 
 /// How a policy failed to answer. A failure holds the session unless the configuration says `on_failure = "pass"`.

@@ -384,6 +384,94 @@ fn a_policy_that_fails_holds_unless_it_is_configured_to_pass() {
 }
 
 #[test]
+fn a_refusal_silences_who_stands_behind_it_and_says_so() {
+    let mut evidence = evidence(State::Running);
+    evidence.issue = issue(true);
+    let survey = survey::<Evidence>(&[], &context(), Memory::default());
+    // The issue is open, so that nothing says `closed`; `queued` is no state to move to.
+    let chain = |to: State, passes_refused: bool, next: Verdict| {
+        let mut team = answer("team", Verdict::Transition(to));
+        team.passes_refused = passes_refused;
+        team.behind = vec!["default".into()];
+        let answers = [team, answer("default", next)];
+        decide(&evidence, &answers, &asked(), &survey, &context())
+    };
+    let succeeded = || Verdict::Transition(State::Succeeded);
+    for (to, passes, next, action, speaks, words) in [
+        (
+            State::Closed,
+            false,
+            succeeded(),
+            Action::Refuse,
+            "team",
+            "because; this was refused, so that default is not heard; on_refused = \"pass\" would let it speak",
+        ),
+        (
+            State::Closed,
+            true,
+            succeeded(),
+            Action::Move(State::Succeeded),
+            "default",
+            "because; team was refused before it (a-rule: positive-evidence)",
+        ),
+        (
+            State::Queued,
+            true,
+            succeeded(),
+            Action::Move(State::Succeeded),
+            "default",
+            "because; team was refused before it (a-rule: legal-edge)",
+        ),
+        (
+            State::Closed,
+            true,
+            Verdict::Pass,
+            Action::Refuse,
+            "team",
+            "because",
+        ),
+        (
+            State::Closed,
+            true,
+            Verdict::Hold,
+            Action::Hold,
+            "default",
+            "because; team was refused before it (a-rule: positive-evidence)",
+        ),
+    ] {
+        let ruling = chain(to, passes, next);
+        assert_eq!(ruling.action, action, "{to} {passes}: {ruling:#?}");
+        assert_eq!(ruling.policy.as_deref(), Some(speaks), "{to} {passes}");
+        assert_eq!(ruling.reason, words);
+    }
+    // Danger is nothing that another policy could see otherwise.
+    let mut alive = evidence.clone();
+    alive.session.liveness.agent = Fact::Found(Process {
+        pid: 7,
+        started: None,
+    });
+    let mut team = answer("team", Verdict::Transition(State::Succeeded));
+    team.passes_refused = true;
+    team.behind = vec!["default".into()];
+    let answers = [team, answer("default", Verdict::Hold)];
+    let ruling = decide(&alive, &answers, &asked(), &survey, &context());
+    assert_eq!(
+        (ruling.action, ruling.reason.as_str()),
+        (
+            Action::Refuse,
+            "because; this was refused, so that default is not heard"
+        )
+    );
+    // Alone it silences nobody.
+    let alone = [answer("team", Verdict::Transition(State::Closed))];
+    let ruling = decide(&evidence, &alone, &asked(), &survey, &context());
+    assert_eq!(
+        (ruling.action, ruling.reason.as_str()),
+        (Action::Refuse, "because")
+    );
+}
+
+#[test]
 fn a_repair_waits_for_proof_that_whoever_set_the_mark_is_gone() {
     let mut evidence = evidence(State::Maintaining);
     let survey = survey::<Evidence>(&[], &context(), Memory::default());

@@ -15,7 +15,8 @@ use crate::quarantine::Quarantine;
 /// Policies in the order in which they speak. The first verdict that isn't `pass` ends a session's turn; all answers
 /// are returned.
 ///
-/// A policy that fails holds the session, unless the configuration lets the next one speak in its place.
+/// A policy that fails holds the session, unless the configuration lets the next one speak in its place; so does one
+/// whose proposal is refused.
 #[derive(Clone, Debug, Default)]
 pub struct Chain {
     links: Vec<Link>,
@@ -28,6 +29,20 @@ pub struct Link {
     pub policy: Arc<Policy>,
     /// What its failure leads to.
     pub on_failure: OnFailure,
+    /// What a refused proposal of it leads to.
+    pub on_refused: OnRefused,
+}
+
+/// What it leads to that a guard refuses a policy's proposal for what the proposed state demands: an edge that the state
+/// table or the source does not have, or evidence that is missing for it. Whatever else a guard says holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnRefused {
+    /// The session is held, and the policies behind it are not heard.
+    #[default]
+    Hold,
+    /// The next policy speaks.
+    Pass,
 }
 
 /// What the failure of a policy leads to.
@@ -162,9 +177,14 @@ impl Chain {
                     let session = &questions[at].evidence.session.id;
                     quarantine.record(&key, session, answer.is_err());
                 }
-                let answer = link.answer(answer);
+                let answer = link.answer(answer, &self.links[place + 1..]);
                 let goes_on = match &answer.answer {
-                    Ok(decision) => decision.verdict == Verdict::Pass,
+                    Ok(decision) => match decision.verdict {
+                        Verdict::Pass => true,
+                        // Whether it is refused is the kernel's to say, once all who may speak have spoken.
+                        Verdict::Transition(_) => answer.passes_refused,
+                        Verdict::Hold | Verdict::Repair(_) => false,
+                    },
                     Err(failed) => failed.passes,
                 };
                 all[at].push(answer);
@@ -176,7 +196,18 @@ impl Chain {
 }
 
 impl Link {
-    fn answer(&self, answer: Result<vigil_core::Decision, PolicyFailure>) -> PolicyAnswer {
+    fn answer(
+        &self,
+        answer: Result<vigil_core::Decision, PolicyFailure>,
+        behind: &[Link],
+    ) -> PolicyAnswer {
+        // Only a proposal can be refused.
+        let proposes = answer.as_ref().is_ok_and(|decision| {
+            matches!(
+                decision.verdict,
+                Verdict::Transition(_) | Verdict::Repair(_)
+            )
+        });
         PolicyAnswer {
             policy: self.policy.name().to_owned(),
             policy_digest: self.policy.digest().to_owned(),
@@ -185,6 +216,12 @@ impl Link {
                 passes: self.on_failure == OnFailure::Pass && !FailureKind::HostMemory.is(&failed),
                 ..failed
             }),
+            passes_refused: proposes && self.on_refused == OnRefused::Pass,
+            behind: behind
+                .iter()
+                .filter(|_| proposes)
+                .map(|link| link.policy.name().to_owned())
+                .collect(),
         }
     }
 }

@@ -10,7 +10,7 @@ use common::{GUILTY, Made, context, engine, merged};
 use serde_json::Value;
 use vigil_core::Evidence;
 use vigil_core::verdict::{PolicyAnswer, Verdict};
-use vigil_policy::{Chain, ChainQuestion, Engine, Link, OnFailure, Quarantine, Wanted};
+use vigil_policy::{Chain, ChainQuestion, Engine, Link, OnFailure, OnRefused, Quarantine, Wanted};
 
 fn link(engine: &Engine, name: &str, made: &Made, on_failure: OnFailure) -> Link {
     let policy = engine
@@ -19,6 +19,7 @@ fn link(engine: &Engine, name: &str, made: &Made, on_failure: OnFailure) -> Link
     Link {
         policy: Arc::new(policy),
         on_failure,
+        on_refused: OnRefused::Hold,
     }
 }
 

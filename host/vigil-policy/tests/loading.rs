@@ -18,7 +18,7 @@ use common::{Made, context, contract, engine, engine_with, merged};
 use rustix::process::{Resource, Rlimit};
 use serde_json::{Value, json};
 use vigil_policy::{
-    Chain, ChainQuestion, Engine, EngineConfig, Link, LoadFault, OnFailure, Quarantine,
+    Chain, ChainQuestion, Engine, EngineConfig, Link, LoadFault, OnFailure, OnRefused, Quarantine,
     SOURCES_SECTION, inspect,
 };
 
@@ -535,6 +535,7 @@ fn without_memory() {
         policy: Arc::clone(&policy),
         // Even then nobody speaks in its place: it has not failed.
         on_failure: OnFailure::Pass,
+        on_refused: OnRefused::Hold,
     }]);
     let evidence = merged(1);
     let question = || ChainQuestion {

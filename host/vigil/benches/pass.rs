@@ -110,11 +110,7 @@ fn setup(dir: &Path, home: PathBuf, server: &Handle) -> Setup {
     };
     let config = Config {
         source: [("vigilante".to_owned(), source)].into(),
-        policy: vec![PolicyConfig {
-            path: "default.wasm".to_owned(),
-            on_failure: vigil::config::OnFailure::Hold,
-            settings: serde_json::Map::new(),
-        }],
+        policy: vec![PolicyConfig::of("default.wasm")],
         github: GitHubConfig {
             api_url: Some(server.rest_url()),
             graphql_url: Some(server.graphql_url()),

@@ -3,6 +3,7 @@
 mod github;
 mod notify;
 mod paths;
+mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use crate::webhooks::WebhooksConfig;
 pub(crate) use github::Wrong;
 pub use github::{AppConfig, AppId, GitHubConfig, TokenConfig};
 pub use notify::NotifyConfig;
+pub use policy::{OnFailure, OnRefused, PolicyConfig};
 
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -128,31 +130,6 @@ pub enum Mode {
     Reconcile,
     /// It judges and journals, and writes nothing.
     Observe,
-}
-
-/// `[[policy]]`
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct PolicyConfig {
-    /// The bare name of a built-in, `default.wasm`, or a file.
-    pub path: String,
-    /// What a failure of this policy means for a session.
-    #[serde(default)]
-    pub on_failure: OnFailure,
-    /// Its settings, checked against the schema that it carries.
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
-    pub settings: serde_json::Map<String, serde_json::Value>,
-}
-
-/// What a failure of a policy means for a session.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnFailure {
-    /// It is held, with the failure as the reason.
-    #[default]
-    Hold,
-    /// The next policy of the chain speaks.
-    Pass,
 }
 
 /// `[grants]`
@@ -354,11 +331,7 @@ fn filled(mut config: Config) -> Config {
             .insert("vigilante".to_owned(), SourceConfig::vigilante());
     }
     if config.policy.is_empty() {
-        config.policy.push(PolicyConfig {
-            path: policies::DEFAULT.to_owned(),
-            on_failure: OnFailure::Hold,
-            settings: serde_json::Map::new(),
-        });
+        config.policy.push(PolicyConfig::of(policies::DEFAULT));
     }
     config
 }

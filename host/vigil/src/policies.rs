@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use vigil_policy::{
     Chain, CompileLimits, Compiler, Engine, EngineConfig, Limits, Link, LoadError, OnFailure,
-    Policy,
+    OnRefused, Policy,
 };
 
 use crate::config::{self, PolicyConfig};
@@ -97,6 +97,10 @@ pub fn chain(
                 config::OnFailure::Hold => OnFailure::Hold,
                 config::OnFailure::Pass => OnFailure::Pass,
             },
+            on_refused: match policy.on_refused {
+                config::OnRefused::Hold => OnRefused::Hold,
+                config::OnRefused::Pass => OnRefused::Pass,
+            },
         });
     }
     Ok(Chain::new(links))
@@ -122,11 +126,7 @@ fn wanted<'a>(named: &[String], configured: &'a [PolicyConfig]) -> Vec<Cow<'a, P
                     .find(|policy| Named::of(&policy.path).is_same(Named::of(name)))
                 {
                     Some(policy) => Cow::Borrowed(policy),
-                    None => Cow::Owned(PolicyConfig {
-                        path: name.clone(),
-                        on_failure: config::OnFailure::default(),
-                        settings: Map::new(),
-                    }),
+                    None => Cow::Owned(PolicyConfig::of(name.clone())),
                 }
             })
             .collect()

@@ -17,7 +17,7 @@ use vigil_core::intents::Grants;
 use vigil_core::time::minutes;
 use vigil_core::{State, Timestamp};
 use vigil_github::memory::{SWEEP_ENDED, TRIES_MAX};
-use vigil_policy::{Chain, Engine, EngineConfig, Link, OnFailure, Quarantine};
+use vigil_policy::{Chain, Engine, EngineConfig, Link, OnFailure, OnRefused, Quarantine};
 use vigil_sources::Source as _;
 use vigil_sources::machine::child::ChildEnvironment;
 use vigil_sources::vigilante::{Settings, Vigilante};
@@ -79,6 +79,7 @@ impl Lab {
         let link = Link {
             policy: Arc::new(policy),
             on_failure: OnFailure::Hold,
+            on_refused: OnRefused::Hold,
         };
         Ok(Lab {
             chain: Arc::new(Chain::new(vec![link])),

@@ -146,6 +146,8 @@ pub fn answer(policy: &str, verdict: Verdict) -> PolicyAnswer {
             despite_live_work: false,
             memo: None,
         }),
+        passes_refused: false,
+        behind: Vec::new(),
     }
 }
 

@@ -109,6 +109,8 @@ pub(crate) fn answers(verdict: Verdict) -> Vec<PolicyAnswer> {
             despite_live_work: false,
             memo: None,
         }),
+        passes_refused: false,
+        behind: Vec::new(),
     }]
 }
 

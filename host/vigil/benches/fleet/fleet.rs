@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use vigil::config::{Config, GitHubConfig, OnFailure, PolicyConfig, SourceConfig};
+use vigil::config::{Config, GitHubConfig, PolicyConfig, SourceConfig};
 use vigil::environment::Environment;
 use vigil::pass::{How, Passed, Reconciler};
 use vigil::ui;
@@ -398,11 +398,7 @@ fn setup(
         same_pid_namespace: Some(true),
         ..SourceConfig::vigilante()
     };
-    let policies = plan.policies.iter().map(|path| PolicyConfig {
-        path: path.clone(),
-        on_failure: OnFailure::Hold,
-        settings: serde_json::Map::new(),
-    });
+    let policies = plan.policies.iter().map(PolicyConfig::of);
     let config = Config {
         source: [("vigilante".to_owned(), source)].into(),
         policy: policies.collect(),

@@ -167,11 +167,7 @@ fn config(home: &Home, rest: &str, graphql: &str) -> Config {
     };
     Config {
         source: [("vigilante".to_owned(), source)].into(),
-        policy: vec![PolicyConfig {
-            path: "default.wasm".to_owned(),
-            on_failure: crate::config::OnFailure::Hold,
-            settings: serde_json::Map::new(),
-        }],
+        policy: vec![PolicyConfig::of("default.wasm")],
         github: GitHubConfig {
             api_url: Some(rest.to_owned()),
             graphql_url: Some(graphql.to_owned()),

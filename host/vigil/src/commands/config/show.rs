@@ -211,6 +211,7 @@ mod tests {
         [[policy]]
         path = "team.wasm"
         on_failure = "pass"
+        on_refused = "pass"
         settings = { label = "[github]", deep = { er = [1, 2] } }
         [[policy]]
         path = "default.wasm"
