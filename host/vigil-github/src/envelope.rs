@@ -1,6 +1,8 @@
 //! An answer of GitHub's before anything in it is read: its status, its limits, its errors.
 
 use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use vigil_core::{Gap, GapKind, Timestamp};
 
@@ -37,6 +39,15 @@ pub enum Learned<A> {
     Refused(Gap),
     /// This answer is lost; another request may fare better.
     Lost(Gap),
+}
+
+/// The whole of a GraphQL answer. Its errors stay as they came: thousands of them can be about the same few things.
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(default)]
+    data: Option<Map<String, Value>>,
+    #[serde(borrow, default)]
+    errors: Option<&'a RawValue>,
 }
 
 /// What a GraphQL answer holds.
@@ -76,12 +87,11 @@ pub(crate) fn open<A>(
         }
         return Err(not_ok(status, &message));
     }
-    let mut body = match serde_json::from_slice::<Value>(received.body) {
-        Ok(Value::Object(body)) => body,
-        Ok(_) => return Err(Learned::Lost(malformed("the body is no object"))),
+    let body: Body<'_> = match serde_json::from_slice(received.body) {
+        Ok(body) => body,
         Err(error) => return Err(Learned::Lost(malformed(error.to_string()))),
     };
-    let errors = Errors::read(body.get("errors"), repositories, questions);
+    let errors = Errors::read(body.errors, repositories, questions);
     if let Some(limit) = errors.limit() {
         return Err(Learned::Limited(Limit {
             until: limits::until(headers, &limit.message, at),
@@ -96,7 +106,7 @@ pub(crate) fn open<A>(
             _ => Learned::Lost(gap),
         });
     }
-    let Some(Value::Object(data)) = body.remove("data") else {
+    let Some(data) = body.data else {
         // A secondary limit also comes as a success that holds a message alone.
         let message = message(received.body);
         if limits::speaks_of_limits(&message) {

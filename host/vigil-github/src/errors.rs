@@ -1,11 +1,24 @@
 //! The `errors` of a GraphQL answer, sorted by what they are about.
 
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Deserializer as _;
+use serde::de::{SeqAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use vigil_core::{Gap, GapKind};
 
 use crate::limits;
 use crate::query::{item_alias, repository_alias};
 use crate::words;
+
+/// 2,000 different errors: some for each of a hundred questions and each of their fields. With more an answer is not to
+/// be trusted.
+const ERRORS_MAX: usize = 2_000;
+
+/// 64 KiB: an error is a sentence, a path and the place in the document.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// The errors of one answer.
 #[derive(Debug, Default)]
@@ -25,7 +38,7 @@ pub(crate) struct Problem {
 }
 
 /// What an error is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Place {
     /// Nothing that can be named: it casts doubt on the whole answer.
     Whole,
@@ -39,7 +52,7 @@ pub(crate) enum Place {
 }
 
 /// What an error means.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Class {
     /// Not there, or not visible.
     NotFound,
@@ -56,22 +69,26 @@ pub(crate) enum Class {
 }
 
 impl Errors {
-    /// From the value of `errors` in the answer to a document with so many repositories and questions. Whatever is not
+    /// From the text of `errors` in the answer to a document with so many repositories and questions. Whatever is not
     /// as it should be there is an error about the whole answer.
-    pub(crate) fn read(value: Option<&Value>, repositories: usize, questions: usize) -> Self {
-        let all = match value {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(list)) => list
-                .iter()
-                .map(|error| problem(error, repositories, questions))
-                .collect(),
-            Some(_) => vec![Problem {
-                place: Place::Whole,
-                class: Class::Other(String::new()),
-                message: "its errors are no list".to_owned(),
-            }],
+    ///
+    /// Errors are read one by one, and of those that say the same of the same field the first is kept: a token that may
+    /// see no check brings one for each of them.
+    pub(crate) fn read(text: Option<&RawValue>, repositories: usize, questions: usize) -> Self {
+        let Some(text) = text.filter(|text| text.get() != "null") else {
+            return Errors::default();
         };
-        Errors { all }
+        let list = List {
+            repositories,
+            questions,
+        };
+        let mut reader = serde_json::Deserializer::from_str(text.get());
+        match reader.deserialize_seq(list) {
+            Ok(errors) => errors,
+            Err(_) => Errors {
+                all: vec![Problem::whole("its errors are no list")],
+            },
+        }
     }
 
     /// The first that means "stop", wherever it points.
@@ -136,6 +153,14 @@ fn weightiest<'a>(problems: impl Iterator<Item = &'a Problem>) -> Option<&'a Pro
 }
 
 impl Problem {
+    fn whole(message: &str) -> Self {
+        Problem {
+            place: Place::Whole,
+            class: Class::Other(String::new()),
+            message: message.to_owned(),
+        }
+    }
+
     /// The gap that this error leaves in the fact about `what`.
     pub(crate) fn gap(&self, what: &str) -> Gap {
         let kind = match &self.class {
@@ -152,6 +177,47 @@ impl Problem {
             message => message,
         };
         Gap::new(kind, format!("{what}: GitHub says: {message}"))
+    }
+}
+
+/// Reads the list, an error at a time.
+struct List {
+    repositories: usize,
+    questions: usize,
+}
+
+impl<'de> Visitor<'de> for List {
+    type Value = Errors;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of errors")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Errors, A::Error> {
+        let mut all = Vec::new();
+        let mut seen = HashSet::new();
+        while let Some(text) = list.next_element::<&RawValue>()? {
+            let problem = match text.get() {
+                long if long.len() > ERROR_BYTES_MAX => {
+                    Problem::whole("one of its errors is longer than 64 KiB")
+                }
+                text => match serde_json::from_str(text) {
+                    Ok(error) => problem(&error, self.repositories, self.questions),
+                    Err(_) => Problem::whole("one of its errors cannot be read"),
+                },
+            };
+            if !seen.insert((problem.place.clone(), problem.class.clone())) {
+                continue;
+            }
+            if all.len() == ERRORS_MAX {
+                all.push(Problem::whole("it brings more than 2,000 different errors"));
+                // What comes after it is passed over, so that the list is read to its end.
+                while list.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+                break;
+            }
+            all.push(problem);
+        }
+        Ok(Errors { all })
     }
 }
 
@@ -206,7 +272,16 @@ fn place(path: Option<&Value>, repositories: usize, questions: usize) -> Place {
                 .first()
                 .and_then(|second| number(second, questions, item_alias));
             match item {
-                Some(at) => Place::Item(at, inner.split_off(1)),
+                Some(at) => {
+                    let mut inner = inner.split_off(1);
+                    // Which of a list's entries it is matters for the list of a question, and not for those below.
+                    for step in inner.iter_mut().skip(2) {
+                        if step.bytes().all(|digit| digit.is_ascii_digit()) {
+                            *step = "0".to_owned();
+                        }
+                    }
+                    Place::Item(at, inner)
+                }
                 // The repository's own fields are the control that every answer below rests on.
                 None => Place::Repository(repository, inner),
             }
@@ -221,4 +296,83 @@ fn number(name: &str, count: usize, alias: fn(usize) -> String) -> Option<usize>
     let digits = name.trim_start_matches(|c: char| !c.is_ascii_digit());
     let at = digits.parse().ok().filter(|at| *at < count)?;
     (alias(at) == name).then_some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(errors: &Value) -> Errors {
+        let text = serde_json::value::to_raw_value(errors).expect("JSON");
+        Errors::read(Some(&text), 3, 9)
+    }
+
+    fn denied(path: Value) -> Value {
+        json!({ "type": "FORBIDDEN", "message": "Resource not accessible", "path": path })
+    }
+
+    #[test]
+    fn a_hundred_thousand_errors_about_one_field_are_one() {
+        let of_check = |check: u32| {
+            let list = "statusCheckRollup";
+            let path = json!([
+                "repository0",
+                "item3",
+                "commits",
+                "nodes",
+                0,
+                "commit",
+                list,
+                "contexts",
+                "nodes",
+                check
+            ]);
+            denied(path)
+        };
+        let errors = read(&(0..100_000).map(of_check).collect());
+        assert_eq!(errors.all.len(), 1);
+        assert!(
+            errors
+                .item(3, |inner| inner
+                    .first()
+                    .is_some_and(|name| name == "commits"))
+                .is_some()
+        );
+        assert!(errors.whole().is_none());
+    }
+
+    #[test]
+    fn what_differs_in_place_or_meaning_is_kept_apart() {
+        let errors = read(&json!([
+            denied(json!(["repository0", "item3", "nodes", 0, "mergeable"])),
+            denied(json!(["repository0", "item3", "nodes", 1, "mergeable"])),
+            denied(json!(["repository0", "item4", "mergeable"])),
+            denied(json!(["repository1"])),
+            { "type": "NOT_FOUND", "message": "none", "path": ["repository1"] },
+            { "type": "NOT_FOUND", "message": "again", "path": ["repository1"] },
+        ]));
+        assert_eq!(errors.all.len(), 5);
+        let of_entry =
+            |at: &'static str| move |inner: &[String]| inner.get(1).is_some_and(|one| one == at);
+        assert!(errors.item(3, of_entry("1")).is_some());
+        assert!(errors.item(3, of_entry("2")).is_none());
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_casts_doubt_on_the_whole_answer() {
+        let different = |at: usize| denied(json!(["repository0", "item3", format!("field{at}")]));
+        let many: Value = (0..ERRORS_MAX + 2).map(different).collect();
+        let most: Value = (0..ERRORS_MAX).map(different).collect();
+        let long = json!([{ "message": "x".repeat(ERROR_BYTES_MAX), "path": ["repository0"] }]);
+        assert!(read(&many).whole().is_some());
+        assert!(read(&most).whole().is_none());
+        assert!(read(&long).whole().is_some());
+        for no_list in [json!({}), json!("x"), json!(1), json!([1]), json!([null])] {
+            assert!(read(&no_list).whole().is_some(), "{no_list}");
+        }
+        assert!(read(&json!(null)).all.is_empty());
+        assert!(Errors::read(None, 3, 9).all.is_empty());
+    }
 }

@@ -56,4 +56,4 @@ pub use tokens::{
     Tokens,
 };
 pub use transport::{Network, NetworkError, Proxies, ProxyVariable, Roots, is_this_machine};
-pub use words::misleads;
+pub use words::{misleads, without_misleading};

@@ -3,13 +3,14 @@
 mod bar;
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use vigil_core::{State, Timestamp};
-use vigil_github::misleads;
+use vigil_github::{misleads, without_misleading};
 
 pub use bar::{Bar, Beside};
 
@@ -40,14 +41,14 @@ impl Ui {
     /// Prints a result in one line. A reader that went away is no error.
     pub fn line(self, text: impl AsRef<str>) {
         let mut out = anstream::stdout().lock();
-        must_be_written(writeln!(out, "{}", text.as_ref()));
+        must_be_written(writeln!(out, "{}", shown(text.as_ref())));
     }
 
     /// Prints a JSON document.
     pub fn document(self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value)
             .map_err(|error| Failure::world("failed to write the result as JSON").because(error))?;
-        self.line(text);
+        self.line(escaped(&text));
         Ok(())
     }
 
@@ -58,7 +59,7 @@ impl Ui {
 
     /// Prints a heading with what belongs to it.
     pub fn heading(self, text: impl AsRef<str>) {
-        self.line(format!("{HEAD}{}{HEAD:#}", text.as_ref()));
+        self.line(styled(HEAD, clean(text.as_ref())));
     }
 
     /// Prints a table without frames, so that it can be cut and searched. In a pipe a row is a line, however long; on a
@@ -116,7 +117,7 @@ impl Ui {
     /// Prints a remark for people on standard error; nothing while results go out as JSON to a pipe.
     pub fn remark(self, text: impl AsRef<str>) {
         let mut err = anstream::stderr().lock();
-        ignore_broken_pipe(writeln!(err, "{}", text.as_ref()));
+        ignore_broken_pipe(writeln!(err, "{}", shown(text.as_ref())));
     }
 
     /// Prints what a person can do about what was just said.
@@ -127,9 +128,14 @@ impl Ui {
     /// Prints a failure with its causes and hints, once.
     pub fn failure(self, failure: &Failure) {
         let mut err = anstream::stderr().lock();
-        ignore_broken_pipe(writeln!(err, "{ALARM}error{ALARM:#}: {failure}"));
+        let failure_said = failure.to_string();
+        ignore_broken_pipe(writeln!(
+            err,
+            "{ALARM}error{ALARM:#}: {}",
+            lines(&failure_said)
+        ));
         for hint in failure.hints() {
-            ignore_broken_pipe(writeln!(err, "{NOTICE}hint{NOTICE:#}: {hint}"));
+            ignore_broken_pipe(writeln!(err, "{NOTICE}hint{NOTICE:#}: {}", lines(hint)));
         }
     }
 }
@@ -155,17 +161,45 @@ fn must_be_written(written: io::Result<()>) {
     }
 }
 
-/// `text` without what misleads a terminal: an escape sequence in a branch name or a reason must not reach the terminal.
+/// `text` without what misleads a reader: an escape sequence in a branch name or a reason must not reach the terminal.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if text.contains(misleads) {
-        Cow::Owned(
-            text.chars()
-                .map(|c| if misleads(c) { '\u{fffd}' } else { c })
-                .collect(),
-        )
-    } else {
-        Cow::Borrowed(text)
+    without_misleading(text, char::REPLACEMENT_CHARACTER, |_| false)
+}
+
+/// As [`clean`], for what has several lines.
+fn lines(text: &str) -> Cow<'_, str> {
+    without_misleading(text, char::REPLACEMENT_CHARACTER, |c| {
+        matches!(c, '\n' | '\t')
+    })
+}
+
+/// What is printed of a text that carries styles: as [`lines`], but for the escape sequences that vigil's own styles
+/// consist of. Foreign text is cleaned before it is put into such a one; this is the net below, for what was forgotten.
+fn shown(text: &str) -> Cow<'_, str> {
+    without_misleading(text, char::REPLACEMENT_CHARACTER, |c| {
+        matches!(c, '\n' | '\t' | '\u{1b}')
+    })
+}
+
+/// A JSON document in which whatever would mislead a reader is spelled as an escape: the same document to every program.
+fn escaped(json: &str) -> Cow<'_, str> {
+    // Outside of strings JSON holds no such characters but the ends of its lines.
+    let misleads = |c: char| c != '\n' && (misleads(c) || matches!(c, '\u{200c}' | '\u{200d}'));
+    if !json.contains(misleads) {
+        return Cow::Borrowed(json);
     }
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if misleads(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        } else {
+            text.push(c);
+        }
+    }
+    Cow::Owned(text)
 }
 
 /// Text in `style`.
@@ -244,6 +278,30 @@ mod tests {
         );
         assert_eq!(clean("a\u{1b}[2Jb\nc"), "a\u{fffd}[2Jb\u{fffd}c");
         assert_eq!(clean("moc.\u{202e}live"), "moc.\u{fffd}live");
+    }
+
+    #[test]
+    fn a_forgotten_text_keeps_its_styles_and_lines_and_loses_the_rest() {
+        let said = format!(
+            "{}\n\tmoc.\u{202e}live\u{200b}\u{2028}",
+            styled(HEAD, "head")
+        );
+        let printed = format!(
+            "{}\n\tmoc.\u{fffd}live\u{fffd}\u{fffd}",
+            styled(HEAD, "head")
+        );
+        assert_eq!(shown(&said), printed);
+    }
+
+    #[test]
+    fn a_document_is_the_same_to_programs_and_misleads_nobody() {
+        let value = serde_json::json!({ "na\u{202e}me": "a\u{200d}b\u{2028}c\u{e0041}\u{9b}\n" });
+        let text = serde_json::to_string_pretty(&value).expect("JSON");
+        let printed = escaped(&text);
+        assert!(printed.is_ascii(), "{printed}");
+        assert!(printed.lines().count() == 3, "{printed}");
+        let read: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+        assert_eq!(read, value);
     }
 
     #[test]

@@ -20,8 +20,17 @@ use crate::tls::{Manner, proxy};
 
 const TIME: Duration = Duration::from_secs(60);
 
+/// How an echo spells the token.
+#[derive(Clone, Copy)]
+enum Spelled {
+    /// As it is.
+    Plainly,
+    /// With JSON's escapes, so that only a reader of the JSON sees it.
+    Escaped,
+}
+
 /// A server that answers with `status` and a body in which the token stands, as a bad proxy might.
-async fn echo(status: StatusCode) -> (String, Arc<Mutex<Vec<HeaderMap>>>) {
+async fn echo(status: StatusCode, spelled: Spelled) -> (String, Arc<Mutex<Vec<HeaderMap>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let headers = seen.clone();
     let app = Router::new().fallback(move |request: Request| {
@@ -39,7 +48,12 @@ async fn echo(status: StatusCode) -> (String, Arc<Mutex<Vec<HeaderMap>>>) {
                 "message": format!("rejected: {token}"),
                 "errors": [{ "type": "FORBIDDEN", "message": format!("rejected: {token}") }],
             });
-            (status, body.to_string()).into_response()
+            let body = body.to_string();
+            let body = match spelled {
+                Spelled::Plainly => body,
+                Spelled::Escaped => body.replace(TOKEN, &escaped(TOKEN)),
+            };
+            (status, body).into_response()
         }
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
@@ -48,6 +62,10 @@ async fn echo(status: StatusCode) -> (String, Arc<Mutex<Vec<HeaderMap>>>) {
     let url = format!("http://{}", listener.local_addr().expect("its address"));
     tokio::spawn(async move { axum::serve(listener, app).await });
     (url, seen)
+}
+
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("\\u{byte:04x}")).collect()
 }
 
 #[derive(Clone, Default)]
@@ -81,9 +99,13 @@ async fn the_token_is_in_no_gap_no_trouble_and_no_log() {
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let mut said = String::new();
-    for status in [200, 400, 401, 403, 404, 429, 500, 502] {
+    let statuses = [200, 400, 401, 403, 404, 429, 500, 502];
+    let echoes = statuses
+        .iter()
+        .flat_map(|status| [(*status, Spelled::Plainly), (*status, Spelled::Escaped)]);
+    for (status, spelled) in echoes {
         let status = StatusCode::from_u16(status).expect("a status");
-        let (url, _) = echo(status).await;
+        let (url, _) = echo(status, spelled).await;
         let github = Client::new(settings(&url, tokens(TOKEN)));
         let reply = ask(&github, &[by_number("acme/app", 1, 2, ALL)]).await;
         assert!(!kinds(&reply).contains(&"found"));
@@ -193,7 +215,7 @@ async fn neither_key_nor_signature_nor_password_is_told() {
 
 #[tokio::test]
 async fn a_request_says_who_asks_once() {
-    let (url, seen) = echo(StatusCode::UNAUTHORIZED).await;
+    let (url, seen) = echo(StatusCode::UNAUTHORIZED, Spelled::Plainly).await;
     let github = Client::new(settings(&url, tokens(TOKEN)));
     ask(&github, &[by_number("acme/app", 1, 2, ALL)]).await;
     let seen = seen.lock().expect("the lock");

@@ -4,8 +4,12 @@
 //! a repository and a number, a branch or a commit. What each event carries is in GitHub's documentation, "Webhook
 //! events and payloads"; what it leaves out is named where it matters.
 
+mod pruned;
+
 use serde_json::Value;
 use vigil_core::Timestamp;
+
+use pruned::Pruned;
 
 /// A request to look again. It carries no facts: deliveries come late, twice and out of order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,7 +59,7 @@ pub fn hear(name: &str, payload: &[u8]) -> Heard {
     if !KNOWN.contains(&name) {
         return Heard::Unknown;
     }
-    let Ok(payload @ Value::Object(_)) = serde_json::from_slice(payload) else {
+    let Ok(Pruned(payload @ Value::Object(_))) = serde_json::from_slice(payload) else {
         return Heard::Unparsable;
     };
     match abouts(name, &payload) {
@@ -153,8 +157,7 @@ fn may_be_about_nothing(name: &str) -> bool {
 
 /// An issue or pull request; where the number is missing, everything.
 fn numbered(payload: &Value, number: &str) -> About {
-    payload
-        .pointer(number)
+    value_at(payload, number)
         .and_then(Value::as_u64)
         .map_or(About::Repository, About::Number)
 }
@@ -162,7 +165,7 @@ fn numbered(payload: &Value, number: &str) -> About {
 /// The issue's new place, when it was transferred.
 fn moved_issue(payload: &Value) -> Option<Wake> {
     let repo = text(payload, "/changes/new_repository/full_name")?;
-    let number = payload.pointer("/changes/new_issue/number")?.as_u64()?;
+    let number = value_at(payload, "/changes/new_issue/number")?.as_u64()?;
     Some(Wake {
         updated: time(payload, "/changes/new_issue/updated_at"),
         ..wake(repo, About::Number(number))
@@ -173,7 +176,7 @@ fn moved_issue(payload: &Value) -> Option<Wake> {
 fn label(payload: &Value) -> Vec<About> {
     match text(payload, "/action") {
         Some("created") => Vec::new(),
-        Some("edited") if payload.pointer("/changes/name").is_none() => Vec::new(),
+        Some("edited") if value_at(payload, "/changes/name").is_none() => Vec::new(),
         _ => vec![About::Repository],
     }
 }
@@ -188,18 +191,18 @@ fn pull_request(payload: &Value, number: &str) -> Vec<About> {
 /// Check runs, check suites and workflow runs: by the pull requests where GitHub names them, and always by commit and
 /// branch, since it leaves them out for forks and lists them from before the newest push.
 fn checks(payload: &Value, at: &str, head_branch: &str) -> Vec<About> {
-    let home = payload.pointer("/repository/id").and_then(Value::as_u64);
-    let listed = payload.pointer(&format!("{at}/pull_requests"));
+    let home = value_at(payload, "/repository/id").and_then(Value::as_u64);
+    let listed = value_at(payload, &format!("{at}/pull_requests"));
     let mut abouts: Vec<About> = listed
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
         // A fork's own checks name the pull requests that it has elsewhere: their numbers mean nothing here.
         .filter(|pull| {
-            let base = pull.pointer("/base/repo/id").and_then(Value::as_u64);
+            let base = value_at(pull, "/base/repo/id").and_then(Value::as_u64);
             base.is_none() || home.is_none() || base == home
         })
-        .filter_map(|pull| pull.pointer("/number")?.as_u64())
+        .filter_map(|pull| value_at(pull, "/number")?.as_u64())
         .map(About::Number)
         .collect();
     abouts.extend(commit(payload, &format!("{at}/head_sha")));
@@ -212,7 +215,7 @@ fn status(payload: &Value) -> Vec<About> {
     let Some(sha) = commit(payload, "/sha") else {
         return Vec::new();
     };
-    let branches = payload.pointer("/branches").and_then(Value::as_array);
+    let branches = value_at(payload, "/branches").and_then(Value::as_array);
     let at_head = |branch: &&Value| {
         let head = text(branch, "/commit/sha");
         head.is_none() || head == text(payload, "/sha")
@@ -272,7 +275,7 @@ fn former_name(repo: &str, payload: &Value) -> Option<String> {
 fn installation(payload: &Value) -> Option<Vec<Wake>> {
     let wakes: Vec<Wake> = ["repositories", "repositories_added", "repositories_removed"]
         .iter()
-        .filter_map(|list| payload.get(list)?.as_array())
+        .filter_map(|list| value_at(payload, &format!("/{list}"))?.as_array())
         .flatten()
         .filter_map(|repo| text(repo, "/full_name"))
         .map(|repo| wake(repo, About::Repository))
@@ -299,10 +302,22 @@ fn commit(payload: &Value, at: &str) -> Option<About> {
     text(payload, at).map(|sha| About::Commit(sha.to_owned()))
 }
 
+/// What stands at a place of a payload.
+fn value_at<'a>(payload: &'a Value, place: &str) -> Option<&'a Value> {
+    // What is not among them is never there.
+    debug_assert!(
+        place
+            .split('/')
+            .skip(1)
+            .all(|key| pruned::KEYS.contains(&key)),
+        "{place} is passed over while a payload is read"
+    );
+    payload.pointer(place)
+}
+
 /// The text at a place, unless it is empty or something else.
 fn text<'a>(payload: &'a Value, at: &str) -> Option<&'a str> {
-    payload
-        .pointer(at)
+    value_at(payload, at)
         .and_then(Value::as_str)
         .filter(|text| !text.is_empty())
 }

@@ -165,6 +165,7 @@ macro_rules! counters {
         /// What was counted since the start. Every request is in `received` or `refused`, and each in `received` that
         /// was not queued is in one other besides.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default)]
         pub struct Counts {
             $($(#[$doc])* pub $name: u64,)*
         }
@@ -196,6 +197,8 @@ counters! {
     broken_off,
     /// Genuine deliveries for which there was no room; they may come again.
     no_room,
+    /// Connections that were ended in favour of others, since they were the slowest. What they sent is not counted.
+    shed,
     /// Wakes that were queued and were not in the queue already.
     wakes,
 }

@@ -8,7 +8,10 @@
 //! deadlines bytes        wakes             begins
 //! ```
 
+mod body;
 pub mod coalesce;
+mod counted;
+mod crowd;
 pub mod event;
 pub mod inbox;
 pub mod keyring;

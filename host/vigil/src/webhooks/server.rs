@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -18,9 +18,12 @@ use http_body_util::BodyExt as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::body::{Reading, Refused, Room};
+use super::counted::Counted;
+use super::crowd::{Bounds, Crowd, Origin, Seat};
 use super::event::{self, Heard};
 use super::inbox::{Counts, Inbox, Put};
 use super::settings::{Limits, Settings, host_of};
@@ -41,9 +44,6 @@ const STOP_DEADLINE: Duration = Duration::from_secs(2);
 /// After this the next connection is tried when one could not be taken: file descriptors are short, and others have to
 /// give theirs back first.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
-
-/// Room for bodies is counted in units of 1 KiB.
-const ROOM_UNIT: usize = 1024;
 
 /// A server that listens. Dropping it ends it: no more connections are taken, and those that are there may finish.
 #[derive(Debug)]
@@ -113,8 +113,13 @@ pub async fn listen(
         );
     }
     let (stop, stopped) = oneshot::channel();
+    let crowd = Crowd::new(Bounds {
+        in_all: settings.limits.connections_max,
+        per_address: settings.limits.connections_per_address_max,
+    });
     let shared = Arc::new(Shared {
-        room: Arc::new(Semaphore::new(settings.limits.held_bytes_max / ROOM_UNIT)),
+        room: Room::new(settings.limits.held_bytes_max, crowd.clone()),
+        crowd,
         settings,
         inbox: inbox.clone(),
     });
@@ -134,26 +139,30 @@ pub async fn listen(
 struct Shared {
     settings: Settings,
     inbox: Inbox,
-    /// Permits for the bytes of all bodies that are being read.
-    room: Arc<Semaphore>,
+    /// Who is connected.
+    crowd: Crowd,
+    /// For the bytes of all bodies that are being read.
+    room: Room,
 }
 
-/// Takes connections until `stopped`, then lets those that are there finish.
+/// Takes connections until `stopped`, then lets those that are there finish. Whoever knocks is let in at once; where
+/// there is no room, the slowest of those that are there goes.
 async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
-    let limits = shared.settings.limits;
-    let slots = Arc::new(Semaphore::new(limits.connections_max));
     let router = router(Arc::clone(&shared));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             _ = &mut stopped => break,
             Some(_) = connections.join_next() => {}
-            (stream, peer, slot) = next(&listener, &slots) => {
-                let router = router.clone().layer(Extension(Peer(peer)));
-                connections.spawn(async move {
-                    connection(stream, router, limits).await;
-                    drop(slot);
-                });
+            (stream, peer) = next(&listener, &shared) => {
+                let (seat, shed) = shared.crowd.enter(Origin::of(peer.ip()), Instant::now());
+                if shed {
+                    shared.count_shed();
+                }
+                let id = seat.id();
+                let router = router.clone().layer(Extension(Peer { address: peer, seat: id }));
+                let serving = connections.spawn(connection(stream, seat, router, shared.settings.limits));
+                shared.crowd.served_by(id, serving);
             }
         }
     }
@@ -161,28 +170,28 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot:
     while connections.join_next().await.is_some() {}
 }
 
-/// The next connection, as soon as there is a slot for it.
-async fn next(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
-    // Nobody closes the semaphore, so that there always is a slot in the end.
-    let slot = Arc::clone(slots).acquire_owned().await.ok();
+/// The next connection.
+async fn next(listener: &TcpListener, shared: &Shared) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, slot),
+            Ok(accepted) => return accepted,
             // Who knocked went away before the door was open.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be taken");
+                // The machine is short of something that every connection holds.
+                if shared.crowd.thin_out(Instant::now()) {
+                    shared.count_shed();
+                }
                 tokio::time::sleep(ACCEPT_AGAIN).await;
             }
         }
     }
 }
 
-/// One connection, one request: what is left open costs others their slot.
-async fn connection(stream: TcpStream, router: Router, limits: Limits) {
+/// One connection, one request: what is left open costs others their seat.
+async fn connection(stream: TcpStream, seat: Seat, router: Router, limits: Limits) {
+    let stream = Counted::new(stream, seat.heard());
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_deadline)
@@ -196,6 +205,7 @@ async fn connection(stream: TcpStream, router: Router, limits: Limits) {
         Ok(Err(error)) => tracing::debug!(%error, "a webhook's connection broke off"),
         Err(_) => tracing::debug!("a webhook's connection took too long"),
     }
+    drop(seat);
 }
 
 fn router(shared: Arc<Shared>) -> Router {
@@ -227,7 +237,11 @@ fn router(shared: Arc<Shared>) -> Router {
 
 /// Who sent a request.
 #[derive(Clone, Copy, Debug)]
-struct Peer(SocketAddr);
+struct Peer {
+    address: SocketAddr,
+    /// Its connection's.
+    seat: u64,
+}
 
 /// Refuses what a browser was made to send: a page that names this machine by another name, or a form of another site.
 async fn only_for_us(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
@@ -303,55 +317,32 @@ impl Answer {
 
 async fn deliver(
     State(shared): State<Arc<Shared>>,
-    Extension(Peer(peer)): Extension<Peer>,
+    Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let answer = shared.hear(&parts.headers, body).await;
-    shared.count(answer, &parts.headers, peer);
+    let answer = shared.hear(&parts.headers, body, peer.seat).await;
+    shared.count(answer, &parts.headers, peer.address);
     answer.response()
 }
 
 impl Shared {
-    async fn hear(&self, headers: &HeaderMap, body: Body) -> Answer {
-        let mut reading = Reading::default();
-        let read = self.read(headers, body, &mut reading);
-        let read = tokio::time::timeout(self.settings.limits.body_deadline, read).await;
-        match (reading.refused, read) {
-            (Some(refused), _) => refused,
-            (None, Err(_)) => Answer::Slow,
-            (None, Ok(Err(BrokenOff))) => Answer::BrokenOff,
-            (None, Ok(Ok(()))) => self.judge(headers, &reading.bytes),
-        }
-    }
-
-    /// Reads the body within the bounds. What is over them is read on and dropped: whoever is still sending would not
-    /// see the answer otherwise.
-    async fn read(
-        &self,
-        headers: &HeaderMap,
-        mut body: Body,
-        reading: &mut Reading,
-    ) -> Result<(), BrokenOff> {
+    async fn hear(&self, headers: &HeaderMap, body: Body, seat: u64) -> Answer {
         let max = self.settings.limits.body_bytes_max;
         let announced = only(headers, CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
-        if announced.is_some_and(|length: usize| length > max) {
-            reading.refuse(Answer::TooLarge);
+        let mut reading = Reading::new(seat, announced.unwrap_or(max).min(max), self.room.clone());
+        if announced.is_some_and(|length| length > max) {
+            reading.refuse(Refused::TooLarge);
         }
-        let mut dropped = 0_usize;
-        while let Some(frame) = body.frame().await {
-            // What is no data is trailers, which GitHub does not send.
-            let Ok(data) = frame.map_err(|_| BrokenOff)?.into_data() else {
-                continue;
-            };
-            if !reading.take(&data, max, &self.room) {
-                dropped = dropped.saturating_add(data.len());
-            }
-            if dropped > max {
-                break;
-            }
+        let read = read(body, max, &mut reading);
+        let read = tokio::time::timeout(self.settings.limits.body_deadline, read).await;
+        match (reading.refused(), read) {
+            (Some(Refused::TooLarge), _) => Answer::TooLarge,
+            (Some(Refused::NoRoom), _) => Answer::NoRoom,
+            (None, Err(_)) => Answer::Slow,
+            (None, Ok(Err(BrokenOff))) => Answer::BrokenOff,
+            (None, Ok(Ok(()))) => self.judge(headers, reading.bytes()),
         }
-        Ok(())
     }
 
     /// What a whole delivery comes to. The signature is looked at first: nothing else is told to who does not know the
@@ -374,6 +365,17 @@ impl Shared {
             Put::Queued(new) => otherwise.unwrap_or(Answer::Queued { new }),
             Put::Duplicate => Answer::Duplicate,
             Put::Full => Answer::NoRoom,
+        }
+    }
+
+    /// Counts a connection that was ended in favour of another.
+    fn count_shed(&self) {
+        let count = self.inbox.counters().shed.add(1);
+        if count.is_power_of_two() {
+            tracing::warn!(
+                count,
+                "more connections than are taken at once; the slowest are ended"
+            );
         }
     }
 
@@ -425,59 +427,23 @@ const DELIVERY: &str = "x-github-delivery";
 /// The sender went away.
 struct BrokenOff;
 
-/// A body on its way in.
-#[derive(Default)]
-struct Reading {
-    bytes: Vec<u8>,
-    /// For `bytes`; given back with it.
-    room: Option<OwnedSemaphorePermit>,
-    /// What the answer will be, whatever else comes.
-    refused: Option<Answer>,
-}
-
-impl Reading {
-    fn refuse(&mut self, answer: Answer) {
-        *self = Reading {
-            refused: Some(answer),
-            ..Reading::default()
+/// Reads a body within the bounds. What is over them is read on and dropped, as much as `max`: whoever is still sending
+/// would not see the answer otherwise.
+async fn read(mut body: Body, max: usize, reading: &mut Reading) -> Result<(), BrokenOff> {
+    let mut dropped = 0_usize;
+    while let Some(frame) = body.frame().await {
+        // What is no data is trailers, which GitHub does not send.
+        let Ok(data) = frame.map_err(|_| BrokenOff)?.into_data() else {
+            continue;
         };
-    }
-
-    /// Keeps `data`, unless the body is refused by it or was before; gives whether it did.
-    fn take(&mut self, data: &[u8], bytes_max: usize, room: &Arc<Semaphore>) -> bool {
-        let length = self.bytes.len() + data.len();
-        if self.refused.is_none() && length > bytes_max {
-            self.refuse(Answer::TooLarge);
-        } else if self.refused.is_none() && !self.make_room(room, length) {
-            self.refuse(Answer::NoRoom);
+        if !reading.take(&data, Instant::now()).await {
+            dropped = dropped.saturating_add(data.len());
         }
-        if self.refused.is_none() {
-            self.bytes.extend_from_slice(data);
+        if dropped > max {
+            break;
         }
-        self.refused.is_none()
     }
-
-    /// Whether there is room for `length` bytes in all. Nobody waits for it: room is short when somebody sends much, and
-    /// a delivery that is told so can come again.
-    fn make_room(&mut self, room: &Arc<Semaphore>, length: usize) -> bool {
-        let held = self
-            .room
-            .as_ref()
-            .map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = length.div_ceil(ROOM_UNIT).saturating_sub(held);
-        let Ok(missing) = u32::try_from(missing) else {
-            return false;
-        };
-        match (
-            Arc::clone(room).try_acquire_many_owned(missing),
-            &mut self.room,
-        ) {
-            (Ok(more), Some(room)) => room.merge(more),
-            (Ok(more), none) => *none = Some(more),
-            (Err(_), _) => return false,
-        }
-        true
-    }
+    Ok(())
 }
 
 /// The value of a header that is there once and is text. One that is there twice says nothing that can be trusted.

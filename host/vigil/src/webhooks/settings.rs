@@ -60,8 +60,10 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// All bodies that are being read, together. A body counts before it is known to be genuine.
     pub held_bytes_max: usize,
-    /// Connections at once; the next one waits in the kernel's queue.
+    /// Connections at once; the next one takes the place of the slowest.
     pub connections_max: usize,
+    /// The same from one address. Behind a proxy all come from one.
+    pub connections_per_address_max: usize,
     /// How long a request's head may take.
     pub head_deadline: Duration,
     /// How long a request's body may take.
@@ -73,7 +75,9 @@ impl Default for Limits {
         Limits {
             body_bytes_max: 25 * 1024 * 1024,
             held_bytes_max: 64 * 1024 * 1024,
-            connections_max: 64,
+            // A quarter of the descriptors that a process commonly has.
+            connections_max: 256,
+            connections_per_address_max: 128,
             // GitHub gives up after 10 s, so nobody who is still sending then is GitHub.
             head_deadline: Duration::from_secs(10),
             body_deadline: Duration::from_secs(10),

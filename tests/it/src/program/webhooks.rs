@@ -54,6 +54,22 @@ fn deliver(address: SocketAddr, id: &str, secret: &str, number: u64) -> String {
     answer.lines().next().unwrap_or_default().to_owned()
 }
 
+/// A daemon that listens, with its address.
+fn listening(stage: &Stage) -> (Held, SocketAddr) {
+    configure(stage);
+    let log = stage.path("log");
+    let mut command = stage.vigil(&["run", "--interval", "1h", "--listen", "127.0.0.1:0"]);
+    let command = command.stdout(Stdio::null());
+    let command = command.stderr(File::create(&log).expect("a file"));
+    let daemon = Held(command.spawn().expect("vigil starts"));
+    let address = wait_for("its address in the log", || {
+        let text = fs::read_to_string(&log).expect("the log");
+        let (_, url) = text.split_once("http://")?;
+        url.split_once("/webhooks/github")?.0.parse().ok()
+    });
+    (daemon, address)
+}
+
 /// Whether the newest transition went to `state`.
 fn moved_to(stage: &Stage, state: &str) -> bool {
     let history = stage.run(&["history", "--json"]).json_with(0);
@@ -71,18 +87,9 @@ fn a_delivery_wakes_the_daemon_long_before_its_interval() {
         let pull = issue.pull(21).head(&Home::branch(1)).sha(&head);
         pull.created_at(created);
     });
-    configure(&stage);
+    let (mut daemon, address) = listening(&stage);
     let log = stage.path("log");
-    let mut command = stage.vigil(&["run", "--interval", "1h", "--listen", "127.0.0.1:0"]);
-    let command = command.stdout(Stdio::null());
-    let command = command.stderr(File::create(&log).expect("a file"));
-    let mut daemon = Held(command.spawn().expect("vigil starts"));
     let logged = || fs::read_to_string(&log).expect("the log");
-    let address: SocketAddr = wait_for("its address in the log", || {
-        let text = logged();
-        let (_, url) = text.split_once("http://")?;
-        url.split_once("/webhooks/github")?.0.parse().ok()
-    });
     wait_for("the open pull request to be seen", || {
         moved_to(&stage, "maintaining").then_some(())
     });
@@ -177,4 +184,58 @@ fn it_does_not_start_without_a_secret_or_on_a_port_in_use() {
     ] {
         stage.run(arguments).ended(2);
     }
+}
+
+/// What `daemon` holds of the machine's memory, in MiB.
+fn memory(daemon: &Held) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.0.id())).expect("it lives");
+    let kib = status.lines().find_map(|line| {
+        line.strip_prefix("VmRSS:")?
+            .trim()
+            .split(' ')
+            .next()?
+            .parse::<u64>()
+            .ok()
+    });
+    kib.expect("its memory") / 1024
+}
+
+#[test]
+fn a_delivery_gets_in_beside_a_thousand_idle_connections_and_memory_comes_back() {
+    let stage = Stage::with_merged(1);
+    let (daemon, address) = listening(&stage);
+    wait_for("the merge to be seen", || {
+        moved_to(&stage, "succeeded").then_some(())
+    });
+    let idle: Vec<TcpStream> = (0..1_000)
+        .map(|_| TcpStream::connect(address).expect("it listens"))
+        .collect();
+    assert_eq!(deliver(address, "a", SECRET, 21), "HTTP/1.1 202 Accepted");
+    drop(idle);
+
+    // Whoever has no secret may send much; what is held of it at once is bounded, and none of it stays.
+    let before = memory(&daemon);
+    let body = vec![b' '; 20 << 20];
+    std::thread::scope(|senders| {
+        for _ in 0..6 {
+            senders.spawn(|| {
+                let mut stream = TcpStream::connect(address).expect("it listens");
+                let head = format!(
+                    "POST /webhooks/github HTTP/1.1\r\nHost: {address}\r\nX-GitHub-Event: push\r\n\
+                     X-Hub-Signature-256: sha256={}\r\nContent-Length: {}\r\n\r\n",
+                    "0".repeat(64),
+                    body.len()
+                );
+                // It may be refused before all of it is sent.
+                let sent = stream.write_all(head.as_bytes());
+                let _ = sent.and_then(|()| stream.write_all(&body));
+                let _ = stream.read_to_string(&mut String::new());
+            });
+        }
+    });
+    let after = wait_for("the memory to come back", || {
+        Some(memory(&daemon)).filter(|after| *after < before + 20)
+    });
+    assert!(after < before + 20, "{before} MiB before, {after} after");
+    drop(daemon);
 }

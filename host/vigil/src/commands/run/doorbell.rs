@@ -91,6 +91,7 @@ impl Doorbell {
             too_large = heard.too_large,
             broken_off = heard.broken_off,
             no_room = heard.no_room,
+            shed = heard.shed,
             refused = heard.refused,
             "webhooks heard"
         );

@@ -154,6 +154,7 @@ fn webhooks(heard: &WebhooksReport) -> String {
         ("too large", counts.too_large),
         ("broken off", counts.broken_off),
         ("without room", counts.no_room),
+        ("connections ended as the slowest", counts.shed),
         ("refused", counts.refused),
     ];
     let others: String = others
