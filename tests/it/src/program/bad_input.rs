@@ -500,3 +500,44 @@ fn a_hang_ends_when_the_configuration_says_so() {
     assert_eq!(status.code(), Some(1));
     assert!(stage.requests() > 0);
 }
+
+#[test]
+fn what_turns_a_text_around_or_cannot_be_seen_reaches_no_reader() {
+    const MISLEADING: [char; 8] = [
+        '\u{202e}', '\u{2066}', '\u{200b}', '\u{2028}', '\u{200f}', '\u{feff}', '\u{9b}', '\u{1b}',
+    ];
+    let odd: String = MISLEADING.iter().map(|c| format!("a{c}b")).collect();
+    for key in ["repo", "branch", "status", "provider"] {
+        let mut stage = Stage::new();
+        let value = match key {
+            "repo" => format!("acme/{odd}"),
+            _ => odd.clone(),
+        };
+        let made = Made {
+            issue: 1,
+            extra: serde_json::Map::from_iter([(key.to_owned(), json!(value))]),
+            ..Made::default()
+        };
+        stage.home.add(&made).expect("a session");
+        stage.write();
+        let id = match key {
+            "repo" => format!("{value}#1"),
+            _ => format!("{REPO}#1"),
+        };
+        stage.pass();
+        for arguments in [
+            &["status"][..],
+            &["status", "--offline", "--all", "--json"],
+            &["explain", &id],
+            &["explain", &id, "--json"],
+            &["history"],
+            &["doctor"],
+        ] {
+            let ran = stage.run(arguments);
+            let said = format!("{}{}", ran.out, ran.err);
+            assert!(!said.is_empty(), "{key} {arguments:?}");
+            let misled = MISLEADING.iter().find(|c| said.contains(**c));
+            assert_eq!(misled, None, "{key} {arguments:?}: {said:?}");
+        }
+    }
+}
