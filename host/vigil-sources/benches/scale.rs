@@ -2,7 +2,8 @@
 //! `cargo bench -p vigil-sources --bench scale`; a number after `--` is the count of sessions.
 //!
 //! 200 real repositories; 70 % of the sessions have an open pull request, 20 % are blocked, 10 % run. Their worktrees
-//! are gone, so that the cost of git in each of them, which belongs to the machine, is left out.
+//! are gone, so that the cost of a look at each of them, which belongs to the machine, is left out; one large checkout is
+//! looked at in the end.
 
 #![expect(
     clippy::unwrap_used,
@@ -110,6 +111,48 @@ fn main() {
     step("siblings of all", || survey::siblings(&sessions));
     let all: Vec<&Session> = sessions.iter().collect();
     step("observe all", || source.observe(&all, &Live));
+    large(&root);
+}
+
+/// One session in a checkout of 50,000 files, as each stands in the index.
+fn large(root: &Path) {
+    let repo = root.join("large");
+    for folder in 0..100 {
+        let folder = repo.join(format!("folder-{folder}"));
+        fs::create_dir_all(&folder).unwrap();
+        for file in 0..500 {
+            fs::write(folder.join(format!("file-{file}.txt")), "text\n").unwrap();
+        }
+    }
+    git(&repo, &["init", "-q", "-b", "main"]);
+    git(&repo, &["add", "-A"]);
+    git(&repo, &["commit", "-q", "-m", "first"]);
+    // Only then the index proves that they are unchanged.
+    std::thread::sleep(Duration::from_secs(2));
+    git(&repo, &["update-index", "--index-version", "4"]);
+    let home = root.join("large-home");
+    fs::create_dir_all(home.join("logs")).unwrap();
+    let text = records(root, 1)
+        .replace("repo-0/.worktrees/vigilante/issue-1", "large")
+        .replace("repo-0", "large");
+    fs::write(home.join("sessions.json"), text).unwrap();
+    let source = Vigilante::new("large", &home, root.join("state"), Settings::default());
+    let sessions = source.load(&Live).unwrap();
+    let one: Vec<&Session> = sessions.iter().collect();
+    for name in ["50,000 files, cold", "50,000 files, again"] {
+        let seen = step(name, || source.observe(&one, &Live));
+        assert_eq!(seen[0].dirty, Fact::Found(false));
+    }
+}
+
+fn git(dir: &Path, arguments: &[&str]) {
+    let status = Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-C"])
+        .arg(dir)
+        .args(arguments)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .status();
+    assert!(status.unwrap().success());
 }
 
 /// Evidence that the session's issue was closed, and that nothing of its work is left.
@@ -139,18 +182,10 @@ fn look(source: &Vigilante, count: usize) {
 
 /// Makes one repository, and copies of it.
 fn repositories(root: &Path) {
-    let git = |arguments: &[&str]| {
-        let status = Command::new("git")
-            .args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-C"])
-            .arg(root.join("repo-0"))
-            .args(arguments)
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .status();
-        assert!(status.unwrap().success());
-    };
     fs::create_dir(root.join("repo-0")).unwrap();
-    git(&["init", "-q", "-b", "main"]);
-    git(&["commit", "-q", "--allow-empty", "-m", "first"]);
+    let first = root.join("repo-0");
+    git(&first, &["init", "-q", "-b", "main"]);
+    git(&first, &["commit", "-q", "--allow-empty", "-m", "first"]);
     for repository in 1..REPOSITORIES {
         let copied = Command::new("cp")
             .arg("-r")

@@ -14,6 +14,8 @@ use vigil_core::{Fact, State, Timestamp};
 pub mod machine;
 pub mod vigilante;
 
+pub use machine::git::GitFiles;
+
 /// A system that owns session records.
 ///
 /// All calls may block on files and child processes: run them off the async threads.

@@ -2,7 +2,7 @@
 //! process, real records, the default policy and the real journal; and `status --offline`, start to exit.
 //!
 //! The sessions are settled in the sense that nothing moves: 70 % have an open pull request, 20 % are blocked, 10 %
-//! run with a young heartbeat. Their worktrees are not there, so that no git runs: that cost belongs to the machine.
+//! run with a young heartbeat. Their worktrees are not there, so that nothing is looked at: that cost belongs to the machine.
 
 #![allow(missing_docs, reason = "criterion's macros")]
 

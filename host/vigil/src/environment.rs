@@ -28,7 +28,7 @@ pub struct Environment {
 }
 
 /// Every variable that vigil reads, with its meaning: the list that the docs and `doctor` show.
-pub const VARIABLES: [(&str, &str); 20] = [
+pub const VARIABLES: [(&str, &str); 22] = [
     (
         "VIGIL_STATE_DIR",
         "folder of the journal and the cache of facts",
@@ -80,6 +80,14 @@ pub const VARIABLES: [(&str, &str); 20] = [
     (
         "SSL_CERT_DIR",
         "folders with CA certificates to trust, in place of the machine's",
+    ),
+    (
+        "GIT_CONFIG_GLOBAL",
+        "git's own configuration, in place of `~/.gitconfig`: what is ignored everywhere, and line ends",
+    ),
+    (
+        "GIT_CONFIG_NOSYSTEM",
+        "git's own configuration, without `/etc/gitconfig`",
     ),
     ("NO_COLOR", "no colour on the terminal"),
 ];

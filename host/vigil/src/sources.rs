@@ -1,13 +1,13 @@
 //! The configured sources, each with what the kernel needs to know about it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vigil_core::evidence::SourceFacts;
 use vigil_core::time::millis;
-use vigil_sources::Source;
 use vigil_sources::vigilante::{Settings, Vigilante};
+use vigil_sources::{GitFiles, Source};
 
 use crate::config::{Config, Mode, SourceConfig, SourceKind};
 use crate::environment::Environment;
@@ -88,7 +88,7 @@ fn one(
         final_labels: source.final_labels.clone(),
         forge_host: forge_host.to_owned(),
         same_pid_namespace: source.same_pid_namespace,
-        environment: environment.for_child(&[]),
+        git: git_files(environment),
         ..Settings::default()
     };
     Configured {
@@ -102,6 +102,16 @@ fn one(
         mode: source.mode,
         home,
     }
+}
+
+/// Where the person's own git files lie, as git finds them.
+fn git_files(environment: &Environment) -> GitFiles {
+    GitFiles::of(
+        &environment.home,
+        environment.config_dir.parent(),
+        environment.get("GIT_CONFIG_GLOBAL").map(Path::new),
+        environment.get("GIT_CONFIG_NOSYSTEM").is_some(),
+    )
 }
 
 #[cfg(test)]

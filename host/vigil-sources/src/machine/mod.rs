@@ -4,4 +4,5 @@
 //! what it looks at, and nothing is read without a bound.
 
 pub mod child;
+pub(crate) mod git;
 pub mod open;

@@ -43,6 +43,14 @@ pub fn open_in(dir: impl AsFd, name: &Path, path: &Path) -> Result<Regular, Trou
     open_at(dir, name, path, OFlags::NOFOLLOW)
 }
 
+/// The same, following links.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_beyond(dir: impl AsFd, name: &Path, path: &Path) -> Result<Regular, Trouble> {
+    open_at(dir, name, path, OFlags::empty())
+}
+
 fn open_at(dir: impl AsFd, name: &Path, path: &Path, follow: OFlags) -> Result<Regular, Trouble> {
     let trouble = |error: io::Error| Trouble::of(path, error);
     let held = OFlags::PATH | OFlags::CLOEXEC | follow;

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -13,12 +13,12 @@ use vigil_core::{State, Timestamp};
 
 use crate::World;
 use crate::vigilante::convert::Work;
-use crate::vigilante::git::{Git, Repository};
+use crate::vigilante::git::{Git, Line, Repository};
 use crate::vigilante::processes::{Recorded, Table};
 use crate::vigilante::worktree::{self, Place};
 use crate::vigilante::{Settings, log};
 
-/// 2: git and the walk wait for the disk most of the time, and more would only make them wait for each other.
+/// 2: the looks wait for the disk most of the time, and more would only make them wait for each other.
 const LOOKERS: usize = 2;
 
 /// A repository, or why it could not be opened, shared by all sessions that work in it.
@@ -75,7 +75,6 @@ impl Observer<'_> {
                     .map_or(Looks::default(), |work| looks(session.state, work))
             })
             .collect();
-        // Processes first: what vigil itself starts below is not to be found among them.
         let table = wanted
             .iter()
             .any(|looks| looks.agent || looks.progress)
@@ -88,12 +87,8 @@ impl Observer<'_> {
                     now,
                 )
             });
-        let git = Git::new(&self.settings.git, &self.settings.environment);
+        let git = Git::new(&self.settings.git);
         let repositories = open_all(&git, sessions, &wanted);
-        let slow: HashMap<&PathBuf, AtomicBool> = repositories
-            .keys()
-            .map(|path| (path, AtomicBool::new(false)))
-            .collect();
         let seen = in_parallel(sessions.len(), |index| {
             let (session, work) = &sessions[index];
             match work {
@@ -104,7 +99,7 @@ impl Observer<'_> {
                         .repo_path
                         .as_ref()
                         .ok()
-                        .and_then(|path| Some((repositories.get(path)?, slow.get(path)?)));
+                        .and_then(|path| repositories.get(path));
                     self.look(work, wanted[index], table.as_ref(), &git, repository, now)
                 }
             }
@@ -118,7 +113,7 @@ impl Observer<'_> {
         looks: Looks,
         table: Option<&Table>,
         git: &Git,
-        repository: Option<(&Opened, &AtomicBool)>,
+        repository: Option<&Opened>,
         now: Timestamp,
     ) -> Liveness {
         let mut seen = Liveness::default();
@@ -151,7 +146,7 @@ impl Observer<'_> {
         }
         let place = match (&work.repo_path, repository) {
             (Err(gap), _) => Place::Unknown(gap.clone()),
-            (Ok(_), Some((opened, _))) => worktree::locate(opened, &work.worktree),
+            (Ok(_), Some(opened)) => worktree::locate(opened, &work.worktree),
             (Ok(path), None) => Place::Unknown(Gap::new(
                 GapKind::NoControl,
                 format!("{} was not opened", path.display()),
@@ -197,16 +192,15 @@ impl Observer<'_> {
     }
 }
 
-/// Dirty and unpushed. Once git has run into its deadline in a repository it is not asked there again in this pass:
-/// a hundred sessions on a dead mount would take a quarter of an hour to say the same.
+/// Dirty and unpushed, of a worktree that is opened once for both.
 fn unsaved(
     git: &Git,
     work: &Work,
     place: &Place,
-    repository: Option<(&Opened, &AtomicBool)>,
+    repository: Option<&Opened>,
     now: Timestamp,
 ) -> (Fact<bool>, Fact<u32>) {
-    let Some((opened, slow)) = repository else {
+    let Some(opened) = repository else {
         let gap = match place {
             Place::Unknown(gap) => gap.clone(),
             _ => Gap::new(GapKind::NoControl, "no repository was opened"),
@@ -217,35 +211,19 @@ fn unsaved(
         Ok(repository) => repository,
         Err(gap) => return (Fact::from(gap.clone()), Fact::from(gap.clone())),
     };
-    if slow.load(Ordering::Relaxed) {
-        let gap = Gap::new(
-            GapKind::TimedOut,
-            format!(
-                "git took too long for another session in {}",
-                repository.dir.display()
-            ),
-        );
-        return (Fact::from(gap.clone()), Fact::from(gap));
-    }
-    let dirty = git.dirty(place, now);
-    let unpushed = match dirty.gap() {
-        Some(gap) if gap.kind == GapKind::TimedOut => Fact::from(gap.clone()),
-        _ => match &work.branch {
-            Err(gap) if gap.kind != GapKind::Unrecorded => Fact::from(gap.clone()),
-            branch => git.unpushed(
-                repository,
-                place,
-                branch.as_ref().ok().map(String::as_str),
-                now,
-            ),
-        },
+    let worktree = git.enter(repository, place);
+    let dirty = git.dirty(&worktree, now);
+    let unpushed = match &work.branch {
+        Err(gap) if gap.kind != GapKind::Unrecorded => Fact::from(gap.clone()),
+        branch => {
+            let line = Line {
+                branch: branch.as_ref().ok().map(String::as_str),
+                base: work.base_branch.as_deref(),
+                remote_bases: &[],
+            };
+            git.unpushed(repository, &worktree, line, now)
+        }
     };
-    if unpushed
-        .gap()
-        .is_some_and(|gap| gap.kind == GapKind::TimedOut)
-    {
-        slow.store(true, Ordering::Relaxed);
-    }
     (dirty, unpushed)
 }
 

@@ -15,14 +15,15 @@ use vigil_core::fact::{Fact, Gap, GapKind};
 use vigil_core::session::{Liveness, Revision, Session, SessionId};
 use vigil_core::time::minutes;
 
-use crate::machine::child::ChildEnvironment;
 use crate::vigilante::convert::Work;
-use crate::vigilante::git::Git;
+use crate::vigilante::git::{Git, Line};
 use crate::vigilante::glance::Glance;
 use crate::vigilante::liveness::{Observer, Opened};
 use crate::vigilante::record::{RecordFile, SESSIONS_FILE};
 use crate::vigilante::split::Doubt;
-use crate::{Change, Committed, Listed, Picked, Proposal, Refusal, Source, SourceError, World};
+use crate::{
+    Change, Committed, GitFiles, Listed, Picked, Proposal, Refusal, Source, SourceError, World,
+};
 
 mod backup;
 mod convert;
@@ -40,7 +41,7 @@ mod propose;
 mod record;
 mod replace;
 #[cfg(test)]
-mod scene;
+pub(crate) mod scene;
 mod split;
 mod status;
 #[cfg(test)]
@@ -82,10 +83,9 @@ pub struct Settings {
     pub forge_host: String,
     /// For each provider that a record may name, the names that its processes bear.
     pub provider_process_names: Vec<(String, Vec<String>)>,
-    /// The git program.
-    pub git: PathBuf,
-    /// What the programs that vigil starts are told of its environment. By default nothing.
-    pub environment: ChildEnvironment,
+    /// Where the git files of the person who runs vigil lie: they say what git ignores everywhere, and how it treats
+    /// line ends.
+    pub git: GitFiles,
     /// Whether Vigilante runs in the same pid namespace as vigil, so that the pids it records mean the same to both.
     /// `None`: find out. That is sure outside of containers; inside one it takes a running Vigilante.
     pub same_pid_namespace: Option<bool>,
@@ -104,8 +104,7 @@ impl Default for Settings {
             provider_process_names: ["codex", "claude", "gemini", "opencode"]
                 .map(provider)
                 .to_vec(),
-            git: PathBuf::from("git"),
-            environment: ChildEnvironment::default(),
+            git: GitFiles::default(),
             same_pid_namespace: None,
             proc: PathBuf::from("/proc"),
         }
@@ -214,7 +213,7 @@ impl Source for Vigilante {
             Ok(repo_path) => repo_path,
             Err(gap) => return Fact::from(gap.clone()),
         };
-        let git = Git::new(&self.settings.git, &self.settings.environment);
+        let git = Git::new(&self.settings.git);
         let known = self.seen().repositories.get(repo_path).cloned();
         let opened = known.unwrap_or_else(|| {
             let opened = Arc::new(git.open(repo_path));
@@ -233,8 +232,14 @@ impl Source for Vigilante {
             Err(gap) => return Fact::from(gap.clone()),
         };
         let place = worktree::locate(&opened, &work.worktree);
-        let bases = work.remote_bases();
-        git.beyond(repository, &place, branch, &bases, head_sha, now)
+        let remote_bases = work.remote_bases();
+        let line = Line {
+            branch,
+            base: work.base_branch.as_deref(),
+            remote_bases: &remote_bases,
+        };
+        let worktree = git.enter(repository, &place);
+        git.beyond(repository, &worktree, line, head_sha, now)
     }
 
     fn propose(

@@ -3,7 +3,7 @@
 //! missed. Run it with `cargo xtask bench fleet`; numbers after `--` choose rows.
 //!
 //! Everything but GitHub and the clock is what `vigil run` uses: records on disk, the default policy, the journal, a
-//! client over real sockets. The sessions' worktrees and branches are not there, so that git has next to nothing to do:
+//! client over real sockets. The sessions' worktrees and branches are not there, so that there is next to nothing to look at:
 //! what it costs belongs to the machine.
 
 #![expect(

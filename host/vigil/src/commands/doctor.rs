@@ -78,12 +78,7 @@ fn bad(what: &str, detail: impl Into<String>, hint: impl Into<String>) -> Findin
 
 /// Runs the command.
 pub(crate) async fn run(args: &DoctorArgs, setup: Setup, loaded: &Loaded, ui: Ui) -> Outcome {
-    let mut findings = vec![
-        configuration(loaded),
-        journal(&setup),
-        daemon(&setup),
-        git(&setup),
-    ];
+    let mut findings = vec![configuration(loaded), journal(&setup), daemon(&setup)];
     findings.extend(policies(&setup));
     findings.extend(webhooks::look(&setup, args.listen));
     let (of_sources, sessions) = source_findings(&setup)?;
@@ -154,28 +149,6 @@ fn daemon(setup: &Setup) -> Finding {
             None => good("daemon", "running"),
         },
         Err(error) => bad("daemon", format!("{:#}", anyhow::Error::new(error)), ""),
-    }
-}
-
-fn git(setup: &Setup) -> Finding {
-    let mut command = std::process::Command::new("git");
-    let environment = setup.environment.for_child(&[]);
-    let output = environment.give(&mut command).arg("--version").output();
-    match output {
-        Ok(output) if output.status.success() => good(
-            "git",
-            String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-        ),
-        Ok(output) => bad(
-            "git",
-            format!("git --version ended with {}", output.status),
-            "install git",
-        ),
-        Err(error) => bad(
-            "git",
-            format!("{error}"),
-            "install git; without it nobody can tell whether a worktree holds unsaved work",
-        ),
     }
 }
 

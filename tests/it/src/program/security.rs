@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use serde_json::json;
-use vigil::demo::home::REPO;
+use vigil::demo::home::{REPO, git};
+use vigil::demo::{Home, Made};
 use vigil_store::Store;
 
 use super::stage::{Held, Stage, TOKEN, everything, ran, session, wait_for_end, was_suspended};
@@ -216,4 +219,119 @@ fn a_dry_run_changes_nothing_but_what_is_left_of_githubs_hour() {
         "transitioned",
         "nothing holds the next pass up"
     );
+}
+
+/// A program that leaves a mark when it runs, and the mark.
+fn tripwire(stage: &Stage) -> (String, PathBuf) {
+    let (program, mark) = (stage.path("tripwire"), stage.path("ran"));
+    let script = format!("#!/bin/sh\necho ran >> '{}'\ncat\n", mark.display());
+    fs::write(&program, script).expect("a file");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a mode");
+    (program.to_string_lossy().into_owned(), mark)
+}
+
+/// A repository in `dir` whose own settings name `program` for all that git runs when it compares files.
+fn armed(dir: &Path, program: &str) {
+    fs::create_dir_all(dir).expect("a folder");
+    git(dir, &["init", "--quiet", "--initial-branch=main"]).expect("a repository");
+    fs::write(dir.join(".gitattributes"), "* filter=trip\n").expect("a file");
+    fs::write(dir.join("file"), "x\n").expect("a file");
+    git(dir, &["add", "--all"]).expect("it is added");
+    git(dir, &["commit", "--quiet", "--message", "inside"]).expect("a commit");
+    for setting in ["filter.trip.clean", "filter.trip.process", "core.fsmonitor"] {
+        git(dir, &["config", setting, program]).expect("it is set");
+    }
+}
+
+/// `git status` as its owner would run it; what it says does not matter.
+fn status_of_git(dir: &Path) {
+    let _ = git(dir, &["status", "--porcelain", "--ignore-submodules=none"]);
+}
+
+#[test]
+fn a_submodule_that_names_programs_is_looked_into_and_runs_none() {
+    let mut stage = Stage::new();
+    let (program, mark) = tripwire(&stage);
+    stage.home.add(&Made::default()).expect("a session");
+    let worktree = stage.home.worktree(1);
+    let inside = worktree.join("module");
+    armed(&inside, &program);
+    // What is committed is the name of a commit: the configuration lies in the worktree.
+    git(&worktree, &["add", "--all"]).expect("it is added");
+    git(&worktree, &["commit", "--quiet", "--message", "module"]).expect("a commit");
+    git(&worktree, &["push", "--quiet", "origin", "HEAD"]).expect("it is pushed");
+    let head = git(&worktree, &["rev-parse", "HEAD"]).expect("a commit");
+    let (created, ended) = (stage.minutes_ago(100), stage.minutes_ago(80));
+    stage.on_github(|model| {
+        let repo = model.repo(REPO);
+        let issue = repo.issue(1).closed_at("completed", ended);
+        let pull = issue.pull(21).head(&Home::branch(1)).sha(head.trim());
+        pull.created_at(created).merged_at(ended);
+    });
+    stage.write();
+    let _ = fs::remove_file(&mark);
+    let look = |stage: &Stage| {
+        let run = stage.run(&["run", "--once", "--dry-run", "--json"]);
+        session(&run.json_with(0), 1)
+    };
+    // As recorded: nothing has to be compared, and nothing is unknown.
+    let judged = look(&stage);
+    assert_eq!(judged["outcome"], "would-transition", "{judged:#}");
+    assert_eq!(judged["gaps"], json!([]), "{judged:#}");
+    // Only the filter could tell whether this is still what is committed.
+    fs::write(inside.join("file"), "y\n").expect("a file");
+    let judged = look(&stage);
+    let gap = &judged["gaps"][0];
+    assert_eq!(gap["fact"], "dirty", "{judged:#}");
+    let detail = gap["detail"].as_str().expect("a text");
+    assert!(
+        detail.contains("without running the filter trip"),
+        "{detail}"
+    );
+    let explained = stage.run(&["explain", &format!("{REPO}#1")]);
+    assert!(explained.out.contains("the filter trip"), "{explained:#?}");
+    stage.pass();
+    assert!(!mark.exists(), "a program that a submodule names ran");
+    status_of_git(&worktree);
+    assert!(mark.exists(), "git itself runs it");
+}
+
+#[test]
+fn a_worktree_whose_git_is_swapped_during_the_look_runs_nothing() {
+    let stage = Stage::with_merged(1);
+    let (program, mark) = tripwire(&stage);
+    let worktree = stage.home.worktree(1);
+    let foreign = stage.path("foreign");
+    armed(&foreign, &program);
+    let link = worktree.join(".git");
+    let good = fs::read_to_string(&link).expect("a link");
+    let bad = format!("gitdir: {}\n", foreign.join(".git").display());
+    let next = stage.path("next");
+    let put = |text: &str| {
+        fs::write(&next, text).expect("a file");
+        fs::rename(&next, &link).expect("it moves");
+    };
+    let _ = fs::remove_file(&mark);
+    for _ in 0..10 {
+        let stop = AtomicBool::new(false);
+        let ran = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    put(&bad);
+                    put(&good);
+                }
+            });
+            let ran = stage.run(&["run", "--once", "--dry-run"]);
+            stop.store(true, Ordering::Relaxed);
+            ran
+        });
+        assert!(matches!(ran.code, Some(0 | 1)), "{ran:#?}");
+        assert!(!ran.err.contains("panicked"), "{ran:#?}");
+        assert!(!mark.exists(), "a program of the other repository ran");
+    }
+    stage.pass().ended(0);
+    assert_eq!(stage.record(1)["status"], "success");
+    put(&bad);
+    status_of_git(&worktree);
+    assert!(mark.exists(), "git itself runs it");
 }

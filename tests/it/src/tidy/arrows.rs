@@ -52,6 +52,9 @@ const ONE_DOOR: &[(&str, &[&str])] = &[
     ("rusqlite", &["vigil-store"]),
     ("axum", &["vigil", "vigil-model"]),
     ("clap", &["vigil", "xtask"]),
+    // What reads git's files stays where no program is started.
+    ("flate2", &["vigil-sources"]),
+    ("imara-diff", &["vigil-sources"]),
 ];
 
 #[test]

@@ -1,25 +1,36 @@
-//! Real repositories, and programs in git's place that fail in every way.
+//! Real repositories, made by git, and what is said of them without git.
 
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 
 use super::*;
 use crate::vigilante::scene::{self, BRANCH, Scene, commit};
 use crate::vigilante::testing::NOW;
 use crate::vigilante::worktree::locate;
 
-fn real() -> Git {
-    Git::new(Path::new("git"), &ChildEnvironment::default())
-}
+mod clones;
+mod same_content;
 
 struct Opened {
+    git: Git,
     repository: Result<Repository, Gap>,
     place: Place,
+    base: Option<String>,
 }
 
 fn open(scene: &Scene) -> Opened {
-    let repository = real().open(&scene.repo);
-    let place = locate(&repository, &Ok(scene.worktree.clone()));
-    Opened { repository, place }
+    open_at(&scene.repo, &scene.worktree)
+}
+
+fn open_at(repo: &Path, worktree: &Path) -> Opened {
+    let git = Git::new(&GitFiles::default());
+    let repository = git.open(repo);
+    let place = locate(&repository, &Ok(worktree.to_owned()));
+    Opened {
+        git,
+        repository,
+        place,
+        base: Some("main".to_owned()),
+    }
 }
 
 impl Opened {
@@ -27,29 +38,46 @@ impl Opened {
         self.repository.as_ref().expect("it opens")
     }
 
+    fn worktree(&self) -> super::Opened {
+        self.git.enter(self.repository(), &self.place)
+    }
+
     fn dirty(&self) -> Fact<bool> {
-        real().dirty(&self.place, NOW)
+        self.git.dirty(&self.worktree(), NOW)
+    }
+
+    fn line<'a>(&'a self, branch: Option<&'a str>, remote_bases: &'a [String]) -> Line<'a> {
+        Line {
+            branch,
+            base: self.base.as_deref(),
+            remote_bases,
+        }
     }
 
     fn unpushed(&self) -> Fact<u32> {
-        real().unpushed(self.repository(), &self.place, Some(BRANCH), NOW)
+        self.unpushed_of(Some(BRANCH))
+    }
+
+    fn unpushed_of(&self, branch: Option<&str>) -> Fact<u32> {
+        let line = self.line(branch, &[]);
+        self.git
+            .unpushed(self.repository(), &self.worktree(), line, NOW)
     }
 
     fn beyond(&self, head: &str) -> Fact<u32> {
         let bases = ["refs/remotes/origin/main".to_owned()];
-        real().beyond(
-            self.repository(),
-            &self.place,
-            Some(BRANCH),
-            &bases,
-            head,
-            NOW,
-        )
+        let line = self.line(Some(BRANCH), &bases);
+        self.git
+            .beyond(self.repository(), &self.worktree(), line, head, NOW)
     }
 }
 
 fn kind<T>(fact: &Fact<T>) -> Option<&GapKind> {
     fact.gap().map(|gap| &gap.kind)
+}
+
+fn detail<T>(fact: &Fact<T>) -> &str {
+    fact.gap().map_or("", |gap| gap.detail.as_str())
 }
 
 #[test]
@@ -75,6 +103,34 @@ fn uncommitted_and_untracked_changes_are_dirt_and_ignored_files_are_not() {
 }
 
 #[test]
+fn what_the_person_ignores_everywhere_is_ignored() {
+    let scene = Scene::new();
+    fs::write(scene.worktree.join("notes.mine"), "x").expect("a file");
+    assert_eq!(open(&scene).dirty(), Fact::Found(true));
+    let home = scene.root().join("person");
+    fs::create_dir(&home).expect("a home");
+    let more = "[core]\n\texcludesFile = ~/ignored\n";
+    fs::write(home.join(".gitconfig"), "[include] path = more\n").expect("a file");
+    fs::write(home.join("more"), more).expect("a file");
+    fs::write(home.join("ignored"), "*.mine\n").expect("a file");
+    let mut opened = open(&scene);
+    opened.git = Git::new(&GitFiles::of(&home, None, None, true));
+    assert_eq!(opened.dirty(), Fact::Found(false));
+    // A file that hangs is a gap, and no answer.
+    fs::remove_file(home.join("ignored")).expect("it goes");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        home.join("ignored"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .expect("a pipe");
+    opened.git = Git::new(&GitFiles::of(&home, None, None, true));
+    assert!(detail(&opened.dirty()).contains("is a named pipe"));
+}
+
+#[test]
 fn commits_on_no_remote_are_counted_on_the_branch_and_on_what_is_checked_out() {
     let scene = Scene::with_remote();
     assert_eq!(open(&scene).unpushed(), Fact::Found(0));
@@ -92,49 +148,34 @@ fn commits_on_no_remote_are_counted_on_the_branch_and_on_what_is_checked_out() {
 }
 
 #[test]
-fn where_all_is_pushed_as_it_is_git_is_not_asked() {
+fn what_is_committed_after_the_repository_was_opened_is_not_overlooked() {
     let scene = Scene::with_remote();
     commit(&scene.worktree, "second");
     scene::git(&scene.worktree, &["push", "-q", "origin", BRANCH]);
-    let none = Git::new(&scene.root().join("no-git"), &ChildEnvironment::default());
-    let unasked =
-        |opened: &Opened| none.unpushed(opened.repository(), &opened.place, Some(BRANCH), NOW);
     let opened = open(&scene);
-    assert_eq!(unasked(&opened), Fact::Found(0));
-    // What is committed after the repository was opened is not overlooked.
+    assert_eq!(opened.unpushed(), Fact::Found(0));
     commit(&scene.worktree, "third");
-    assert_eq!(kind(&unasked(&opened)), Some(&GapKind::Unsupported));
     assert_eq!(opened.unpushed(), Fact::Found(1));
-    // Packed branches have no files of their own.
+    // Packed branches have no files of their own, and packed objects neither.
     scene::git(&scene.worktree, &["push", "-q", "origin", BRANCH]);
     scene::git(&scene.repo, &["pack-refs", "--all"]);
+    scene::git(&scene.repo, &["repack", "-q", "-ad"]);
     let packed = open(&scene);
-    assert_eq!(unasked(&packed), Fact::Found(0));
+    assert_eq!(packed.unpushed(), Fact::Found(0));
     commit(&scene.worktree, "fourth");
-    assert_eq!(kind(&unasked(&packed)), Some(&GapKind::Unsupported));
     assert_eq!(packed.unpushed(), Fact::Found(1));
-    // An ancestor of what was pushed takes a count, though nothing is left to push.
+    // An ancestor of what was pushed has nothing left to push.
     scene::git(&scene.worktree, &["reset", "-q", "--hard", "HEAD~2"]);
-    let behind = open(&scene);
-    assert_eq!(kind(&unasked(&behind)), Some(&GapKind::Unsupported));
-    assert_eq!(behind.unpushed(), Fact::Found(0));
+    assert_eq!(open(&scene).unpushed(), Fact::Found(0));
 }
 
 #[test]
 fn a_repository_that_is_itself_a_worktree_is_opened_as_git_knows_it() {
     let scene = Scene::with_remote();
-    let of_worktree = real().open(&scene.worktree).expect("it opens");
-    let own = real().open(&scene.repo).expect("it opens");
+    let of_worktree = Repository::open(&scene.worktree).expect("it opens");
+    let own = Repository::open(&scene.repo).expect("it opens");
     assert_eq!(of_worktree.common, own.common);
     assert_eq!(own.common, scene.repo.join(".git"));
-}
-
-#[test]
-fn without_a_remote_every_commit_is_unpushed() {
-    let scene = Scene::new();
-    assert_eq!(open(&scene).unpushed(), Fact::Found(1));
-    commit(&scene.worktree, "second");
-    assert_eq!(open(&scene).unpushed(), Fact::Found(2));
 }
 
 #[test]
@@ -152,8 +193,7 @@ fn without_the_worktree_the_branch_is_asked_and_without_both_it_is_absent() {
     let opened = open(&scene);
     assert!(opened.unpushed().is_absent());
     assert!(opened.beyond(&head).is_absent());
-    let unnamed = real().unpushed(opened.repository(), &opened.place, None, NOW);
-    assert_eq!(kind(&unnamed), Some(&GapKind::Unrecorded));
+    assert_eq!(kind(&opened.unpushed_of(None)), Some(&GapKind::Unrecorded));
 }
 
 #[test]
@@ -165,7 +205,7 @@ fn work_beyond_the_pull_request_s_head_is_counted_without_what_was_merged() {
     assert_eq!(open(&scene).beyond(&first), Fact::Found(1));
     commit(&scene.worktree, "third");
     assert_eq!(open(&scene).beyond(&head), Fact::Found(1));
-    // Commits that came from the base branch are not this session's work.
+    // Commits that came from the base branch are not this session's work, and neither is a rebased copy.
     scene::git(&scene.worktree, &["reset", "-q", "--hard", &head]);
     commit(&scene.repo, "on main");
     commit(&scene.repo, "and another");
@@ -173,11 +213,9 @@ fn work_beyond_the_pull_request_s_head_is_counted_without_what_was_merged() {
     scene::git(&scene.worktree, &["rebase", "-q", "main"]);
     let rebased = scene::git(&scene.worktree, &["rev-parse", "HEAD"]);
     assert_eq!(open(&scene).beyond(&rebased), Fact::Found(0));
-    assert_eq!(
-        open(&scene).beyond(&head),
-        Fact::Found(1),
-        "the rebased copy alone"
-    );
+    assert_eq!(open(&scene).beyond(&head), Fact::Found(0));
+    commit(&scene.worktree, "fourth");
+    assert_eq!(open(&scene).beyond(&head), Fact::Found(1));
 }
 
 #[test]
@@ -200,44 +238,17 @@ fn a_head_that_is_not_here_says_nothing_unless_all_is_pushed() {
 }
 
 #[test]
-fn where_branch_and_worktree_stand_at_the_head_git_is_not_asked() {
-    let scene = Scene::with_remote();
-    let head = commit(&scene.worktree, "second");
-    let opened = open(&scene);
-    let none = Git::new(&scene.root().join("no-git"), &ChildEnvironment::default());
-    let beyond = |place: &Place, head: &str| {
-        none.beyond(opened.repository(), place, Some(BRANCH), &[], head, NOW)
-    };
-    assert_eq!(beyond(&opened.place, &head), Fact::Found(0));
-    let first = scene::git(&scene.repo, &["rev-parse", "main"]);
-    assert_eq!(
-        kind(&beyond(&opened.place, &first)),
-        Some(&GapKind::Unsupported)
-    );
-    // The branch stands there, and the worktree elsewhere.
-    scene::git(&scene.worktree, &["checkout", "-q", "--detach", "main"]);
-    assert_eq!(
-        kind(&beyond(&opened.place, &head)),
-        Some(&GapKind::Unsupported)
-    );
-    scene::git(&scene.worktree, &["checkout", "-q", "--detach", &head]);
-    assert_eq!(beyond(&opened.place, &head), Fact::Found(0));
-}
-
-#[test]
 fn only_a_repository_is_one_and_not_a_folder_inside_it() {
     let scene = Scene::new();
     let inside = scene.repo.join("src");
     fs::create_dir(&inside).expect("a folder");
     assert_eq!(
-        real().open(&inside).expect_err("no repository").kind,
+        Repository::open(&inside).expect_err("no repository").kind,
         GapKind::NoControl
     );
-    let gone = real()
-        .open(&scene.root().join("gone"))
-        .expect_err("nothing there");
+    let gone = Repository::open(&scene.root().join("gone")).expect_err("nothing there");
     assert_eq!(gone.kind, GapKind::NoControl);
-    // A worktree whose link is gone lies inside the repository, and git would answer about that one.
+    // A worktree whose link is gone lies inside the repository, and is none of it.
     fs::remove_file(scene.worktree.join(".git")).expect("the link goes");
     fs::write(scene.worktree.join("work"), "x").expect("a file");
     let opened = open(&scene);
@@ -253,86 +264,25 @@ fn only_a_repository_is_one_and_not_a_folder_inside_it() {
 #[test]
 fn a_broken_repository_is_a_gap() {
     let scene = Scene::new();
-    fs::write(scene.worktree.join("untracked"), "x").expect("a file");
     let opened = open(&scene);
     let Place::Linked { git_dir, .. } = &opened.place else {
         panic!("{:?}", opened.place);
     };
     fs::write(git_dir.join("index"), "no index").expect("a file");
-    assert!(opened.dirty().is_unknown());
+    assert_eq!(kind(&opened.dirty()), Some(&GapKind::Malformed));
     fs::write(git_dir.join("HEAD"), "ref: refs/heads/none\n").expect("a file");
-    assert!(opened.unpushed().is_unknown());
-}
-
-/// A program in git's place.
-fn in_place_of_git(scene: &Scene, script: &str) -> PathBuf {
-    let program = scene.root().join("git");
-    fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a file");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it may run");
-    program
-}
-
-/// Asks until the program's file is no longer held open by a child that another test forked meanwhile.
-fn ask<T>(mut question: impl FnMut() -> Result<T, Gap>) -> Result<T, Gap> {
-    loop {
-        match question() {
-            Err(gap) if gap.detail.contains("Text file busy") => thread::yield_now(),
-            answer => return answer,
-        }
-    }
+    assert!(detail(&opened.unpushed()).contains("refs/heads/none checked out"));
+    fs::write(git_dir.join("HEAD"), "ref: ../../../etc/passwd\n").expect("a file");
+    assert_eq!(kind(&opened.unpushed()), Some(&GapKind::Malformed));
 }
 
 #[test]
-fn a_missing_failing_or_hanging_git_is_a_gap_and_never_an_absence() {
+fn another_repository_in_its_place_is_not_taken_for_it() {
     let scene = Scene::new();
-    let missing =
-        Git::new(&scene.root().join("no-git"), &ChildEnvironment::default()).open(&scene.repo);
-    let missing = missing.expect_err("there is none");
-    assert_eq!(missing.kind, GapKind::Unsupported);
-    assert!(missing.detail.contains("install git"));
-    let place = locate(&Err(missing.clone()), &Ok(scene.root().join("not-there")));
-    assert_eq!(place, Place::Unknown(missing));
-
-    for (script, expected) in [
-        (
-            "echo 'fatal: detected dubious ownership in repository' >&2; exit 128",
-            GapKind::Denied,
-        ),
-        (
-            "echo 'fatal: not a git repository' >&2; exit 128",
-            GapKind::NoControl,
-        ),
-        ("echo 'fatal: bad config' >&2; exit 128", GapKind::Malformed),
-        ("kill -9 $$", GapKind::Malformed),
-    ] {
-        let program = in_place_of_git(&scene, script);
-        let gap = ask(|| Git::new(&program, &ChildEnvironment::default()).open(&scene.repo))
-            .expect_err("it fails");
-        assert_eq!(gap.kind, expected, "{script}: {gap}");
-    }
-    // It hangs, and so does what it started, which holds the pipe open.
-    let program = in_place_of_git(&scene, "sleep 600 & sleep 600");
-    let git = Git::with_timeout(&program, Duration::from_millis(50));
-    let gap = ask(|| git.open(&scene.repo)).expect_err("it hangs");
-    assert_eq!(gap.kind, GapKind::TimedOut);
-}
-
-#[test]
-fn nothing_of_the_caller_s_git_and_no_hook_reaches_the_question() {
-    let scene = Scene::new();
-    let marker = scene.root().join("ran");
-    let program = in_place_of_git(&scene, &format!("touch '{}'; exit 0", marker.display()));
-    let program = program.to_str().expect("a path");
-    scene::git(&scene.repo, &["config", "core.fsmonitor", program]);
-    fs::create_dir_all(scene.repo.join(".git/hooks")).expect("a folder");
-    fs::copy(program, scene.repo.join(".git/hooks/post-index-change")).expect("a hook");
-    fs::write(scene.worktree.join("untracked"), "x").expect("a file");
-    let index = fs::read(scene.repo.join(".git/worktrees/issue-299/index")).expect("an index");
-    assert_eq!(open(&scene).dirty(), Fact::Found(true));
-    assert!(
-        !marker.exists(),
-        "a program that the repository names was started"
-    );
-    let after = fs::read(scene.repo.join(".git/worktrees/issue-299/index")).expect("an index");
-    assert_eq!(index, after, "the index was written");
+    let opened = open(&scene);
+    fs::rename(scene.repo.join(".git"), scene.root().join("aside")).expect("it moves");
+    scene::git(&scene.repo, &["init", "-q", "-b", "main"]);
+    let gap = opened.repository().enter().expect_err("another one");
+    assert_eq!(gap.kind, GapKind::IdentityChanged);
+    assert_eq!(kind(&opened.unpushed()), Some(&GapKind::IdentityChanged));
 }

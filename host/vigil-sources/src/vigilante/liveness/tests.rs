@@ -182,7 +182,7 @@ fn a_container_s_agent_is_unknown_and_a_missing_pid_too() {
 }
 
 #[test]
-fn without_git_and_without_a_process_table_nothing_is_absent() {
+fn without_the_repository_and_a_process_table_nothing_is_absent() {
     let scene = Scene::new();
     scene.remove_worktree();
     // Written after the boot: a supervisor from before it is gone whatever can be looked at.
@@ -191,8 +191,8 @@ fn without_git_and_without_a_process_table_nothing_is_absent() {
     let text = serde_json::to_string(&[record(&scene, changes)]).expect("it is JSON");
     fs::write(scene.home.join("sessions.json"), text).expect("a file");
     fs::remove_dir(scene.home.join("logs")).expect("no logs");
+    fs::rename(&scene.repo, scene.root().join("elsewhere")).expect("it moves");
     let settings = Settings {
-        git: scene.root().join("no-git"),
         proc: scene.root().join("no-proc"),
         ..Settings::default()
     };
@@ -201,9 +201,9 @@ fn without_git_and_without_a_process_table_nothing_is_absent() {
     assert_eq!(kind(&seen.agent), Some(&GapKind::NoControl));
     assert_eq!(kind(&seen.supervisor), Some(&GapKind::NoControl));
     assert_eq!(kind(&seen.log_written), Some(&GapKind::NoControl));
-    assert_eq!(kind(&seen.worktree_written), Some(&GapKind::Unsupported));
-    assert_eq!(kind(&seen.dirty), Some(&GapKind::Unsupported));
-    assert_eq!(kind(&seen.unpushed), Some(&GapKind::Unsupported));
+    assert_eq!(kind(&seen.worktree_written), Some(&GapKind::NoControl));
+    assert_eq!(kind(&seen.dirty), Some(&GapKind::NoControl));
+    assert_eq!(kind(&seen.unpushed), Some(&GapKind::NoControl));
 }
 
 #[test]

@@ -5,14 +5,13 @@ use std::os::unix::fs::symlink;
 use vigil_core::time::minutes;
 
 use super::*;
-use crate::machine::child::ChildEnvironment;
-use crate::vigilante::git::Git;
+use crate::vigilante::git::Repository;
 use crate::vigilante::scene::{self, Scene, commit, now, set_time, set_times};
 
 const FRESH_FOR: Duration = minutes(30);
 
 fn place(scene: &Scene) -> Place {
-    let repository = Git::new(Path::new("git"), &ChildEnvironment::default()).open(&scene.repo);
+    let repository = Repository::open(&scene.repo);
     locate(&repository, &Ok(scene.worktree.clone()))
 }
 
@@ -139,7 +138,7 @@ fn a_missing_worktree_is_absent_only_while_its_repository_can_be_read() {
 #[test]
 fn outside_of_the_repository_a_missing_parent_is_no_absence() {
     let scene = Scene::new();
-    let repository = Git::new(Path::new("git"), &ChildEnvironment::default()).open(&scene.repo);
+    let repository = Repository::open(&scene.repo);
     let at = |path: PathBuf| locate(&repository, &Ok(path));
     assert!(matches!(at(scene.root().join("gone")), Place::Missing(_)));
     let unmounted = at(scene.root().join("disk/gone"));
@@ -151,7 +150,7 @@ fn outside_of_the_repository_a_missing_parent_is_no_absence() {
 fn what_belongs_to_another_repository_is_foreign() {
     let scene = Scene::new();
     let other = Scene::new();
-    let repository = Git::new(Path::new("git"), &ChildEnvironment::default()).open(&scene.repo);
+    let repository = Repository::open(&scene.repo);
     for path in [
         other.worktree.clone(),
         other.repo.clone(),

@@ -1,0 +1,259 @@
+//! What a change is, apart from where it stands: the same patch on another base is the same change, as it is for
+//! `git patch-id` and `git cherry`. Blanks count here, since a change of nothing else can be work, too.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use imara_diff::{Algorithm, Diff, InternedInput, sources};
+use sha2::{Digest as _, Sha256};
+use vigil_core::fact::Gap;
+
+use super::objects::{Kind, Objects};
+use super::oid::Oid;
+use super::tree::{self, Change, Leaf};
+use super::walk::History;
+
+/// 4 MiB: a larger file counts as one piece.
+const TEXT_BYTES_MAX: usize = 4 << 20;
+
+/// 8,000: as far as git looks for a zero before it calls a file binary.
+const BINARY_WITHIN: usize = 8000;
+
+/// 3: the lines around a change that git shows, and by which it tells apart what is changed where.
+const CONTEXT: u32 = 3;
+
+/// 1,000 commits of the other side: the newest ones. A branch that was rebased further is counted as it is.
+const THEIRS_MAX: usize = 1000;
+
+/// What a patch is known by.
+type Identity = [u8; 32];
+
+/// Changes that were worked out, kept for all looks at a repository.
+#[derive(Debug, Default)]
+pub(crate) struct Patches(Mutex<HashMap<Oid, Arc<Vec<Change>>>>);
+
+/// The commits among `mine` whose content the other side does not have, given that it has `theirs`. `tips` are the ends
+/// of `mine`, and `heads` those of `theirs`.
+///
+/// The other side has the content of a commit that changes nothing; that made the same change as one of `theirs`; that
+/// joined two lines without a change of its own. It has the content of all where the end is the same tree as one of
+/// `theirs`, or where all of it together is the change that one of `theirs` made (squashed).
+pub(crate) fn not_contained(
+    history: &History<'_>,
+    patches: &Patches,
+    mine: &[Oid],
+    theirs: &[Oid],
+    tips: &[Oid],
+    heads: &[Oid],
+) -> Result<Vec<Oid>, Gap> {
+    let mut sides = Sides {
+        history,
+        patches,
+        theirs: Vec::new(),
+        by_paths: HashMap::new(),
+    };
+    let mut trees = HashSet::new();
+    for oid in theirs.iter().take(THEIRS_MAX) {
+        trees.insert(history.get(oid)?.tree);
+        sides.theirs.push(*oid);
+    }
+    let mut open: Vec<Oid> = Vec::new();
+    for tip in tips {
+        // Where the other side made nothing since, its tree is the one that both began with.
+        if !trees.contains(&history.get(tip)?.tree) {
+            open.push(*tip);
+        }
+    }
+    if open.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut left = Vec::new();
+    for oid in mine {
+        if !sides.has(oid)? {
+            left.push(*oid);
+        }
+    }
+    if left.is_empty() {
+        return Ok(left);
+    }
+    for tip in &open {
+        if !sides.has_squashed(tip, heads)? {
+            return Ok(left);
+        }
+    }
+    Ok(Vec::new())
+}
+
+struct Sides<'a> {
+    history: &'a History<'a>,
+    patches: &'a Patches,
+    theirs: Vec<Oid>,
+    /// Commits of the other side by the files that they change: only such as change the same are read line by line.
+    by_paths: HashMap<Vec<Vec<u8>>, Vec<Oid>>,
+}
+
+impl Sides<'_> {
+    /// Whether the other side has what the commit `oid` did.
+    fn has(&mut self, oid: &Oid) -> Result<bool, Gap> {
+        let commit = self.history.get(oid)?;
+        if commit.parents.len() > 1 {
+            return self.is_plain_merge(oid);
+        }
+        let changes = self.changes(oid)?;
+        if changes.is_empty() {
+            return Ok(true);
+        }
+        self.has_change(&changes)
+    }
+
+    /// Whether one of their commits is the change from where `tip` left their side up to `tip`.
+    fn has_squashed(&mut self, tip: &Oid, heads: &[Oid]) -> Result<bool, Gap> {
+        for head in heads {
+            let Some(base) = self.history.base(tip, head)? else {
+                continue;
+            };
+            let (old, new) = (self.history.get(&base)?.tree, self.history.get(tip)?.tree);
+            let changes = tree::changes(self.history.objects, Some(&old), Some(&new))?;
+            // Where nothing is left of it all, its steps are still nowhere else.
+            if !changes.is_empty() && self.has_change(&changes)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn has_change(&mut self, changes: &[Change]) -> Result<bool, Gap> {
+        if self.by_paths.is_empty() {
+            for oid in self.theirs.clone() {
+                if self.history.get(&oid)?.parents.len() > 1 {
+                    continue;
+                }
+                let changes = self.changes(&oid)?;
+                self.by_paths.entry(paths(&changes)).or_default().push(oid);
+            }
+        }
+        let Some(alike) = self.by_paths.get(&paths(changes)) else {
+            return Ok(false);
+        };
+        let wanted = identity(self.history.objects, changes)?;
+        for oid in alike {
+            if identity(self.history.objects, &self.changes(oid)?)? == wanted {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What a commit with at most one parent changed.
+    fn changes(&self, oid: &Oid) -> Result<Arc<Vec<Change>>, Gap> {
+        let lock = || {
+            let patches = &self.patches.0;
+            patches.lock().unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(known) = lock().get(oid) {
+            return Ok(Arc::clone(known));
+        }
+        let commit = self.history.get(oid)?;
+        let before = match commit.parents.first() {
+            Some(parent) => Some(self.history.get(parent)?.tree),
+            None => None,
+        };
+        let changes = tree::changes(self.history.objects, before.as_ref(), Some(&commit.tree))?;
+        let changes = Arc::new(changes);
+        lock().insert(*oid, Arc::clone(&changes));
+        Ok(changes)
+    }
+
+    /// Whether a merge has no file of its own: each is as one of its parents has it.
+    fn is_plain_merge(&self, oid: &Oid) -> Result<bool, Gap> {
+        let commit = self.history.get(oid)?;
+        let mut own: Option<HashSet<Vec<u8>>> = None;
+        for parent in &commit.parents {
+            let before = self.history.get(parent)?.tree;
+            let changes = tree::changes(self.history.objects, Some(&before), Some(&commit.tree))?;
+            let paths = changes.into_iter().map(|change| change.path);
+            own = Some(match own {
+                None => paths.collect(),
+                Some(own) => paths.filter(|path| own.contains(path)).collect(),
+            });
+        }
+        Ok(own.is_none_or(|own| own.is_empty()))
+    }
+}
+
+fn paths(changes: &[Change]) -> Vec<Vec<u8>> {
+    changes.iter().map(|change| change.path.clone()).collect()
+}
+
+/// What tells a patch from others: its files, their modes, and what is changed within its surroundings; not the lines'
+/// numbers.
+fn identity(objects: &Objects, changes: &[Change]) -> Result<Identity, Gap> {
+    let mut sum = Sha256::new();
+    for change in changes {
+        let mode = |leaf: Option<Leaf>| leaf.map_or(0, |leaf| leaf.mode);
+        sum.update((change.path.len() as u64).to_be_bytes());
+        sum.update(&change.path);
+        sum.update(mode(change.old).to_be_bytes());
+        sum.update(mode(change.new).to_be_bytes());
+        match (text(objects, change.old)?, text(objects, change.new)?) {
+            (Some(old), Some(new)) => lines(&old, &new, &mut sum),
+            _ => {
+                for leaf in [change.old, change.new].into_iter().flatten() {
+                    sum.update(b"=");
+                    sum.update(leaf.oid.bytes());
+                }
+            }
+        }
+    }
+    Ok(sum.finalize().into())
+}
+
+/// The content of a text. `None`: it is none, or too large for one.
+fn text(objects: &Objects, leaf: Option<Leaf>) -> Result<Option<Vec<u8>>, Gap> {
+    let Some(leaf) = leaf else {
+        return Ok(Some(Vec::new()));
+    };
+    if leaf.mode & tree::TYPE == tree::GITLINK {
+        return Ok(None);
+    }
+    let content = match objects.get(&leaf.oid, Kind::Blob) {
+        Ok(content) if content.len() <= TEXT_BYTES_MAX => content,
+        // Too large to be read at all, or not in the clone: its name stands for it.
+        _ => return Ok(None),
+    };
+    let begin = &content[..content.len().min(BINARY_WITHIN)];
+    Ok((!begin.contains(&0)).then(|| content.to_vec()))
+}
+
+fn lines(old: &[u8], new: &[u8], sum: &mut Sha256) {
+    let input = InternedInput::new(sources::byte_lines(old), sources::byte_lines(new));
+    let mut diff = Diff::compute(Algorithm::Histogram, &input);
+    diff.postprocess_no_heuristic(&input);
+    let mut line = |mark: &[u8], text: &[u8]| {
+        sum.update(mark);
+        sum.update((text.len() as u64).to_be_bytes());
+        sum.update(text);
+    };
+    let count = u32::try_from(input.before.len()).unwrap_or(u32::MAX);
+    let before = |place: u32| input.interner[input.before[place as usize]];
+    let after = |place: u32| input.interner[input.after[place as usize]];
+    // Up to which line of the old text all was told.
+    let mut told = 0;
+    let mut hunks = diff.hunks().peekable();
+    while let Some(hunk) = hunks.next() {
+        for place in hunk.before.start.saturating_sub(CONTEXT).max(told)..hunk.before.start {
+            line(b" ", before(place));
+        }
+        for place in hunk.before.clone() {
+            line(b"-", before(place));
+        }
+        for place in hunk.after.clone() {
+            line(b"+", after(place));
+        }
+        let next = hunks.peek().map_or(count, |next| next.before.start);
+        told = hunk.before.end.saturating_add(CONTEXT).min(next);
+        for place in hunk.before.end..told {
+            line(b" ", before(place));
+        }
+    }
+}
