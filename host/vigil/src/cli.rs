@@ -167,6 +167,8 @@ pub struct SourceArg {
 pub enum PolicyCommand {
     /// Run fixtures through a policy, under the limits that `run` uses
     Test(PolicyTestArgs),
+    /// Print the JSON Schema of fixtures: every key, with its meaning
+    Schema,
     /// Show what a component says about itself
     Inspect {
         /// A built-in (default.wasm), or a file (./default.wasm)

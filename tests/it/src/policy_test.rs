@@ -1,5 +1,7 @@
 //! `vigil policy test` from its command line: what passes, what fails and how that reads, and what is no test at all.
 
+mod guards;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -304,7 +306,7 @@ fn json_has_the_keys_that_are_documented() {
     assert_eq!(keys(policy), BTreeSet::from(of_policy));
     let of_case = ["difference", "file", "got", "name", "passed"];
     assert_eq!(keys(&policy["cases"][0]), BTreeSet::from(of_case));
-    let of_got = ["reason", "rule", "state", "verdict"];
+    let of_got = ["outcome", "reason", "rule", "state", "verdict"];
     assert_eq!(keys(&policy["cases"][0]["got"]), BTreeSet::from(of_got));
     assert_eq!(policy["cases"][0]["difference"], Value::Null);
     assert_eq!(
@@ -470,105 +472,58 @@ fn what_cannot_be_found_is_an_error_that_says_what_to_do() {
 // ---- The documents ---------------------------------------------------------------------------------------------------
 
 #[test]
-fn contributing_names_every_key_of_a_fixture() {
+fn contributing_has_every_key_of_a_fixture_and_no_other() {
     let document = fs::read_to_string(repository().join("CONTRIBUTING.md")).expect("the file");
-    // Every word that stands in code; the others may be about anything.
-    let named: BTreeSet<&str> = document
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .flat_map(|code| code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'))
-        .collect();
-    let place = Place::new();
-    let mut missing = Vec::new();
-    let mut known = 0;
-    for (table, text) in [
-        ("the file", "wrong = 1\n"),
-        (
-            "a case",
-            "[[case]]\nname = \"a\"\nwrong = 1\nexpect = { verdict = \"hold\" }\n",
-        ),
-        ("source", "[source]\nwrong = 1\n"),
-        (
-            "expect",
-            "[[case]]\nname = \"a\"\nexpect = { verdict = \"hold\", wrong = 1 }\n",
-        ),
-        ("issue", "[[case]]\nname = \"a\"\nissue = { wrong = 1 }\n"),
-        (
-            "pull_request",
-            "[[case]]\nname = \"a\"\npull_request = { state = \"open\", wrong = 1 }\n",
-        ),
-        (
-            "agent",
-            "[[case]]\nname = \"a\"\nagent = { pid = 1, wrong = 1 }\nexpect = { verdict = \"hold\" }\n",
-        ),
-        (
-            "absent",
-            "[[case]]\nname = \"a\"\nissue = { absent = { wrong = 1 } }\n",
-        ),
-        (
-            "unknown",
-            "[[case]]\nname = \"a\"\nissue = { unknown = { wrong = 1 } }\n",
-        ),
-        (
-            "mergeability",
-            "[[case]]\nname = \"a\"\npull_request = { state = \"open\", mergeability = { mergeable = true, wrong = 1 } }\n",
-        ),
-        (
-            "an account",
-            "[[case]]\nname = \"a\"\nissue = { closer = { login = \"a\", wrong = 1 } }\n",
-        ),
-        (
-            "a reference",
-            "[[case]]\nname = \"a\"\nissue = { closed_by = [{ number = 1, wrong = 1 }] }\n",
-        ),
-        (
-            "review_list",
-            "[[case]]\nname = \"a\"\npull_request = { state = \"open\", review_list = [{ state = \"approved\", wrong = 1 }] }\n",
-        ),
-        (
-            "check_list",
-            "[[case]]\nname = \"a\"\npull_request = { state = \"open\", check_list = [{ name = \"a\", outcome = \"b\", wrong = 1 }] }\n",
-        ),
-        (
-            "runs",
-            "[[case]]\nname = \"a\"\npull_request = { state = \"open\", runs = [{ wrong = 1 }] }\n",
-        ),
-        (
-            "queue",
-            "[[case]]\nname = \"a\"\npull_request = { state = \"open\", queue = { wrong = 1 } }\n",
-        ),
-        (
-            "auto_merge",
-            "[[case]]\nname = \"a\"\npull_request = { state = \"open\", auto_merge = { wrong = 1 } }\n",
-        ),
-        (
-            "siblings",
-            "[[case]]\nname = \"a\"\nsiblings = [{ wrong = 1 }]\nexpect = { verdict = \"hold\" }\n",
-        ),
-        (
-            "tasks",
-            "[[case]]\nname = \"a\"\ntasks = [{ id = \"a\", native_state = \"b\", wrong = 1 }]\nexpect = { verdict = \"hold\" }\n",
-        ),
-    ] {
-        place.write("x.toml", text);
-        let ran = place.policy_test(&["x.toml", "--policy", "default.wasm"]);
-        // The error lists what it knows; it is the one list that cannot be out of date.
-        let list = ran.ended(2).err.split_once("known keys: ");
-        let (_, list) = list.unwrap_or_else(|| panic!("{table}: {}", ran.err));
-        let list = list.lines().next().unwrap_or_default();
-        for key in list.split(", ") {
-            known += 1;
-            if !named.contains(key) {
-                missing.push(format!("{table}: {key}"));
-            }
-        }
-    }
-    assert!(known > 100, "only {known} keys were found");
+    let (_, section) = document
+        .split_once("## Fixtures of policies")
+        .expect("a section");
+    let (section, _) = section.split_once("\n## ").expect("another one after it");
+    let code = |text: &str| -> BTreeSet<String> {
+        let code = text.split('`').skip(1).step_by(2);
+        let words =
+            code.flat_map(|code| code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+        words
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    let schema = ran(Place::new().command().args(["policy", "schema"]));
+    let mut known = BTreeSet::new();
+    properties(&schema.ended(0).json(), &mut known);
+    assert!(known.len() > 80, "only {known:?} were found");
+    let named = code(section);
+    let missing: Vec<_> = known.difference(&named).collect();
     assert!(
         missing.is_empty(),
-        "CONTRIBUTING.md does not name {missing:#?}"
+        "CONTRIBUTING.md does not name {missing:?}"
     );
+    // The second column of the table has nothing but keys.
+    let rows = section
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| where"));
+    let column: String = rows
+        .filter_map(|row| row.split(" | ").nth(1))
+        .collect::<Vec<_>>()
+        .join(" ");
+    let keys = code(&column);
+    let unknown: Vec<_> = keys.difference(&known).collect();
+    assert!(unknown.is_empty(), "no fixture has {unknown:?}");
+}
+
+/// The names of all properties of a schema.
+fn properties(schema: &Value, found: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                if let ("properties", Value::Object(named)) = (key.as_str(), value) {
+                    found.extend(named.keys().cloned());
+                }
+                properties(value, found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| properties(item, found)),
+        _ => {}
+    }
 }
 
 /// The keys of an object.

@@ -32,7 +32,7 @@ const MAINTENANCE_IN_FLIGHT: &str = "maintenance-in-flight";
 ///   Without the mark it discards unsaved work, whatever the issue: see [`Draft::nothing_to_lose`].
 /// - `incomplete` makes it run the agent again on every scan, without limit and whatever the issue; `failed` is
 ///   dispatched anew; `running` and `queued` are work, which only Vigilante can start. None of these is written.
-pub(crate) fn owner_effects() -> OwnerEffects {
+pub fn owner_effects() -> OwnerEffects {
     OwnerEffects {
         writable: vec![
             State::Blocked,

@@ -50,6 +50,8 @@ mod time;
 mod worktree;
 mod write;
 
+pub use fields::owner_effects;
+
 /// One Vigilante home.
 #[derive(Clone, Debug)]
 pub struct Vigilante {

@@ -11,6 +11,7 @@ mod history;
 mod notify_test;
 mod pause;
 mod policy_inspect;
+mod policy_schema;
 mod policy_test;
 mod run;
 mod status;
@@ -58,6 +59,7 @@ fn dispatch(cli: Cli, ui: Ui) -> Outcome {
         Command::Policy(PolicyCommand::Test(args)) => {
             return policy_test::run(args, &environment, ui);
         }
+        Command::Policy(PolicyCommand::Schema) => return policy_schema::run(ui),
         Command::Policy(PolicyCommand::Inspect { policy }) => {
             return policy_inspect::run(policy, &environment, ui);
         }

@@ -1,4 +1,6 @@
-//! `vigil policy test`: fixtures through a policy, under the limits that `run` uses.
+//! `vigil policy test`: fixtures through a policy and the guards, under the limits that `run` uses.
+
+mod guards;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use similar::TextDiff;
+use vigil_core::guard::{Code, Objection};
 use vigil_core::verdict::{Decision, PolicyFailure, Verdict};
 use vigil_policy::{Engine, Policy, Question};
 
@@ -15,7 +18,7 @@ use crate::cli::{PolicyTestArgs, Show};
 use crate::config::Span;
 use crate::environment::Environment;
 use crate::failure::{EXIT_DONE, EXIT_TESTS, Failure, Outcome};
-use crate::fixture::{self, Case, Expect, Fixture};
+use crate::fixture::{self, Case, Expect, Fixture, GuardOutcome};
 use crate::policies;
 use crate::ui::{self, Ui};
 
@@ -64,8 +67,18 @@ struct Got {
     intents: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     memo: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<GuardOutcome>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused_by: Vec<Code>,
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
+    /// What the guards said, for people.
+    #[serde(skip)]
+    guards: Vec<Objection>,
+    /// What would let a refused proposal through, for people.
+    #[serde(skip)]
+    remedy: Option<String>,
 }
 
 /// Runs the command.
@@ -253,7 +266,7 @@ fn test(
                 .decide(&case.context, &[question])
                 .pop()
                 .map(|judgement| judgement.answer);
-            let got = got(answer.as_ref());
+            let got = guards::after(got(answer.as_ref()), policy, case, answer);
             if let Some(rule) = &got.rule {
                 reached.insert(rule.clone());
             }
@@ -367,6 +380,7 @@ fn got(answer: Option<&Result<Decision, PolicyFailure>>) -> Got {
                     .collect(),
                 memo: decision.memo.clone(),
                 reason: decision.reason.clone(),
+                ..Got::default()
             }
         }
     }
@@ -410,6 +424,24 @@ fn difference(expect: &Expect, got: &Got) -> Option<String> {
     });
     compare("intents", wanted_intents, list(&asked.cloned()));
     compare("memo", expect.memo.clone(), got.memo.clone());
+    // Another verdict has another outcome, and nobody needs to be told twice.
+    if expect.verdict == got.verdict {
+        let word = |outcome: Option<GuardOutcome>| outcome.map(GuardOutcome::as_str);
+        if expect.outcome != got.outcome {
+            let none = "nothing to do".to_owned();
+            compare(
+                "outcome",
+                Some(word(expect.outcome).map_or(none, str::to_owned)),
+                word(got.outcome).map(str::to_owned),
+            );
+        }
+        let codes = |codes: &[Code]| {
+            let codes: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
+            (!codes.is_empty()).then(|| codes.join(", "))
+        };
+        let wanted = expect.refused_by.as_deref().and_then(codes);
+        compare("refused_by", wanted, codes(&got.refused_by));
+    }
     if let Some(part) = &expect.reason_has
         && !got.reason.contains(part)
     {
@@ -427,6 +459,10 @@ fn difference(expect: &Expect, got: &Got) -> Option<String> {
     if !got.reason.is_empty() {
         lines.push(format!("  its reason: {}", got.reason));
     }
+    for guard in &got.guards {
+        lines.push(format!("  {}: {}", guard.code.as_str(), guard.detail));
+    }
+    lines.extend(got.remedy.iter().map(|remedy| format!("  hint: {remedy}")));
     Some(lines.join("\n"))
 }
 
