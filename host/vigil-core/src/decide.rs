@@ -7,14 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::evidence::{Context, Evidence};
 use crate::guard::{self, Move, Objection};
+use crate::standing::{Origin, Standing, standing};
 use crate::state::State;
 use crate::survey::Survey;
 use crate::verdict::{Decision, Intent, PolicyAnswer, Verdict};
 
 /// The rule of a ruling that no policy made.
 pub mod rule {
-    /// Every policy of the chain passed.
-    pub const ALL_PASSED: &str = "all-passed";
     /// A policy failed, and a failure holds.
     pub const POLICY_FAILED: &str = "policy-failed";
     /// The record is one of two for the same issue.
@@ -43,9 +42,11 @@ pub enum Action {
 pub struct Ruling {
     /// What to do.
     pub action: Action,
-    /// The code of the rule that spoke, a policy's or one of [`rule`].
+    /// The code of the rule that spoke: a policy's, one of [`rule`], or that of a standing reason.
     pub rule: String,
-    /// The policy that spoke; `None`: none did.
+    /// Where the reason comes from.
+    pub origin: Origin,
+    /// The policy that spoke, or gave the standing reason as it passed; `None`: none did.
     pub policy: Option<String>,
     /// Its digest.
     pub policy_digest: Option<String>,
@@ -74,6 +75,7 @@ impl Ruling {
         Ruling {
             action: Action::Hold,
             rule: rule.to_owned(),
+            origin: Origin::Host,
             policy: None,
             policy_digest: None,
             reason,
@@ -81,6 +83,16 @@ impl Ruling {
             guards: Vec::new(),
             intents: Vec::new(),
             look_again_after_ms: None,
+        }
+    }
+
+    fn standing(standing: Standing) -> Ruling {
+        let (policy, policy_digest) = standing.policy.unzip();
+        Ruling {
+            origin: standing.origin,
+            policy,
+            policy_digest,
+            ..Ruling::hold(&standing.rule, standing.reason)
         }
     }
 }
@@ -120,7 +132,10 @@ pub fn decide(
         };
     }
     // Nobody else had anything to say.
-    refused.unwrap_or_else(|| Ruling::hold(rule::ALL_PASSED, all_passed(answers)))
+    refused.unwrap_or_else(|| {
+        let brought = survey.brought(&evidence.session.id);
+        Ruling::standing(standing(&evidence.session, answers, brought))
+    })
 }
 
 /// What comes of the answer of one policy.
@@ -211,25 +226,16 @@ fn unreadable(evidence: &Evidence) -> Option<String> {
     Some(format!("its record cannot be read: {}", gaps.join("; ")))
 }
 
+/// Whether no policy of a chain has a verdict.
+pub fn all_pass(answers: &[PolicyAnswer]) -> bool {
+    answers.iter().all(passes)
+}
+
 fn passes(answer: &PolicyAnswer) -> bool {
     match &answer.answer {
         Ok(decision) => decision.verdict == Verdict::Pass,
         Err(failure) => failure.passes,
     }
-}
-
-fn all_passed(answers: &[PolicyAnswer]) -> String {
-    if answers.is_empty() {
-        return "no policy is configured for it".to_owned();
-    }
-    let names: Vec<&str> = answers
-        .iter()
-        .map(|answer| answer.policy.as_str())
-        .collect();
-    format!(
-        "no rule applies: every policy passed ({})",
-        names.join(", ")
-    )
 }
 
 fn rule_on(
@@ -272,17 +278,34 @@ fn rule_on(
             }
         }
     };
+    let reason = turned(decision, &action, &guards);
     Ruling {
         action,
         rule: decision.rule.clone(),
+        origin: Origin::Verdict,
         policy: None,
         policy_digest: None,
-        reason: decision.reason.clone(),
+        reason,
         proposed: Some(decision.verdict.clone()),
         guards,
         intents: decision.intents.clone(),
         look_again_after_ms: decision.look_again_after_ms,
     }
+}
+
+/// A decision's reason; where a guard turned the move or refused it, with what was not done and why: it is all that the
+/// record keeps for the person who has to decide, and all that `status` shows.
+fn turned(decision: &Decision, action: &Action, guards: &[Objection]) -> String {
+    let Some(guard) = guards.first() else {
+        return decision.reason.clone();
+    };
+    let not = match (&decision.verdict, action) {
+        (Verdict::Transition(wanted), Action::Move(to)) if wanted != to => wanted.as_str(),
+        (Verdict::Transition(wanted), Action::Refuse) => wanted.as_str(),
+        (Verdict::Repair(_), Action::Refuse) => "repaired",
+        _ => return decision.reason.clone(),
+    };
+    format!("{}; not {not}: {}", decision.reason, guard.detail)
 }
 
 /// A move with the guards' word on it. Work that the owner would discard turns the move into one to `blocked`, so

@@ -14,6 +14,7 @@ pub mod queue;
 pub mod requeue;
 pub mod session;
 pub mod signs;
+pub mod standing;
 pub mod state;
 pub mod survey;
 pub mod time;

@@ -116,6 +116,7 @@ mod tests {
         Ruling {
             action,
             rule: "r".into(),
+            origin: crate::standing::Origin::Verdict,
             policy: None,
             policy_digest: None,
             reason: "x".into(),

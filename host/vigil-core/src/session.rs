@@ -74,6 +74,9 @@ pub struct Session {
     pub extra: Vec<(String, String)>,
     /// A final state that the owner itself recorded or reported with authority. Never taken from a log.
     pub owner_says: Option<State>,
+    /// What the record says in words about why the session is in its state; `None`: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_words: Option<OwnerWords>,
     /// Where the forge is asked about it.
     pub lookup: Lookup,
     /// What the owner does after a write. The kernel derives the unsaved-work guard from it.
@@ -88,6 +91,16 @@ impl Session {
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.as_str())
     }
+}
+
+/// What a record says in words about why its session is in its state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OwnerWords {
+    /// One sentence for people, which names who says so; bounded by the source.
+    pub text: String,
+    /// vigil wrote them, with a move of its own.
+    pub by_vigil: bool,
 }
 
 /// Where the forge is asked about a session.

@@ -9,6 +9,7 @@ use crate::fact::Fact;
 use crate::forge::{Issue, PullRequestState};
 use crate::session::{Session, SessionId};
 use crate::signs;
+use crate::standing::Brought;
 use crate::state::State;
 use crate::time::{Timestamp, minutes};
 
@@ -46,6 +47,8 @@ pub struct Memory {
     pub acknowledged: Option<Timestamp>,
     /// Moves of the last day.
     pub past: HashMap<SessionId, Vec<PastMove>>,
+    /// Of sessions about which the chain passed: the latest write of their state.
+    pub brought: HashMap<SessionId, Brought>,
 }
 
 /// What the pass shows as a whole.
@@ -59,6 +62,7 @@ pub struct Survey {
     /// Set when too many were lost at once.
     pub mass: Option<MassLoss>,
     past: HashMap<SessionId, Vec<PastMove>>,
+    brought: HashMap<SessionId, Brought>,
 }
 
 /// Too many sessions lost at once.
@@ -91,6 +95,11 @@ impl Survey {
         self.past.get(id).map_or(&[], Vec::as_slice)
     }
 
+    /// The latest write of a session's state; `None`: none is known, or nobody looked for it.
+    pub fn brought(&self, id: &SessionId) -> Option<&Brought> {
+        self.brought.get(id)
+    }
+
     /// The mass loss that a session is part of.
     pub fn mass_loss(&self, id: &SessionId) -> Option<&MassLoss> {
         self.mass.as_ref().filter(|mass| mass.sessions.contains(id))
@@ -109,6 +118,7 @@ pub fn survey<E: Borrow<Evidence>>(evidence: &[E], context: &Context, memory: Me
         lost: mut lost_before,
         acknowledged,
         past,
+        brought,
     } = memory;
     let known = seen_alive
         .keys()
@@ -154,6 +164,7 @@ pub fn survey<E: Borrow<Evidence>>(evidence: &[E], context: &Context, memory: Me
         lost,
         mass,
         past,
+        brought,
     }
 }
 

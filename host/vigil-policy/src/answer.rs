@@ -89,7 +89,7 @@ pub(crate) fn check(
 
 fn fault(decision: &Decision, rules: &[Rule], limits: &Limits) -> Option<String> {
     let passes = decision.verdict == Verdict::Pass;
-    // Who passes need not say why.
+    // Who passes need not say why. Whoever names a rule gives a standing reason, and that is a sentence.
     let nameless = passes && decision.rule.is_empty();
     if !nameless && rules.iter().all(|rule| rule.code != decision.rule) {
         return Some(format!(
@@ -97,7 +97,7 @@ fn fault(decision: &Decision, rules: &[Rule], limits: &Limits) -> Option<String>
             decision.rule
         ));
     }
-    if !passes && decision.reason.trim().is_empty() {
+    if !nameless && decision.reason.trim().is_empty() {
         return Some(format!("gives no reason for its rule {}", decision.rule));
     }
     if let Verdict::Repair(drifts) = &decision.verdict {
@@ -267,6 +267,11 @@ mod tests {
             decision.intents.clear();
         };
         assert_eq!(after(bare_pass), "sound");
+        let with_a_reason = |decision: &mut Decision| {
+            decision.verdict = Verdict::Pass;
+            decision.intents.clear();
+        };
+        assert_eq!(after(with_a_reason), "sound");
         assert_eq!(
             after(|decision| decision.verdict = Verdict::Repair(vec![DRIFTS[0].into()])),
             "sound"
@@ -275,7 +280,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_nonsense_is_named() {
-        let cases: [(Change, &str); 14] = [
+        let cases: [(Change, &str); 16] = [
             (|d| d.rule = "other".into(), "names the rule \"other\""),
             (|d| d.rule.clear(), "names the rule \"\""),
             (|d| d.reason = " \n".into(), "gives no reason"),
@@ -293,6 +298,20 @@ mod tests {
             ),
             (|d| d.rests_on.push(String::new()), "a fact without a name"),
             (|d| d.verdict = Verdict::Pass, "passes and yet asks"),
+            (
+                |d| {
+                    d.verdict = Verdict::Pass;
+                    d.rule = "other".into();
+                },
+                "names the rule \"other\"",
+            ),
+            (
+                |d| {
+                    d.verdict = Verdict::Pass;
+                    d.reason.clear();
+                },
+                "gives no reason for its rule merged-pr",
+            ),
             (
                 |d| d.intents.push(intent("launch", "l")),
                 "of the kind \"launch\"",

@@ -100,6 +100,7 @@ fn evidence() -> Evidence {
             gaps: Vec::new(),
             extra: Vec::new(),
             owner_says: None,
+            owner_words: None,
             lookup: Lookup {
                 issue: Err(Gap::new(GapKind::Unsupported, "trial")),
                 pull_request: Ok(PullRequestRef::Number {

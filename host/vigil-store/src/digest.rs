@@ -80,6 +80,7 @@ fn strip_session(session: &mut Session) {
         gaps,
         extra,
         owner_says: _,
+        owner_words: _,
         lookup,
         owner_effects: _,
     } = session;

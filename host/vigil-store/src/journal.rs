@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use vigil_core::guard::Objection;
+use vigil_core::standing::Origin;
 use vigil_core::time::minutes;
 use vigil_core::verdict::PolicyAnswer;
 use vigil_core::{Evidence, SessionId, State, Timestamp, Verdict};
@@ -91,6 +92,8 @@ pub struct JournalRow {
     pub guards: Vec<Objection>,
     /// One sentence for people, of the first time.
     pub reason: String,
+    /// Where that sentence comes from.
+    pub reason_from: Origin,
     /// The transition that was prepared because of it.
     pub transition: Option<TransitionId>,
     /// The digest of the evidence without its times, hex.
@@ -120,6 +123,8 @@ pub struct Latest {
     pub rule: String,
     /// One sentence for people, of the first time.
     pub reason: String,
+    /// Where that sentence comes from.
+    pub reason_from: Origin,
     /// The first time, from which the ages in the sentence count.
     pub first_at: Timestamp,
     /// The latest time.
@@ -247,16 +252,19 @@ impl Store {
             // Beside a max() SQLite gives the columns of the row that has it.
             db.prepare_cached(
                 "SELECT j.source, j.session, j.from_state, j.to_state, j.outcome, j.rule, j.reason, s.last_at,
-                 j.first_at, max(s.turn) FROM journal j JOIN journal_seen s ON s.journal_id = j.id
-                 WHERE j.source = ?1 GROUP BY j.session",
+                 j.first_at, j.policy IS NOT NULL, j.verdict IS NOT NULL, max(s.turn)
+                 FROM journal j JOIN journal_seen s ON s.journal_id = j.id WHERE j.source = ?1 GROUP BY j.session",
             )?
             .query_map([source], |row| {
+                let rule: String = row.get(5)?;
+                let reason_from = Origin::of(&rule, row.get(9)?, row.get(10)?);
                 let latest = Latest {
                     from: row::state(row, 2)?,
                     to: row::state(row, 3)?,
                     outcome: row.get(4)?,
-                    rule: row.get(5)?,
+                    rule,
                     reason: row.get(6)?,
+                    reason_from,
                     last_at: row::at(row, 7)?,
                     first_at: row::at(row, 8)?,
                 };
@@ -285,20 +293,24 @@ const SELECT: &str = "SELECT j.id, j.source, j.session, j.from_state, j.to_state
 const NEWEST_FIRST: &str = "ORDER BY s.turn DESC, j.id DESC";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<JournalRow> {
+    let (rule, policy): (String, Option<String>) = (row.get(6)?, row.get(7)?);
+    let verdict: Option<Verdict> = row::maybe_json(row, 10)?;
+    let reason_from = Origin::of(&rule, policy.is_some(), verdict.is_some());
     Ok(JournalRow {
         id: row::count(row, 0)?,
         session: row::session_id(row, 1)?,
         from: row::state(row, 3)?,
         to: row::state(row, 4)?,
         outcome: row.get(5)?,
-        rule: row.get(6)?,
-        policy: row.get(7)?,
+        rule,
+        policy,
         policy_digest: row.get(8)?,
         settings_digest: row.get(9)?,
-        verdict: row::maybe_json(row, 10)?,
+        verdict,
         answers: row::from_json(row, 11)?,
         guards: row::from_json(row, 12)?,
         reason: row.get(13)?,
+        reason_from,
         transition: row.get::<_, Option<i64>>(14)?.map(TransitionId),
         evidence_digest: hex::encode(row.get::<_, [u8; 32]>(15)?),
         first_evidence: ContentDigest(row.get(16)?),

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use vigil_core::guard::DISAGREEMENT_WINDOW;
+use vigil_core::standing::Brought;
 use vigil_core::survey::{Memory, PastMove, forge_words};
 use vigil_core::{Evidence, SessionId, Timestamp};
 
@@ -105,6 +106,43 @@ impl Store {
             },
             acknowledged: self.last_ack(source)?.filter(|at| *at <= now),
             past: self.past(source, evidence, now)?,
+            brought: HashMap::new(),
+        })
+    }
+
+    /// The latest write of each session's state, by vigil or by a person who took one back: what brought it where it is,
+    /// unless its owner has moved it since. A session that was never written has none.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn brought<'e>(
+        &self,
+        evidence: impl IntoIterator<Item = &'e Evidence>,
+    ) -> Result<HashMap<SessionId, Brought>> {
+        self.read("read what brought sessions where they are", |db| {
+            let mut latest = db.prepare_cached(
+                "SELECT id, to_state, rule, reason, forge_words FROM transitions
+                 WHERE source = ?1 AND session = ?2 AND outcome = 'written' AND kind <> 'repair'
+                 ORDER BY id DESC LIMIT 1",
+            )?;
+            let mut all = HashMap::new();
+            for one in evidence {
+                let id = &one.session.id;
+                let brought = latest
+                    .query_row([&id.source, &id.id], |row| {
+                        let words: Option<String> = row.get(4)?;
+                        Ok(Brought {
+                            name: TransitionId(row.get(0)?).to_string(),
+                            to: row::state(row, 1)?,
+                            rule: row.get(2)?,
+                            reason: row.get(3)?,
+                            grounds_stand: words.is_none_or(|words| words == forge_words(one)),
+                        })
+                    })
+                    .optional()?;
+                all.extend(brought.map(|brought| (id.clone(), brought)));
+            }
+            Ok(all)
         })
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use vigil_core::decide::{Action, Ruling};
 use vigil_core::guard::Objection;
+use vigil_core::standing::Origin;
 use vigil_core::{Evidence, State, Timestamp};
 use vigil_github::Trouble;
 use vigil_github::round::Estimate;
@@ -118,6 +119,8 @@ pub struct SessionReport {
     pub policy_digest: Option<String>,
     /// One sentence.
     pub reason: String,
+    /// Where it comes from.
+    pub reason_from: Origin,
     /// The guards that spoke.
     pub guards: Vec<GuardReport>,
     /// What could not be learned.
@@ -367,6 +370,8 @@ pub struct StatusSession {
     pub rule: Option<String>,
     /// One sentence.
     pub reason: Option<String>,
+    /// Where it comes from; null: nobody has looked yet.
+    pub reason_from: Option<Origin>,
     /// The moment from which ages in the reason count, RFC 3339; null: nobody has looked yet.
     pub reason_at: Option<String>,
     /// How old the evidence of the judgement is, in seconds; null: there is none.

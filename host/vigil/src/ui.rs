@@ -1,5 +1,6 @@
 //! The only place that prints. Results go to standard output, events and errors to standard error.
 
+mod ages;
 mod bar;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use vigil_core::{State, Timestamp};
 use vigil_github::{misleads, without_misleading};
 
+pub use ages::{minute, with_ages};
 pub use bar::{Bar, Beside};
 
 use crate::failure::Failure;

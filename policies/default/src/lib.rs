@@ -96,6 +96,7 @@ impl Policy for DefaultPolicy {
         rules::IN_ORDER
             .iter()
             .find_map(|rule| rule(&case))
+            .or_else(|| rules::standing(&case))
             .unwrap_or_else(|| no_rule(&case))
     }
 }

@@ -1,6 +1,7 @@
-//! The words of the reasons: one sentence for the person who reads `status`, with numbers and ages.
+//! The words of the reasons: one sentence for the person who reads `status`, with numbers and moments: it
+//! is kept, and read long after, so that an age in it would be wrong soon.
 
-use vigil_sdk::time::ago;
+use vigil_sdk::time::moment as at;
 use vigil_sdk::{
     Gap, Issue, IssueFact, Liveness, ProcessFact, PullRequest, PullRequestFact, PullRequestState,
     Sighting, TimeFact, Timestamp,
@@ -8,22 +9,22 @@ use vigil_sdk::{
 
 use crate::{Case, signs};
 
-/// `PR #319 was merged 80 min ago`.
-pub(crate) fn pull_request(case: &Case<'_>, found: &PullRequest) -> String {
+/// `PR #319 was merged at 2026-01-01T10:40:00Z`.
+pub(crate) fn pull_request(found: &PullRequest) -> String {
     let number = found.number;
     match found.state {
         PullRequestState::Open if found.draft => format!("PR #{number} is open as a draft"),
         PullRequestState::Open => format!("PR #{number} is open"),
-        PullRequestState::Merged => format!("PR #{number} was merged{}", when(case, found.ended())),
+        PullRequestState::Merged => format!("PR #{number} was merged{}", when(found.ended())),
         PullRequestState::Closed => format!(
             "PR #{number} was closed without a merge{}",
-            when(case, found.ended())
+            when(found.ended())
         ),
     }
 }
 
-/// `issue #299 was closed as completed 80 min ago`.
-pub(crate) fn issue(case: &Case<'_>, found: &Issue) -> String {
+/// `issue #299 was closed as completed at 2026-01-01T10:40:00Z`.
+pub(crate) fn issue(found: &Issue) -> String {
     let number = found.number;
     if found.open {
         return format!("issue #{number} is open");
@@ -32,22 +33,19 @@ pub(crate) fn issue(case: &Case<'_>, found: &Issue) -> String {
         Some(reason) => format!(" as {reason}"),
         None => String::new(),
     };
-    format!(
-        "issue #{number} was closed{reason}{}",
-        when(case, found.closed)
-    )
+    format!("issue #{number} was closed{reason}{}", when(found.closed))
 }
 
-/// `issue #299 does not exist, as first seen 12 min ago`.
+/// `issue #299 does not exist, as first seen at 2026-01-01T10:40:00Z`.
 pub(crate) fn issue_absent(case: &Case<'_>, sighting: &Sighting) -> String {
     format!(
-        "{} does not exist, as first seen {}",
+        "{} does not exist, as first seen at {}",
         issue_name(case),
-        ago(case.context.now, sighting.first)
+        at(sighting.first)
     )
 }
 
-/// `issue #299 is unknown since 12 min ago (unreachable: no route to host)`.
+/// `issue #299 is unknown since 2026-01-01T10:40:00Z (unreachable: no route to host)`.
 pub(crate) fn unknown(case: &Case<'_>, name: &str, gap: &Gap) -> String {
     let subject = match name {
         "issue" => issue_name(case),
@@ -61,7 +59,7 @@ pub(crate) fn unknown(case: &Case<'_>, name: &str, gap: &Gap) -> String {
         other => other.to_owned(),
     };
     let since = match gap.since {
-        Some(since) => format!(" since {}", ago(case.context.now, since)),
+        Some(since) => format!(" since {}", at(since)),
         None => String::new(),
     };
     format!("{subject} is unknown{since} ({}: {})", gap.kind, gap.detail)
@@ -74,15 +72,15 @@ fn issue_name(case: &Case<'_>) -> String {
     }
 }
 
-/// ` 80 min ago`, or nothing when the time is not known.
-fn when(case: &Case<'_>, moment: Option<Timestamp>) -> String {
+/// ` at 2026-01-01T10:40:00Z`, or nothing when the time is not known.
+fn when(moment: Option<Timestamp>) -> String {
     match moment {
-        Some(moment) => format!(" {}", ago(case.context.now, moment)),
+        Some(moment) => format!(" at {}", at(moment)),
         None => String::new(),
     }
 }
 
-/// `what; the record was last touched 109 min ago`.
+/// `what; the record was last touched at 2026-01-01T10:11:00Z`.
 pub(crate) fn with_record(case: &Case<'_>, what: String) -> String {
     let times = &case.session().times;
     let touched = [times.updated, times.heartbeat, times.started, times.ended]
@@ -90,10 +88,7 @@ pub(crate) fn with_record(case: &Case<'_>, what: String) -> String {
         .flatten()
         .max();
     match touched {
-        Some(touched) => format!(
-            "{what}; the record was last touched {}",
-            ago(case.context.now, touched)
-        ),
+        Some(touched) => format!("{what}; the record was last touched at {}", at(touched)),
         None => format!("{what}; the record holds no time"),
     }
 }
@@ -101,7 +96,7 @@ pub(crate) fn with_record(case: &Case<'_>, what: String) -> String {
 /// What the forge said, as far as it was asked; empty when it was not.
 pub(crate) fn forge(case: &Case<'_>) -> String {
     let pull_request = match &case.evidence.pull_request {
-        PullRequestFact::Found(found) => Some(pull_request(case, found)),
+        PullRequestFact::Found(found) => Some(pull_request(found)),
         PullRequestFact::Absent(sighting) if sighting.detail == "earlier-run" => {
             Some("the only pull request is an earlier run's".to_owned())
         }
@@ -110,7 +105,7 @@ pub(crate) fn forge(case: &Case<'_>) -> String {
         PullRequestFact::NotAsked => None,
     };
     let issue = match &case.evidence.issue {
-        IssueFact::Found(found) => Some(issue(case, found)),
+        IssueFact::Found(found) => Some(issue(found)),
         IssueFact::Absent(sighting) => Some(issue_absent(case, sighting)),
         IssueFact::Unknown(gap) => Some(unknown(case, "issue", gap)),
         IssueFact::NotAsked => None,
@@ -121,18 +116,17 @@ pub(crate) fn forge(case: &Case<'_>) -> String {
     }
 }
 
-/// `its last heartbeat was 12 min ago`, with the break in watching when that came later.
+/// `its last heartbeat was at 2026-01-01T11:48:00Z`, with the break in watching when that came later.
 pub(crate) fn last_sign(case: &Case<'_>) -> String {
-    let now = case.context.now;
     let Some(sign) = signs::last(case) else {
         return "it never gave a sign of life".to_owned();
     };
-    let said = format!("{} {}", sign.what, ago(now, sign.at));
+    let said = format!("{} at {}", sign.what, at(sign.at));
     match case.context.awake_since {
         Some(awake) if awake > sign.at => {
             format!(
                 "{said}, and the machine was not watched until {}",
-                ago(now, awake)
+                at(awake)
             )
         }
         _ => said,
@@ -141,14 +135,13 @@ pub(crate) fn last_sign(case: &Case<'_>) -> String {
 
 /// All that was looked at, with what was found there.
 pub(crate) fn all(case: &Case<'_>) -> String {
-    let now = case.context.now;
     let liveness = &case.session().liveness;
     let mut parts = vec![
         last_sign(case),
         process("agent process", &liveness.agent),
         process("supervisor", &liveness.supervisor),
-        moment("log", &liveness.log_written, now),
-        moment("worktree", &liveness.worktree_written, now),
+        moment("log", &liveness.log_written),
+        moment("worktree", &liveness.worktree_written),
     ];
     if let Some(outcome) = &liveness.log_outcome {
         parts.push(format!("the log claims {outcome}"));
@@ -177,9 +170,9 @@ fn process(name: &str, fact: &ProcessFact) -> String {
     }
 }
 
-fn moment(name: &str, fact: &TimeFact, now: Timestamp) -> String {
+fn moment(name: &str, fact: &TimeFact) -> String {
     match fact {
-        TimeFact::Found(at) => format!("{name} written {}", ago(now, *at)),
+        TimeFact::Found(written) => format!("{name} written at {}", at(*written)),
         TimeFact::Absent(_) => format!("no {name}"),
         TimeFact::Unknown(gap) => format!("{name} unknown ({}: {})", gap.kind, gap.detail),
         TimeFact::NotAsked => format!("{name} not looked at"),

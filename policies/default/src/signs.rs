@@ -13,7 +13,7 @@ pub(crate) const LEFTOVER_MAX: Millis = mins(30);
 /// long compilation is over.
 pub(crate) const SILENCE_BEYOND_FRESH: Millis = mins(20);
 
-/// A sign of life: when, and in words that go before "109 min ago".
+/// A sign of life: when, and in words that go before "at 2026-01-01T10:11:00Z".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sign {
     pub(crate) at: Timestamp,

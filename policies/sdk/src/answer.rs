@@ -27,6 +27,13 @@ pub fn pass(reason: impl Into<String>) -> Decision {
     decision(Verdict::Pass, "", reason.into())
 }
 
+/// The same with a standing reason: the next policy speaks, and when none has a verdict this is why the session is
+/// rightly where it is.
+#[must_use]
+pub fn pass_because(rule: &str, reason: impl Into<String>) -> Decision {
+    decision(Verdict::Pass, rule, reason.into())
+}
+
 fn decision(verdict: Verdict, rule: &str, reason: String) -> Decision {
     Decision {
         verdict,
@@ -126,6 +133,15 @@ mod tests {
         assert_eq!(
             (passed.rule.as_str(), passed.reason.as_str()),
             ("", "not ours")
+        );
+        let standing = pass_because("open-pr", "PR #24 is open");
+        assert_eq!(
+            (
+                standing.verdict,
+                standing.rule.as_str(),
+                standing.reason.as_str()
+            ),
+            (Verdict::Pass, "open-pr", "PR #24 is open")
         );
     }
 }

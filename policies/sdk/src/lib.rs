@@ -65,7 +65,7 @@ pub mod time;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub use allocator::Bump;
-pub use answer::{hold, pass, repair, transition};
+pub use answer::{hold, pass, pass_because, repair, transition};
 pub use bindings::vigil::policy::types::{
     Actor, ActorFact, Attempts, AutoMerge, AutoMergeFact, Check, CheckListFact, ChecksFact,
     Context, CountFact, Decision, Description, Evidence, FieldGap, FlagFact, Gap, HeldRun,

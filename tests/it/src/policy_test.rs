@@ -220,8 +220,8 @@ fn a_case_that_fails_shows_what_was_wanted_and_what_came() {
       - reason has "was merged"
       + state = maintaining
       + rule = open-pr
-      + reason = "PR #319 is open; the record was last touched 120 min ago"
-        its reason: PR #319 is open; the record was last touched 120 min ago
+      + reason = "PR #319 is open; the record was last touched at 2026-01-01T10:00:00Z"
+        its reason: PR #319 is open; the record was last touched at 2026-01-01T10:00:00Z
     1 passed, 1 failed, 0 skipped
     "#);
 }

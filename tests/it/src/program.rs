@@ -4,6 +4,7 @@
 mod gate;
 mod guests;
 mod stage;
+mod standing;
 
 mod bad_input;
 mod beside;

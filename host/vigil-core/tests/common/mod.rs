@@ -66,6 +66,7 @@ pub fn session(id: &str, state: State) -> Session {
         gaps: Vec::new(),
         extra: Vec::new(),
         owner_says: None,
+        owner_words: None,
         lookup: Lookup {
             issue: Ok(IssueRef {
                 repo: "o/r".into(),

@@ -105,6 +105,7 @@ pub(crate) fn merged(number: u64) -> Evidence {
             gaps: Vec::new(),
             extra: Vec::new(),
             owner_says: None,
+            owner_words: None,
             lookup: Lookup {
                 issue: Ok(IssueRef {
                     repo: repo.clone(),

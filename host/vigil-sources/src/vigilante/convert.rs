@@ -13,7 +13,7 @@ use crate::vigilante::identity::{self, Named};
 use crate::vigilante::lookup::{self, Fork};
 use crate::vigilante::record::{Record, RecordFile, borrowed, excerpt};
 use crate::vigilante::status::{self, Outcome};
-use crate::vigilante::{fields, log, time};
+use crate::vigilante::{fields, log, time, words};
 
 /// The provider of a record that names none.
 const DEFAULT_PROVIDER: &str = "codex";
@@ -165,6 +165,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         let fork = self.fork();
         let number = self.pull_request_number(&fork);
         let (state, native_state) = self.state();
+        let owner_words = words::words(record, &native_state);
         let times = self.times(now);
         let provider = self
             .text("provider", "extra.provider")
@@ -241,6 +242,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             gaps: self.gaps,
             extra,
             owner_says: state.filter(|state| state.is_final()),
+            owner_words,
             lookup,
             // A held session is one that nothing may be written to, whatever a policy makes of it.
             owner_effects: if held {

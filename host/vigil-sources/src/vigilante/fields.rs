@@ -15,6 +15,9 @@ use crate::{Change, Refusal, Target};
 /// The longest summary or detail of a blocked session, in bytes: where Vigilante itself cuts them.
 pub(crate) const BLOCKED_TEXT_BYTES_MAX: usize = 400;
 
+/// `operation` of the `blocked_reason` of what vigil blocked.
+pub(crate) const OPERATION: &str = "vigil";
+
 /// The one drift that can be put right without a change of state.
 const MAINTENANCE_IN_FLIGHT: &str = "maintenance-in-flight";
 
@@ -144,7 +147,7 @@ fn moment(at: Timestamp) -> Result<String, Refusal> {
 }
 
 /// `text` on one line with single spaces, at most [`BLOCKED_TEXT_BYTES_MAX`] bytes, cut between characters.
-fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.truncate(line.floor_char_boundary(BLOCKED_TEXT_BYTES_MAX));
     line
@@ -194,7 +197,7 @@ impl Draft<'_> {
         self.set_text("blocked_stage", "issue_execution");
         let reason = [
             ("kind", "unknown_operator_action_required".to_owned()),
-            ("operation", "vigil".to_owned()),
+            ("operation", OPERATION.to_owned()),
             ("summary", short(self.change.reason)),
             ("detail", short(&self.grounds())),
         ]

@@ -47,6 +47,7 @@ mod status;
 #[cfg(test)]
 mod testing;
 mod time;
+mod words;
 mod worktree;
 mod write;
 

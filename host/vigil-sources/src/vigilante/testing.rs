@@ -100,6 +100,7 @@ pub(crate) fn evidence(number: u64, revision: Revision) -> Evidence {
             gaps: Vec::new(),
             extra: Vec::new(),
             owner_says: None,
+            owner_words: None,
             lookup: Lookup {
                 issue: Ok(IssueRef {
                     repo: repo.clone(),

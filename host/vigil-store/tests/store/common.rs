@@ -62,6 +62,7 @@ pub(crate) fn evidence(number: u32, now: Timestamp) -> Evidence {
             gaps: Vec::new(),
             extra: Vec::new(),
             owner_says: None,
+            owner_words: None,
             lookup: Lookup {
                 issue: Ok(IssueRef {
                     repo: "o/r".into(),

@@ -7,7 +7,8 @@ use serde::Serialize;
 use vigil_core::decide::{Action, decide};
 use vigil_core::forge::{Issue, PullRequest, PullRequestState};
 use vigil_core::session::Process;
-use vigil_core::verdict::{PolicyAnswer, Verdict};
+use vigil_core::standing::Origin;
+use vigil_core::verdict::{Decision, PolicyAnswer, PolicyFailure, Verdict};
 use vigil_core::{Evidence, Fact, Timestamp, signs};
 use vigil_policy::ChainQuestion;
 use vigil_store::JournalRow;
@@ -49,6 +50,7 @@ struct Last {
     outcome: String,
     rule: String,
     reason: String,
+    reason_from: Origin,
     first: String,
     last: String,
     count: u64,
@@ -143,6 +145,7 @@ fn last_row(row: &JournalRow) -> Last {
         outcome: row.outcome.clone(),
         rule: row.rule.clone(),
         reason: row.reason.clone(),
+        reason_from: row.reason_from,
         first: ui::moment(row.first_at),
         last: ui::moment(row.last_at),
         count: row.count,
@@ -342,16 +345,12 @@ fn print(explained: &Explained, batch: &Batch, ui: Ui) {
     ui.said(format!(
         "decision   {}: {}",
         session.outcome.as_str(),
-        session.reason
+        ui::with_ages(&session.reason, &explained.now)
     ));
     if session.from != session.to {
         ui.said(format!("leads to   {} ({})", session.to, session.to_native));
     }
-    ui.said(format!(
-        "rule       {} of {}",
-        session.rule,
-        session.policy.as_deref().unwrap_or("no policy")
-    ));
+    ui.said(format!("rule       {}", rule(session)));
     for guard in &session.guards {
         ui.said(format!("guard      {}: {}", guard.code, guard.detail));
     }
@@ -390,15 +389,7 @@ fn print(explained: &Explained, batch: &Batch, ui: Ui) {
     ui.line("");
     ui.heading("What the policies said");
     for answer in &explained.answers {
-        let said = match &answer.answer {
-            Ok(decision) => format!(
-                "{} by {}: {}",
-                verdict(&decision.verdict),
-                decision.rule,
-                decision.reason
-            ),
-            Err(failure) => format!("failed ({}): {}", failure.kind, failure.detail),
-        };
+        let said = ui::with_ages(&said(&answer.answer), &explained.now);
         ui.said(format!("{}  {said}", answer.policy));
     }
     ui.line("");
@@ -427,11 +418,7 @@ fn print(explained: &Explained, batch: &Batch, ui: Ui) {
             "{} by {} in {} from {} to {}{}",
             last.outcome,
             last.rule,
-            if last.count == 1 {
-                "one pass".to_owned()
-            } else {
-                format!("{} passes", last.count)
-            },
+            ui::count(usize::try_from(last.count).unwrap_or(usize::MAX), "look"),
             last.first,
             last.last,
             last.transition_id
@@ -441,9 +428,34 @@ fn print(explained: &Explained, batch: &Batch, ui: Ui) {
     }
 }
 
+/// The rule of a session with whose it is.
+fn rule(session: &SessionReport) -> String {
+    let rule = &session.rule;
+    match (session.reason_from, session.policy.as_deref()) {
+        (_, Some(policy)) => format!("{rule} of {policy}"),
+        (Origin::Transition, None) => format!("{rule}, by which vigil brought it here"),
+        (Origin::Owner, None) => format!("{rule}: its owner's own words"),
+        (_, None) => format!("{rule} of vigil itself"),
+    }
+}
+
+/// What a policy answered. A pass is told as what it means to people, who call a round of vigil's a pass.
+fn said(answer: &Result<Decision, PolicyFailure>) -> String {
+    let decision = match answer {
+        Ok(decision) => decision,
+        Err(failure) => return format!("failed ({}): {}", failure.kind, failure.detail),
+    };
+    let Decision { rule, reason, .. } = decision;
+    let verdict = verdict(&decision.verdict);
+    match rule.is_empty() {
+        true => format!("{verdict}: {reason}"),
+        false => format!("{verdict} by {rule}: {reason}"),
+    }
+}
+
 fn verdict(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Pass => "pass".to_owned(),
+        Verdict::Pass => "no verdict".to_owned(),
         Verdict::Hold => "hold".to_owned(),
         Verdict::Transition(to) => format!("transition to {to}"),
         Verdict::Repair(drift) => format!("repair of {}", drift.join(", ")),

@@ -105,7 +105,7 @@ fn line(transition: &Transition, now: Timestamp) -> Vec<String> {
         change,
         transition.rule.clone(),
         result,
-        transition.reason.clone(),
+        ui::with_ages(&transition.reason, &ui::moment(now)),
     ]
 }
 

@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use vigil_core::evidence::Context;
-use vigil_core::{Evidence, Session, SessionId, State, Timestamp, signs};
+use vigil_core::{Evidence, Session, SessionId, State, Timestamp, signs, standing};
 use vigil_github::memory::LastKnown;
 use vigil_store::{Alert, DaemonLock, Latest, Store};
 
@@ -355,6 +355,7 @@ fn judged(looked: &Looked<'_>, recorded: &Session) -> StatusSession {
         outcome: entry.outcome,
         rule: ruling.map(|ruling| ruling.rule.clone()),
         reason: Some(entry.reason()),
+        reason_from: Some(entry.origin()),
         reason_at: Some(ui::moment(context.now)),
         evidence_age_s: oldest.map(|at| report::age_s(at, context.now)),
         gaps: report::gaps(&entry.evidence),
@@ -428,6 +429,19 @@ fn remembered(
         (Some(_), None) => evidence().map_or_else(Vec::new, report::gaps),
         _ => Vec::new(),
     };
+    let (rule, reason, reason_from) = match row {
+        Some(row) => (
+            Some(row.rule.clone()),
+            Some(row.reason.clone()),
+            Some(row.reason_from),
+        ),
+        // Nobody looks at it any more, and vigil did not bring it there.
+        None if session.state.is_settled() => {
+            let said = standing::of_record(session);
+            (Some(said.rule), Some(said.reason), Some(said.origin))
+        }
+        None => (None, None, None),
+    };
     StatusSession {
         source: session.id.source.clone(),
         id: session.id.id.clone(),
@@ -442,8 +456,9 @@ fn remembered(
         outcome: row
             .and_then(|row| serde_json::from_value(row.outcome.as_str().into()).ok())
             .unwrap_or(report::Outcome::Held),
-        rule: row.map(|row| row.rule.clone()),
-        reason: row.map(|row| row.reason.clone()),
+        rule,
+        reason,
+        reason_from,
         reason_at: row.map(|row| ui::moment(row.first_at)),
         evidence_age_s: row.map(|row| report::age_s(row.last_at, context.now)),
         gaps,

@@ -124,6 +124,13 @@ impl Reconciler {
                 .store
                 .memory(batch.configured.source.name(), &evidence, moment.now)
                 .map_err(memory::failed)?;
+            // What brought a session where it is matters only where nobody says anything about it now.
+            memory.brought = self
+                .store
+                .brought(batch.entries.iter().filter_map(|entry| {
+                    decide::all_pass(&entry.answers).then_some(&entry.evidence)
+                }))
+                .map_err(memory::failed)?;
             let known: HashSet<&SessionId> = batch.known().collect();
             memory.seen_alive.retain(|id, _| known.contains(id));
             memory.lost.retain(|id, _| known.contains(id));

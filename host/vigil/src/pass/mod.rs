@@ -28,13 +28,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use vigil_core::decide::{Action, Ruling};
+use vigil_core::decide::Ruling;
 use vigil_core::evidence::Context;
 use vigil_core::guard::Objection;
 use vigil_core::intents::{Granted, Grants};
 use vigil_core::session::{Lookup, Revision};
+use vigil_core::standing::Origin;
 use vigil_core::survey::Survey;
-use vigil_core::verdict::{PolicyAnswer, PolicyFailure, Verdict};
+use vigil_core::verdict::{PolicyAnswer, PolicyFailure};
 use vigil_core::{Evidence, SessionId, State, Timestamp};
 use vigil_github::Wants;
 use vigil_policy::{Chain, FailureKind, Quarantine};
@@ -270,7 +271,8 @@ impl Entry {
 
     /// The reason that people read.
     pub fn reason(&self) -> String {
-        let ruled = self.ruling.as_ref().map_or_else(String::new, reason_of);
+        let ruled = self.ruling.as_ref().map(|ruling| ruling.reason.clone());
+        let ruled = ruled.unwrap_or_default();
         match &self.outcome_detail {
             Some(detail) if ruled.is_empty() => detail.clone(),
             Some(detail) => format!("{ruled}; {detail}"),
@@ -290,24 +292,19 @@ impl Entry {
             .any(|failed| FailureKind::HostMemory.is(failed))
     }
 
+    /// Where that reason comes from.
+    pub fn origin(&self) -> Origin {
+        self.ruling
+            .as_ref()
+            .map_or(Origin::Nobody, |ruling| ruling.origin)
+    }
+
     /// Every guard that spoke, the kernel's first.
     pub fn all_guards(&self) -> impl Iterator<Item = &Objection> {
         self.ruling
             .iter()
             .flat_map(|ruling| &ruling.guards)
             .chain(&self.guards)
-    }
-}
-
-/// A ruling's reason; where a guard turned the move, with what it was turned from and why.
-fn reason_of(ruling: &Ruling) -> String {
-    let turned = match (&ruling.proposed, &ruling.action) {
-        (Some(Verdict::Transition(wanted)), Action::Move(to)) if wanted != to => Some(wanted),
-        _ => None,
-    };
-    match (turned, ruling.guards.first()) {
-        (Some(wanted), Some(guard)) => format!("{}; not {wanted}: {}", ruling.reason, guard.detail),
-        _ => ruling.reason.clone(),
     }
 }
 
@@ -450,6 +447,7 @@ fn sessions(batch: &Batch) -> impl Iterator<Item = SessionReport> + '_ {
             policy: ruling.and_then(|ruling| ruling.policy.clone()),
             policy_digest: ruling.and_then(|ruling| ruling.policy_digest.clone()),
             reason: entry.reason(),
+            reason_from: entry.origin(),
             guards: entry.all_guards().map(Into::into).collect(),
             gaps: report::gaps(&entry.evidence),
             transition_id: entry

@@ -109,7 +109,7 @@ pub fn unmerged_work(case: &Case<'_>) -> Option<Decision> {
     let facts = ["pull-request", "beyond-head"];
     let what = format!(
         "{}, but the local branch holds {} that {} not in it",
-        say::pull_request(case, ended),
+        say::pull_request(ended),
         say::count(beyond, "commit"),
         if beyond == 1 { "is" } else { "are" },
     );
@@ -145,7 +145,7 @@ pub fn merged_pr(case: &Case<'_>) -> Option<Decision> {
         transition(
             State::Succeeded,
             MERGED_PR,
-            say::with_record(case, say::pull_request(case, merged)),
+            say::with_record(case, say::pull_request(merged)),
         )
         .rests_on(["pull-request", "issue"])
     })
@@ -163,7 +163,7 @@ pub fn open_pr(case: &Case<'_>) -> Option<Decision> {
         transition(
             State::Maintaining,
             OPEN_PR,
-            say::with_record(case, say::pull_request(case, open)),
+            say::with_record(case, say::pull_request(open)),
         )
         .rests_on(["pull-request"])
     })
@@ -191,14 +191,14 @@ pub fn closed_pr(case: &Case<'_>) -> Option<Decision> {
         return None;
     }
     let facts = ["pull-request", "issue"];
-    let what = say::pull_request(case, closed);
+    let what = say::pull_request(closed);
     let issue = &case.evidence.issue;
     if let Some(sighting) = issue.absent() {
         let what = format!("{what}, and {}", say::issue_absent(case, sighting));
         return Some(transition(State::Closed, CLOSED_PR, what).rests_on(facts));
     }
     let issue = issue.found()?;
-    let what = format!("{what}, and {}", say::issue(case, issue));
+    let what = format!("{what}, and {}", say::issue(issue));
     if !issue.open {
         return Some(transition(State::Closed, CLOSED_PR, what).rests_on(facts));
     }

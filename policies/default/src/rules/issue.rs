@@ -28,7 +28,7 @@ pub fn closed_issue(case: &Case<'_>) -> Option<Decision> {
     if case.state() == State::Blocked && issue.reason.as_deref() != Some("completed") {
         return None;
     }
-    let what = format!("{}, and there is no pull request", say::issue(case, issue));
+    let what = format!("{}, and there is no pull request", say::issue(issue));
     Some(closed(case, CLOSED_ISSUE, what))
 }
 

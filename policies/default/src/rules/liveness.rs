@@ -1,6 +1,6 @@
 //! What was seen of the work itself.
 
-use vigil_sdk::time::{age, words};
+use vigil_sdk::time::{age, moment};
 use vigil_sdk::{Decision, ExtraName, Liveness, Session, State, hold, repair, transition};
 
 use super::issue::GONE_AFTER;
@@ -27,9 +27,9 @@ pub fn active(case: &Case<'_>) -> Option<Decision> {
     let now = case.context.now;
     let until = signs::fresh_until(case).filter(|until| now < *until)?;
     let reason = format!(
-        "{}; it counts as at work for another {}",
+        "{}; it counts as at work until {}",
         say::last_sign(case),
-        words(until - now)
+        moment(until)
     );
     Some(
         hold(ACTIVE, reason)
@@ -66,7 +66,8 @@ pub fn agent_gone(case: &Case<'_>) -> Option<Decision> {
     if !applies {
         return None;
     }
-    let silent = age(case.context.now, signs::silent_since(case)?);
+    let since = signs::silent_since(case)?;
+    let silent = age(case.context.now, since);
     let enough = case
         .context
         .source
@@ -74,9 +75,9 @@ pub fn agent_gone(case: &Case<'_>) -> Option<Decision> {
         .saturating_add(signs::SILENCE_BEYOND_FRESH);
     (silent >= enough).then(|| {
         let reason = format!(
-            "the agent is gone ({}), nothing was written for {}, issue #{} is open and has no pull request{}; {}",
+            "the agent is gone ({}), nothing was written since {}, issue #{} is open and has no pull request{}; {}",
             gone(liveness),
-            words(silent),
+            moment(since),
             issue.number,
             say::unsaved(liveness),
             say::how_to_resume(case),

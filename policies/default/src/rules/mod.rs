@@ -4,6 +4,7 @@
 mod forge;
 mod issue;
 mod liveness;
+mod standing;
 
 use vigil_sdk::Decision;
 
@@ -12,6 +13,7 @@ use crate::Case;
 pub use forge::{closed_pr, github_unknown, merged_pr, needs_issue, open_pr, unmerged_work};
 pub use issue::{closed_issue, done_issue, gone_issue};
 pub use liveness::{active, agent_gone, no_evidence, stuck_maintenance};
+pub use standing::standing;
 
 /// An agent is at work, or was until a moment ago.
 pub const ACTIVE: &str = "active";

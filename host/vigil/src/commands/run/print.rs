@@ -54,7 +54,7 @@ pub(in crate::commands) fn print(report: &RunReport, ui: Ui) {
     if !notable.is_empty() {
         let rows = notable
             .iter()
-            .map(|session| decision_row(session))
+            .map(|session| decision_row(session, &report.now))
             .collect();
         ui.table(&["session", "change", "outcome", "rule", "why"], rows);
     }
@@ -110,7 +110,7 @@ fn counted(number: u64, what: &str) -> String {
 }
 
 /// A session of a pass as a row: name, change, outcome, rule, reason with its guards.
-fn decision_row(session: &SessionReport) -> Vec<String> {
+fn decision_row(session: &SessionReport, now: &str) -> Vec<String> {
     let change = if session.from == session.to {
         session.from.to_string()
     } else {
@@ -118,7 +118,12 @@ fn decision_row(session: &SessionReport) -> Vec<String> {
     };
     let mut why = session.reason.clone();
     for guard in &session.guards {
-        why.push_str(&format!(" [{}: {}]", guard.code, guard.detail));
+        // A refusal's reason ends with the words of the first guard.
+        let said = session.reason.contains(&guard.detail);
+        why.push_str(&match said {
+            true => format!(" [{}]", guard.code),
+            false => format!(" [{}: {}]", guard.code, guard.detail),
+        });
     }
     let mut outcome = session.outcome.as_str().to_owned();
     if let Some(id) = &session.transition_id {
@@ -129,7 +134,7 @@ fn decision_row(session: &SessionReport) -> Vec<String> {
         change,
         outcome,
         session.rule.clone(),
-        why,
+        ui::with_ages(&why, now),
     ]
 }
 

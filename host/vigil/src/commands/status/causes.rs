@@ -174,6 +174,7 @@ pub(super) mod tests {
             outcome: Outcome::Held,
             rule: None,
             reason: reason.map(str::to_owned),
+            reason_from: None,
             reason_at: None,
             evidence_age_s: None,
             gaps: gap

@@ -50,7 +50,7 @@ pub(in crate::commands) fn print(report: &StatusReport, all: bool, ui: Ui) {
             ui::count(unjudged.len(), "session")
         ));
         for line in causes::lines(&unjudged, report) {
-            ui.said(format!("  {line}"));
+            ui.said(format!("  {}", ui::with_ages(&line, &report.now)));
         }
         ui.line("");
     }
@@ -205,6 +205,7 @@ fn why(session: &StatusSession, now: &str) -> String {
     if let Some(at) = session.reason_at.as_deref().and_then(|at| as_of(at, now)) {
         why = format!("as of {at}: {why}");
     }
+    why = ui::with_ages(&why, now);
     for known in &session.last_known {
         why.push_str(&format!("; {}", last_known::beside(known)));
     }
@@ -212,24 +213,16 @@ fn why(session: &StatusSession, now: &str) -> String {
 }
 
 /// `at` as it stands beside a sentence that was written then, both RFC 3339 in UTC; `None`: that is less than a minute
-/// ago, and ages in sentences are told in minutes.
+/// ago.
 pub(super) fn as_of(at: &str, now: &str) -> Option<String> {
-    // 2026-11-20T12:01: all but seconds; and the day alone, with what divides it from the time.
-    const MINUTE: usize = 16;
-    const DAY: usize = 11;
     let moment = |text: &str| text.parse::<jiff::Timestamp>().ok();
-    let (Some(written), Some(read), Some(minute)) = (moment(at), moment(now), at.get(..MINUTE))
-    else {
+    let (Some(written), Some(read)) = (moment(at), moment(now)) else {
         return Some(at.to_owned());
     };
     if read.duration_since(written).as_secs().abs() < 60 {
         return None;
     }
-    let same_day = at.get(..DAY) == now.get(..DAY);
-    Some(match (same_day, minute.get(DAY..)) {
-        (true, Some(time)) => format!("{time}Z"),
-        _ => format!("{minute}Z"),
-    })
+    Some(ui::minute(at, now))
 }
 
 #[cfg(test)]

@@ -1,0 +1,200 @@
+//! Reasons survive the pass that gave them: why a session is where it is, said by `status` and `explain` for as long as
+//! it is so.
+
+use serde_json::{Value, json};
+use vigil::demo::home::REPO;
+use vigil::demo::{Home, Made};
+
+use super::stage::{Stage, session};
+
+/// What a session's sentence must say, and whose it must be.
+#[track_caller]
+fn says(session: &Value, rule: &str, from: &str, part: &str) {
+    assert_eq!(
+        (&session["rule"], &session["reason_from"]),
+        (&json!(rule), &json!(from)),
+        "{session:#}"
+    );
+    let reason = session["reason"].as_str().expect("a reason");
+    assert!(reason.contains(part), "{reason}");
+}
+
+/// The same by a look of `status`, by what the journal keeps, and by `explain`.
+#[track_caller]
+fn told(stage: &Stage, issue: u64, rule: &str, from: &str, part: &str) {
+    says(&session(&stage.status().json(), issue), rule, from, part);
+    let offline = stage.run(&["status", "--json", "--offline"]).json();
+    says(&session(&offline, issue), rule, from, part);
+    let explained = stage.run(&["explain", &format!("{REPO}#{issue}"), "--json"]);
+    let explained = explained.ended(0).json();
+    says(&explained["session"], rule, from, part);
+    says(&explained["last"], rule, from, part);
+    for command in [
+        &["status"] as &[&str],
+        &["explain", &format!("{REPO}#{issue}")],
+    ] {
+        let shown = stage.run(command).out;
+        for said_of_nothing in [
+            "every policy passed",
+            "no rule applies",
+            "all-passed",
+            "by :",
+        ] {
+            assert!(!shown.contains(said_of_nothing), "{shown}");
+        }
+    }
+}
+
+/// A session that was written by Vigilante, with further fields.
+fn recorded(stage: &mut Stage, issue: u64, status: &'static str, extra: Value) -> String {
+    let Value::Object(extra) = extra else {
+        panic!("fields");
+    };
+    let made = Made {
+        issue,
+        status,
+        extra,
+        ..Made::default()
+    };
+    let head = stage.home.add(&made).expect("a session");
+    stage.on_github(|model| {
+        model.repo(REPO).issue(issue);
+    });
+    head
+}
+
+/// Its pull request, 20 numbers on.
+fn opened(stage: &mut Stage, issue: u64, head: &str) {
+    let created = stage.minutes_ago(100);
+    stage.on_github(|model| {
+        let repo = model.repo(REPO);
+        let issue_there = repo.issue(issue);
+        let pull = issue_there.pull(issue + 20);
+        pull.head(&Home::branch(issue))
+            .sha(head)
+            .created_at(created);
+    });
+}
+
+#[test]
+fn what_vigil_blocked_says_why_for_as_long_as_it_is_so() {
+    let mut stage = Stage::new();
+    recorded(&mut stage, 1, "running", json!({}));
+    stage.write();
+    let moved = session(&stage.pass().json_with(0), 1);
+    assert_eq!(moved["to"], "blocked", "{moved:#}");
+    says(&moved, "agent-gone", "verdict", "the agent is gone");
+    for _ in 0..2 {
+        let held = session(&stage.pass().json_with(0), 1);
+        assert_eq!(held["outcome"], "held");
+        says(&held, "agent-gone", "transition", "the agent is gone");
+        told(
+            &stage,
+            1,
+            "agent-gone",
+            "transition",
+            "vigilante resume --repo",
+        );
+        told(&stage, 1, "agent-gone", "transition", "(t1)");
+    }
+    // What it rested on is over, and nothing moves it: the reason is told as past.
+    stage.on_github(|model| {
+        let repo = model.repo(REPO);
+        repo.issue(1).closed("duplicate");
+    });
+    let held = session(&stage.pass().json_with(0), 1);
+    says(&held, "closed-issue", "pass", "a person says");
+}
+
+#[test]
+fn what_is_under_review_says_so() {
+    let mut stage = Stage::new();
+    let head = recorded(&mut stage, 4, "running", json!({}));
+    opened(&mut stage, 4, &head);
+    stage.write();
+    let moved = session(&stage.pass().json_with(0), 4);
+    says(&moved, "open-pr", "verdict", "PR #24 is open");
+    stage.pass().json_with(0);
+    let said = "PR #24 is open and being looked after";
+    told(&stage, 4, "open-pr", "pass", said);
+}
+
+#[test]
+fn what_its_owner_blocked_says_it_in_its_owners_words() {
+    let mut stage = Stage::new();
+    let quota = json!({
+        "blocked_at": "2026-03-26T15:00:00Z",
+        "blocked_stage": "issue_execution",
+        "blocked_reason": {
+            "kind": "provider_quota", "operation": "codex",
+            "summary": "Coding-agent account hit a usage limit.", "detail": "try again at 18:00"
+        },
+    });
+    recorded(&mut stage, 1, "blocked", quota.clone());
+    recorded(
+        &mut stage,
+        2,
+        "failed",
+        json!({"last_error": "exit status 1"}),
+    );
+    let reason = json!({"incomplete_reason": "uncommitted_changes"});
+    recorded(&mut stage, 3, "incomplete", reason);
+    recorded(&mut stage, 4, "blocked", json!({}));
+    stage.write();
+    stage.pass().json_with(0);
+    for (issue, part) in [
+        (
+            1,
+            "(provider_quota, codex): Coding-agent account hit a usage limit.",
+        ),
+        (2, "Vigilante says that it failed: exit status 1"),
+        (
+            3,
+            "Vigilante says that its agent ended with uncommitted changes",
+        ),
+    ] {
+        told(&stage, issue, "owner-says", "owner", part);
+    }
+    // Nobody wrote down why, and that is what is said.
+    let said = "it is blocked, and nothing recorded says why";
+    told(&stage, 4, "unexplained", "nobody", said);
+}
+
+#[test]
+fn a_block_over_unsaved_work_names_the_work_from_then_on() {
+    let mut stage = Stage::new();
+    let made = Made {
+        dirty: true,
+        ..Made::default()
+    };
+    let head = stage.home.add(&made).expect("a session");
+    stage.on_github(|model| {
+        let repo = model.repo(REPO);
+        let issue = repo.issue(1);
+        let pull = issue.pull(21).head(&Home::branch(1)).sha(&head);
+        pull.merged();
+    });
+    stage.write();
+    let moved = session(&stage.pass().json_with(0), 1);
+    assert_eq!(moved["to"], "blocked", "{moved:#}");
+    says(&moved, "merged-pr", "verdict", "; not succeeded: ");
+    let summary = stage.record(1)["blocked_reason"]["summary"].clone();
+    let summary = summary.as_str().expect("a summary");
+    assert!(summary.contains("; not succeeded: "), "{summary}");
+    stage.pass().json_with(0);
+    told(&stage, 1, "merged-pr", "verdict", "; not succeeded: ");
+}
+
+#[test]
+fn a_reason_holds_moments_and_is_shown_with_ages() {
+    let stage = Stage::with_merged(1);
+    let moved = session(&stage.pass().json_with(0), 1);
+    let reason = moved["reason"].as_str().expect("a reason").to_owned();
+    let merged = vigil::ui::moment(vigil_core::Timestamp(stage.minutes_ago(80)));
+    assert!(reason.contains(&format!("merged at {merged}")), "{reason}");
+    let shown = stage.run(&["history"]).out;
+    assert!(
+        shown.contains("PR #21 was merged 1 h 20 min ago"),
+        "{shown}"
+    );
+}
