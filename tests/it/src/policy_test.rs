@@ -403,12 +403,6 @@ fn what_would_test_nothing_is_an_error() {
             &[],
         ),
         (
-            "a rule of a pass, in which no rule speaks",
-            "[[case]]\nname = \"a\"\nexpect = { verdict = \"pass\", rule = \"active\" }\n"
-                .to_owned(),
-            &[],
-        ),
-        (
             "a rule that the policy does not have",
             "[[case]]\nname = \"a\"\nexpect = { verdict = \"hold\", rule = \"actve\" }\n"
                 .to_owned(),
