@@ -69,8 +69,8 @@ const TICK: Duration = Duration::from_millis(10);
 /// more than there are cores brings nothing.
 const SLOTS: u32 = 16;
 
-/// Core instances of one component. Rust and C make one or two; QuickJS's components have over a dozen.
-const CORE_INSTANCES_MAX: u32 = 32;
+/// Core instances of one component. Rust and C make one or two; QuickJS's components have over a dozen, CPython's 38.
+const CORE_INSTANCES_MAX: u32 = 64;
 
 /// Linear memories and tables of one component.
 const MEMORIES_MAX: u32 = 4;

@@ -2,7 +2,7 @@
 
 use vigil_core::verdict::PolicyFailure;
 
-use crate::failure::FailureKind;
+use crate::failure::{FailureKind, bounded};
 
 /// A policy that could not be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +81,8 @@ pub enum LoadFault {
     },
     /// It asks for something that a policy does not get.
     #[error(
-        "it imports {import}, and a policy gets no imports but {}; {}",
+        "it imports {}, and a policy gets no imports but {}; {}",
+        bounded(import),
         crate::v0_1_0::TYPES,
         import_advice(import)
     )]
@@ -150,12 +151,23 @@ impl LoadFault {
     }
 }
 
+/// Names that an error lists; a component may have a hundred thousand, each of a hundred kilobytes.
+const LISTED_MAX: usize = 5;
+
 fn listed(names: &[String]) -> String {
     if names.is_empty() {
-        "nothing".to_owned()
-    } else {
-        names.join(", ")
+        return "nothing".to_owned();
     }
+    let shown: Vec<String> = names
+        .iter()
+        .take(LISTED_MAX)
+        .map(|name| bounded(name))
+        .collect();
+    let more = match names.len().saturating_sub(LISTED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", shown.join(", "))
 }
 
 fn import_advice(import: &str) -> &'static str {

@@ -153,6 +153,23 @@ fn what_nobody_can_count_is_refused() {
 }
 
 #[test]
+fn no_name_makes_an_error_that_nobody_can_read() {
+    let long = "a".repeat(50_000);
+    let mut exports = String::from("(component (instance $i)");
+    for nth in 0..20 {
+        write!(exports, "(export \"{long}{nth}\" (instance $i))").unwrap();
+    }
+    let import = format!(
+        "(component (import \"{long}\" (instance)) (instance $i) (export \"vigil:policy/decider@0.1.0\" (instance $i)))"
+    );
+    for text in [format!("{exports})"), import] {
+        let bytes = wat::parse_str(text).unwrap();
+        let refused = engine().load("mine", &bytes, &Value::Null).unwrap_err();
+        assert!(refused.to_string().len() < 4_000);
+    }
+}
+
+#[test]
 fn what_tools_build_is_within_the_bounds() {
     // Composed and exported components are counted as what they are, not refused.
     let engine = engine();

@@ -274,3 +274,53 @@ fn a_policy_that_keeps_failing_is_left_out_and_the_passes_go_on() {
         "{reasons:#?}"
     );
 }
+
+#[test]
+fn a_refusal_says_whom_it_silences_and_a_setting_lets_them_speak() {
+    // Its pull request was closed, its issue is open: the default policy is set to close it, which the source does not
+    // allow, and the team's policy behind it knows the label.
+    let mut stage = Stage::new();
+    let made = Made {
+        issue: 1,
+        ..Made::default()
+    };
+    let head = stage.home.add(&made).expect("a session");
+    let (created, ended) = (stage.minutes_ago(100), stage.minutes_ago(80));
+    stage.on_github(|model| {
+        let issue = model.repo(REPO).issue(1).label("needs-design");
+        let pull = issue.pull(21).head(&vigil::demo::Home::branch(1));
+        pull.sha(&head).created_at(created).closed_at(ended);
+    });
+    stage.write();
+    let judged = |on_refused: &str| {
+        stage.configure(&format!(
+            "[[policy]]\npath = \"default.wasm\"\n{on_refused}\n\
+             settings = {{ closed_pr_of_open_issue = \"closed\" }}\n[[policy]]\npath = {:?}\n",
+            guests::path("custom")
+        ));
+        let run = stage.run(&["run", "--once", "--dry-run", "--json"]);
+        session(&run.json_with(0), 1).clone()
+    };
+    let silent = judged("");
+    assert_eq!(silent["outcome"], "refused", "{silent:#}");
+    assert_eq!(silent["policy"], "default.wasm", "{silent:#}");
+    let reason = silent["reason"].as_str().expect("a reason");
+    for words in ["custom.wasm is not heard", "on_refused = \"pass\""] {
+        assert!(reason.contains(words), "{reason}");
+    }
+    let heard = judged("on_refused = \"pass\"");
+    assert_eq!(
+        (&heard["outcome"], &heard["rule"], &heard["policy"]),
+        (
+            &json!("held"),
+            &json!("needs-design"),
+            &json!("custom.wasm")
+        ),
+        "{heard:#}"
+    );
+    let reason = heard["reason"].as_str().expect("a reason");
+    assert!(
+        reason.contains("default.wasm was refused before it (closed-pr: positive-evidence)"),
+        "{reason}"
+    );
+}
