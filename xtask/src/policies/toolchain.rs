@@ -76,6 +76,8 @@ impl Toolchain {
     pub(super) fn build(&self, artefact: &Artefact, target_dir: &Path) -> Result<Vec<u8>> {
         let mut command = self.cargo();
         command.args(["rustc", "--quiet", "--locked", "--profile", "policy"]);
+        // A component is its own package with its own features, however the caller's cargo is set.
+        command.env_remove("CARGO_RESOLVER_FEATURE_UNIFICATION");
         command.args(["--package", artefact.package, "--target", TARGET]);
         // The two compilers must not meet in one folder.
         let target_dir = match self {
