@@ -66,6 +66,7 @@ impl Evidence {
             ),
             ("beyond-head", self.beyond_head.gap()),
             ("agent", liveness.agent.gap()),
+            ("occupant", liveness.occupant.gap()),
             ("supervisor", liveness.supervisor.gap()),
             ("log-written", liveness.log_written.gap()),
             ("worktree-written", liveness.worktree_written.gap()),

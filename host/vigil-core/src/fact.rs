@@ -49,6 +49,11 @@ impl<T> Fact<T> {
         matches!(self, Fact::Unknown(_))
     }
 
+    /// True for `NotAsked` alone.
+    pub fn is_not_asked(&self) -> bool {
+        matches!(self, Fact::NotAsked)
+    }
+
     /// An absence that was seen once, at `now`.
     pub fn absent_at(now: Timestamp) -> Self {
         Fact::from(Sighting {

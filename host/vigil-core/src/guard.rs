@@ -35,6 +35,8 @@ pub enum Code {
     PositiveEvidence,
     /// An agent is provably at work.
     LiveWork,
+    /// A process that may be the agent works in the worktree, or whether one does is unknown.
+    Occupied,
     /// The owner would discard work because of the write.
     UnsavedWork,
     /// The state table has no such change, or the source cannot write it.
@@ -64,6 +66,7 @@ impl Code {
             Code::UnknownIsNotEvidence => "unknown-is-not-evidence",
             Code::PositiveEvidence => "positive-evidence",
             Code::LiveWork => "live-work",
+            Code::Occupied => "occupied",
             Code::UnsavedWork => "unsaved-work",
             Code::LegalEdge => "legal-edge",
             Code::FreshRead => "fresh-read",
@@ -132,6 +135,7 @@ pub fn objections(proposed: &Move<'_>) -> Vec<Objection> {
         unknown_is_not_evidence(proposed),
         positive_evidence(proposed),
         live_work(proposed),
+        occupied(proposed),
         owner_disagrees(proposed),
         mass_change(proposed),
     ]
@@ -290,6 +294,29 @@ fn live_work(proposed: &Move<'_>) -> Option<Objection> {
         Code::LiveWork,
         format!("an agent is at work on it (pid {})", agent.pid),
     ))
+}
+
+/// What tells on this machine alone that a session's work stopped is refuted by a process that is at work in its
+/// worktree, whatever the process is called. The forge's last word stands all the same: editors and language servers
+/// stay behind in finished work.
+fn occupied(proposed: &Move<'_>) -> Option<Objection> {
+    let session = &proposed.evidence.session;
+    let leaves = matches!(session.state, State::Running | State::Maintaining);
+    let waits = matches!(proposed.to, State::Blocked | State::Interrupted);
+    if !leaves || !waits || forge_is_final(proposed.evidence) {
+        return None;
+    }
+    let detail = match &session.liveness.occupant {
+        Fact::Found(occupant) => format!(
+            "{} (pid {}) works in its worktree, and may be its agent",
+            occupant.name, occupant.pid
+        ),
+        Fact::Unknown(gap) => {
+            format!("whether a process works in its worktree is unknown ({gap})")
+        }
+        Fact::Absent(_) | Fact::NotAsked => return None,
+    };
+    Some(Objection::new(Code::Occupied, detail))
 }
 
 /// Whether the owner would discard work after a write of `to`. `Unknown` counts like `Yes` for final states: what

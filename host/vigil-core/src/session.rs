@@ -169,6 +169,18 @@ pub struct Process {
     pub started: Option<Timestamp>,
 }
 
+/// A process at work in a session's worktree that is not known for an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Occupant {
+    /// In the host's pid namespace.
+    pub pid: u32,
+    /// As the system calls it.
+    pub name: String,
+    /// `None`: could not be read.
+    pub started: Option<Timestamp>,
+}
+
 /// What was seen of the work on the machine where it runs. `NotAsked`: nobody looked, since it does not matter in
 /// the session's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,6 +188,9 @@ pub struct Process {
 pub struct Liveness {
     /// An agent's own process at work in the worktree.
     pub agent: Fact<Process>,
+    /// Another process at work there, which may be an agent under another name. Not asked: the agent was found.
+    #[serde(default, skip_serializing_if = "Fact::is_not_asked")]
+    pub occupant: Fact<Occupant>,
     /// The manager that started it; no proof of an agent.
     pub supervisor: Fact<Process>,
     /// Last write to the session's log.
@@ -184,6 +199,9 @@ pub struct Liveness {
     pub log_outcome: Option<String>,
     /// Last write inside the worktree; absent: the worktree is missing while its repository can be read.
     pub worktree_written: Fact<Timestamp>,
+    /// Where the worktree stands, when that is not where the record says. `None`: it was not seen to have moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree_moved_to: Option<String>,
     /// Uncommitted changes, untracked files included.
     pub dirty: Fact<bool>,
     /// Commits on the branch that no remote has.

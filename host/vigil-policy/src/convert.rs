@@ -160,10 +160,16 @@ fn times(times: &Times) -> wit::Times {
 fn liveness(liveness: &Liveness) -> wit::Liveness<'_> {
     wit::Liveness {
         agent: process(&liveness.agent),
+        occupant: fact!(OccupantFact, &liveness.occupant, found => wit::Occupant {
+            pid: found.pid,
+            name: &found.name,
+            started: time(found.started),
+        }),
         supervisor: process(&liveness.supervisor),
         log_written: moment(&liveness.log_written),
         log_outcome: liveness.log_outcome.as_deref(),
         worktree_written: moment(&liveness.worktree_written),
+        worktree_moved_to: liveness.worktree_moved_to.as_deref(),
         dirty: fact!(FlagFact, &liveness.dirty, found => *found),
         unpushed: count(&liveness.unpushed),
     }

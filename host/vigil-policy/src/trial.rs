@@ -6,7 +6,7 @@ use vigil_core::forge::{
     QueueEntry, Reference, Review,
 };
 use vigil_core::session::{
-    Attempts, Liveness, Lookup, OwnerEffects, Process, PullRequestRef, Revision, Times,
+    Attempts, Liveness, Lookup, Occupant, OwnerEffects, Process, PullRequestRef, Revision, Times,
 };
 use vigil_core::verdict::PolicyFailure;
 use vigil_core::{
@@ -85,6 +85,11 @@ fn evidence() -> Evidence {
                     last: NOW,
                     detail: String::new(),
                 }),
+                occupant: Fact::Found(Occupant {
+                    pid: 101,
+                    name: "trial".to_owned(),
+                    started: Some(silent),
+                }),
                 supervisor: Fact::Found(Process {
                     pid: 100,
                     started: Some(silent),
@@ -92,6 +97,7 @@ fn evidence() -> Evidence {
                 log_written: Fact::Found(silent),
                 log_outcome: Some("success".to_owned()),
                 worktree_written: Fact::from(Gap::new(GapKind::Denied, "trial")),
+                worktree_moved_to: Some("/trial".to_owned()),
                 dirty: Fact::NotAsked,
                 unpushed: Fact::Found(0),
             },

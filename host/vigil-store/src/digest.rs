@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use vigil_core::evidence::Evidence;
 use vigil_core::fact::{Fact, Gap, Sighting};
 use vigil_core::forge::{Issue, PullRequest};
-use vigil_core::session::{Liveness, Process, Revision, Session, Times};
+use vigil_core::session::{Liveness, Occupant, Process, Revision, Session, Times};
 use vigil_core::time::Timestamp;
 
 /// The digest of an evidence without its times.
@@ -96,16 +96,26 @@ fn strip_session(session: &mut Session) {
     }
     let Liveness {
         agent,
+        occupant,
         supervisor,
         log_written,
         log_outcome: _,
         worktree_written,
+        worktree_moved_to: _,
         dirty,
         unpushed,
     } = liveness;
     for process in [agent, supervisor] {
         fact(process, |Process { pid: _, started }| maybe(started));
     }
+    fact(
+        occupant,
+        |Occupant {
+             pid: _,
+             name: _,
+             started,
+         }| maybe(started),
+    );
     for written in [log_written, worktree_written] {
         fact(written, |at| *at = Timestamp::default());
     }

@@ -83,6 +83,10 @@ pub struct SourceConfig {
     /// person decides.
     #[serde(default)]
     pub closed_pr_is_final: bool,
+    /// Names of processes that do no work on any session, such as editors and language servers that stay behind in a
+    /// worktree.
+    #[serde(default)]
+    pub ignore_processes: Vec<String>,
     /// Whether the system runs in the same pid namespace as vigil, so that recorded pids mean the same to both.
     /// None: find out; inside a container that takes a running system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -108,6 +112,7 @@ impl SourceConfig {
             fresh_for: fresh_for(),
             final_labels: final_labels(),
             closed_pr_is_final: false,
+            ignore_processes: Vec::new(),
             same_pid_namespace: None,
         }
     }

@@ -87,6 +87,7 @@ fn one(
         fresh_for: source.fresh_for.0,
         final_labels: source.final_labels.clone(),
         forge_host: forge_host.to_owned(),
+        ignore_processes: source.ignore_processes.clone(),
         same_pid_namespace: source.same_pid_namespace,
         git: git_files(environment),
         ..Settings::default()

@@ -67,6 +67,10 @@ impl Policy for DefaultPolicy {
                 "When everything shows that the agent is gone and the issue is open, a person decides whether to resume.",
             ),
             (
+                rules::OCCUPIED,
+                "A process under another name at work in the worktree may be the agent: the session is held, and the process named.",
+            ),
+            (
                 rules::NO_EVIDENCE,
                 "A running session about which nothing can be shown is held, and called stale.",
             ),

@@ -3,8 +3,8 @@
 
 use vigil_sdk::time::moment as at;
 use vigil_sdk::{
-    Gap, Issue, IssueFact, Liveness, ProcessFact, PullRequest, PullRequestFact, PullRequestState,
-    Sighting, TimeFact, Timestamp,
+    Gap, Issue, IssueFact, Liveness, OccupantFact, ProcessFact, PullRequest, PullRequestFact,
+    PullRequestState, Sighting, TimeFact, Timestamp,
 };
 
 use crate::{Case, signs};
@@ -139,10 +139,14 @@ pub(crate) fn all(case: &Case<'_>) -> String {
     let mut parts = vec![
         last_sign(case),
         process("agent process", &liveness.agent),
+        occupant(&liveness.occupant),
         process("supervisor", &liveness.supervisor),
         moment("log", &liveness.log_written),
         moment("worktree", &liveness.worktree_written),
     ];
+    if let Some(place) = &liveness.worktree_moved_to {
+        parts.push(format!("the worktree was moved to {place}"));
+    }
     if let Some(outcome) = &liveness.log_outcome {
         parts.push(format!("the log claims {outcome}"));
     }
@@ -167,6 +171,28 @@ fn process(name: &str, fact: &ProcessFact) -> String {
         ProcessFact::Absent(_) => format!("no {name}"),
         ProcessFact::Unknown(gap) => format!("{name} unknown ({}: {})", gap.kind, gap.detail),
         ProcessFact::NotAsked => format!("{name} not looked for"),
+    }
+}
+
+fn occupant(fact: &OccupantFact) -> String {
+    match fact {
+        OccupantFact::Found(found) => {
+            format!("{} (pid {}) works in the worktree", found.name, found.pid)
+        }
+        OccupantFact::Absent(_) => "no other process in the worktree".to_owned(),
+        OccupantFact::Unknown(gap) => format!(
+            "whether another process works in the worktree is unknown ({}: {})",
+            gap.kind, gap.detail
+        ),
+        OccupantFact::NotAsked => "other processes not looked for".to_owned(),
+    }
+}
+
+/// Where the worktree is now; empty when it stands where the record says, or is not known to stand anywhere.
+pub(crate) fn moved(liveness: &Liveness) -> String {
+    match &liveness.worktree_moved_to {
+        Some(place) => format!("; its worktree was moved to {place}"),
+        None => String::new(),
     }
 }
 
@@ -198,11 +224,16 @@ pub(crate) fn unsaved(liveness: &Liveness) -> String {
 /// What to type to go on. Only Vigilante's command is known by heart.
 pub(crate) fn how_to_resume(case: &Case<'_>) -> String {
     let session = case.session();
+    // Its owner looks where the record says.
+    let first = match session.liveness.worktree_moved_to {
+        Some(_) => "move it back, then ",
+        None => "",
+    };
     match (&session.repo, session.issue) {
         (Some(repo), Some(issue)) if case.context.source.kind == "vigilante" => {
-            format!("resume it with `vigilante resume --repo {repo} --issue {issue}`")
+            format!("{first}resume it with `vigilante resume --repo {repo} --issue {issue}`")
         }
-        _ => format!("resume it with {}", case.context.source.kind),
+        _ => format!("{first}resume it with {}", case.context.source.kind),
     }
 }
 

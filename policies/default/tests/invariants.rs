@@ -4,16 +4,16 @@ use vigil_policy_default::rules::{self, IN_ORDER};
 use vigil_policy_default::{Case, DefaultPolicy};
 use vigil_sdk::evidence::{
     EvidenceBuilder, absent, absent_for, ago, auto_merge, bot, check, closed_ago, conflicting,
-    context, evidence, held_run, mergeable, merged_ago, open, process, queued_at, reference,
-    rejected_ago, review, under_review, unknown,
+    context, evidence, held_run, mergeable, merged_ago, occupant, open, process, queued_at,
+    reference, rejected_ago, review, under_review, unknown,
 };
 use vigil_sdk::time::{hours, mins};
 use vigil_sdk::{
-    Context, CountFact, Decision, Evidence, ExtraName, FactName, Issue, IssueFact, Policy,
-    ProcessFact, PullRequest, PullRequestFact, PullRequestState, State, TimeFact, Verdict,
+    Context, CountFact, Decision, Evidence, ExtraName, FactName, Issue, IssueFact, OccupantFact,
+    Policy, ProcessFact, PullRequest, PullRequestFact, PullRequestState, State, TimeFact, Verdict,
 };
 
-/// Calls `check` with every combination: about 590,000, a second or two.
+/// Calls `check` with every combination: about 740,000, a second or two.
 fn every_case(mut check: impl FnMut(&Context, &Evidence, &Decision)) {
     let gap = || unknown("timed-out", "10 s");
     let issues: [IssueFact; 9] = [
@@ -44,6 +44,13 @@ fn every_case(mut check: impl FnMut(&Context, &Evidence, &Decision)) {
         gap().into(),
         ProcessFact::NotAsked,
     ];
+    let at_work: [(ProcessFact, OccupantFact); 5] = [
+        (process(77, hours(1)).into(), OccupantFact::NotAsked),
+        (absent().into(), absent().into()),
+        (absent().into(), occupant("node", 78, hours(1)).into()),
+        (gap().into(), gap().into()),
+        (ProcessFact::NotAsked, OccupantFact::NotAsked),
+    ];
     let writes: [TimeFact; 4] = [
         ago(mins(1)).into(),
         ago(mins(109)).into(),
@@ -56,7 +63,7 @@ fn every_case(mut check: impl FnMut(&Context, &Evidence, &Decision)) {
             for issue in &issues {
                 for pull_request in &pull_requests {
                     for beyond_head in &beyond {
-                        for agent in &processes {
+                        for (agent, occupant) in &at_work {
                             for supervisor in &processes {
                                 for written in &writes {
                                     let evidence = session(state)
@@ -65,6 +72,7 @@ fn every_case(mut check: impl FnMut(&Context, &Evidence, &Decision)) {
                                         .pull_request(pull_request.clone())
                                         .beyond_head(beyond_head.clone())
                                         .agent(agent.clone())
+                                        .occupant(occupant.clone())
                                         .supervisor(supervisor.clone())
                                         .worktree_written(written.clone())
                                         .build();
@@ -206,6 +214,7 @@ fn rows_come_in_the_order_that_the_description_gives() {
             rules::GONE_ISSUE,
             rules::STUCK_MAINTENANCE,
             rules::AGENT_GONE,
+            rules::OCCUPIED,
             rules::NO_EVIDENCE,
         ]
     );

@@ -3,15 +3,15 @@
 use vigil_policy_default::DefaultPolicy;
 use vigil_policy_default::rules::{
     ACTIVE, AGENT_GONE, CLOSED_ISSUE, CLOSED_PR, DONE_ISSUE, GITHUB_UNKNOWN, GONE_ISSUE, MERGED_PR,
-    NO_EVIDENCE, OPEN_PR, STUCK_MAINTENANCE, UNMERGED_WORK,
+    NO_EVIDENCE, OCCUPIED, OPEN_PR, STUCK_MAINTENANCE, UNMERGED_WORK,
 };
 use vigil_sdk::State::{
     Blocked, Closed, Failed, Interrupted, Maintaining, Queued, Running, Succeeded,
 };
 use vigil_sdk::Verdict::{Hold, Pass, Repair, Transition};
 use vigil_sdk::evidence::{
-    EvidenceBuilder, absent, absent_for, ago, closed_ago, context, evidence, merged_ago, open,
-    process, rejected_ago, under_review, unknown,
+    EvidenceBuilder, absent, absent_for, ago, closed_ago, context, evidence, merged_ago, occupant,
+    open, process, rejected_ago, under_review, unknown,
 };
 use vigil_sdk::time::{hours, mins};
 use vigil_sdk::{Context, Decision, ExtraName, FactName, Policy, State, Verdict};
@@ -44,6 +44,7 @@ fn stale() -> EvidenceBuilder {
         .heartbeat_ago(mins(109))
         .updated_ago(mins(109))
         .agent(absent())
+        .occupant(absent())
         .supervisor(process(4242, hours(5)))
         .log_written(ago(mins(109)))
         .worktree_written(ago(mins(109)))
@@ -748,6 +749,7 @@ fn a_gap_in_liveness_proves_no_death() {
     let gap = || unknown("other-namespace", "a container's pid");
     for built in [
         gone().agent(gap()),
+        gone().occupant(gap()),
         gone().supervisor(gap()),
         gone().log_written(gap()),
         gone().worktree_written(gap()),
@@ -761,6 +763,36 @@ fn a_gap_in_liveness_proves_no_death() {
         gone().field_gap("extra.provider", unknown("malformed", "a list")),
         Transition(Blocked),
         AGENT_GONE,
+    );
+}
+
+#[test]
+fn a_process_in_the_worktree_may_be_the_agent() {
+    let occupied = || gone().occupant(occupant("node", 77, mins(100)));
+    check(occupied(), Hold, OCCUPIED);
+    let decision = judge(&context(), occupied());
+    assert_eq!(
+        decision.reason,
+        "no known agent is left (no process, its supervisor is dead) and nothing was written since \
+         2026-03-26T17:11:00Z, but node (pid 77, started at 2026-03-26T17:20:00Z) works in its worktree; if that is no \
+         agent, list its name in `ignore_processes`"
+    );
+    let moved = judge(&context(), occupied().worktree_moved_to("/w"));
+    assert!(
+        moved.reason.contains("its worktree was moved to /w"),
+        "{}",
+        moved.reason
+    );
+    // What GitHub decides it leaves alone.
+    check(
+        occupied().pull_request(merged_ago(mins(80))),
+        Transition(Succeeded),
+        MERGED_PR,
+    );
+    check(
+        occupied().pull_request(rejected_ago(mins(80))),
+        Transition(Blocked),
+        CLOSED_PR,
     );
 }
 
@@ -789,6 +821,7 @@ fn a_record_without_any_time_is_stale_but_not_dead() {
         evidence()
             .running()
             .agent(absent())
+            .occupant(absent())
             .supervisor(absent())
             .log_written(absent())
             .worktree_written(absent())
@@ -821,9 +854,9 @@ fn no_evidence_says_what_was_looked_at() {
     );
     assert_eq!(
         decision.reason,
-        "stale: its worktree was last written at 2026-03-26T17:11:00Z; no agent process; supervisor alive (pid 4242); \
-         log written at 2026-03-26T17:11:00Z; worktree written at 2026-03-26T17:11:00Z; the log claims success; there \
-         is no pull request and issue #299 is open"
+        "stale: its worktree was last written at 2026-03-26T17:11:00Z; no agent process; no other process in the \
+         worktree; supervisor alive (pid 4242); log written at 2026-03-26T17:11:00Z; worktree written at \
+         2026-03-26T17:11:00Z; the log claims success; there is no pull request and issue #299 is open"
     );
 }
 

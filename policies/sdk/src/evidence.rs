@@ -47,8 +47,8 @@ pub use forge::{
 use crate::time::mins;
 use crate::{
     Attempts, Context, CountFact, Evidence, ExtraName, FieldGap, FlagFact, Gap, IssueFact,
-    Liveness, Millis, Process, ProcessFact, PullRequestFact, Session, Sibling, Sighting, Source,
-    State, TimeFact, Times, Timestamp,
+    Liveness, Millis, Occupant, OccupantFact, Process, ProcessFact, PullRequestFact, Session,
+    Sibling, Sighting, Source, State, TimeFact, Times, Timestamp,
 };
 
 /// The moment that builders call now: 26 March 2026, 19:00 UTC.
@@ -142,6 +142,16 @@ pub fn process(pid: u32, span: Millis) -> Process {
     }
 }
 
+/// A live process of that name, which nobody knows for an agent and which was started `span` ago.
+#[must_use]
+pub fn occupant(name: &str, pid: u32, span: Millis) -> Occupant {
+    Occupant {
+        pid,
+        name: name.to_owned(),
+        started: Some(ago(span)),
+    }
+}
+
 // ---- The evidence ----------------------------------------------------------------------------------------------------
 
 /// Evidence in the making; [`evidence`] starts one.
@@ -169,10 +179,12 @@ pub fn evidence() -> EvidenceBuilder {
             },
             liveness: Liveness {
                 agent: ProcessFact::NotAsked,
+                occupant: OccupantFact::NotAsked,
                 supervisor: ProcessFact::NotAsked,
                 log_written: TimeFact::NotAsked,
                 log_outcome: None,
                 worktree_written: TimeFact::NotAsked,
+                worktree_moved_to: None,
                 dirty: FlagFact::NotAsked,
                 unpushed: CountFact::NotAsked,
             },
@@ -222,6 +234,8 @@ setters! {
     updated_ago(span: Millis) = |e| e.session.times.updated = Some(ago(span));
     /// The agent's process.
     agent(fact: impl Into<ProcessFact>) = |e| e.session.liveness.agent = fact.into();
+    /// Another process in the worktree: `occupant(..)`, `absent()` or `unknown(..)`.
+    occupant(fact: impl Into<OccupantFact>) = |e| e.session.liveness.occupant = fact.into();
     /// The manager's process.
     supervisor(fact: impl Into<ProcessFact>) = |e| e.session.liveness.supervisor = fact.into();
     /// The last write to the log: `ago(..)`, `absent()` or `unknown(..)`.
@@ -230,6 +244,8 @@ setters! {
     log_outcome(outcome: &str) = |e| e.session.liveness.log_outcome = Some(outcome.into());
     /// The last write in the worktree: `ago(..)`, `absent()` or `unknown(..)`.
     worktree_written(fact: impl Into<TimeFact>) = |e| e.session.liveness.worktree_written = fact.into();
+    /// Where the worktree stands, when that is not where the record says.
+    worktree_moved_to(path: &str) = |e| e.session.liveness.worktree_moved_to = Some(path.into());
     /// Uncommitted changes.
     dirty(fact: impl Into<FlagFact>) = |e| e.session.liveness.dirty = fact.into();
     /// Commits that no remote has.

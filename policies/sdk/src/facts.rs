@@ -3,9 +3,9 @@
 use crate::{
     Actor, ActorFact, AutoMerge, AutoMergeFact, Check, CheckListFact, ChecksFact, CountFact,
     ExtraName, FlagFact, Gap, GapKind, HeldRun, HeldRunsFact, Issue, IssueFact, Mergeability,
-    MergeabilityFact, NamesFact, Process, ProcessFact, PullRequest, PullRequestFact,
-    PullRequestState, QueueEntry, QueueFact, Reference, ReferencesFact, Review, ReviewFact,
-    ReviewListFact, Session, Sighting, State, TimeFact, Timestamp,
+    MergeabilityFact, NamesFact, Occupant, OccupantFact, Process, ProcessFact, PullRequest,
+    PullRequestFact, PullRequestState, QueueEntry, QueueFact, Reference, ReferencesFact, Review,
+    ReviewFact, ReviewListFact, Session, Sighting, State, TimeFact, Timestamp,
 };
 
 /// The same four readings for every kind of fact, and the conversions that builders use.
@@ -80,6 +80,7 @@ macro_rules! fact {
 
 fact! {
     ProcessFact of Process,
+    OccupantFact of Occupant,
     TimeFact of Timestamp,
     FlagFact of bool,
     CountFact of u32,

@@ -6,6 +6,7 @@ mod guests;
 mod stage;
 mod standing;
 
+mod alive;
 mod bad_input;
 mod beside;
 mod chain;

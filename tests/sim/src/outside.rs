@@ -145,6 +145,7 @@ impl SimSource {
         let process = |pid| Process { pid, started: None };
         let mut seen = Liveness {
             agent: eye.see(body.agent.map(process)),
+            occupant: Fact::absent_at(now),
             dirty: eye.see(body.worktree.map(|_| body.dirty)),
             unpushed: eye.see(Some(body.unpushed)),
             ..Liveness::default()

@@ -51,6 +51,7 @@ pub fn session(id: &str, state: State) -> Session {
         },
         liveness: Liveness {
             agent: Fact::absent_at(NOW),
+            occupant: Fact::absent_at(NOW),
             supervisor: Fact::Found(Process {
                 pid: 1,
                 started: None,
@@ -58,6 +59,7 @@ pub fn session(id: &str, state: State) -> Session {
             log_written: Fact::Found(ago(109)),
             log_outcome: None,
             worktree_written: Fact::Found(ago(109)),
+            worktree_moved_to: None,
             dirty: Fact::Found(false),
             unpushed: Fact::Found(0),
         },

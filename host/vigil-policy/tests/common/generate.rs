@@ -7,7 +7,7 @@ use vigil_core::forge::{
     Actor, AutoMerge, Check, HeldRun, Issue, Mergeability, PullRequest, PullRequestState,
     QueueEntry, Reference, Review,
 };
-use vigil_core::session::{Attempts, FieldGap, Liveness, Process, Task, Times};
+use vigil_core::session::{Attempts, FieldGap, Liveness, Occupant, Process, Task, Times};
 use vigil_core::{Evidence, Fact, Gap, GapKind, Sibling, Sighting, State, Timestamp};
 
 use super::{NOW, merged};
@@ -142,23 +142,29 @@ fn times() -> impl Strategy<Value = Times> {
 fn liveness() -> impl Strategy<Value = Liveness> {
     let process =
         || fact((1_u32..9999, of(moment())).prop_map(|(pid, started)| Process { pid, started }));
+    let occupant = (1_u32..9999, "[a-z]{1,9}", of(moment()))
+        .prop_map(|(pid, name, started)| Occupant { pid, name, started });
+    let worktree = (fact(moment()), of("/[a-z]{1,9}"));
     (
         process(),
+        fact(occupant),
         process(),
         fact(moment()),
         of("success|failure"),
-        fact(moment()),
+        worktree,
         fact(any::<bool>()),
         fact(0_u32..3),
     )
         .prop_map(
-            |(agent, supervisor, log_written, log_outcome, worktree_written, dirty, unpushed)| {
+            |(agent, occupant, supervisor, log_written, log_outcome, worktree, dirty, unpushed)| {
                 Liveness {
                     agent,
+                    occupant,
                     supervisor,
                     log_written,
                     log_outcome,
-                    worktree_written,
+                    worktree_written: worktree.0,
+                    worktree_moved_to: worktree.1,
                     dirty,
                     unpushed,
                 }

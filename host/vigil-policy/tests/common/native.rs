@@ -167,10 +167,16 @@ fn session(session: &Session) -> sdk::Session {
         },
         liveness: sdk::Liveness {
             agent: process(&liveness.agent),
+            occupant: fact!(OccupantFact, &liveness.occupant, found => sdk::Occupant {
+                pid: found.pid,
+                name: found.name.clone(),
+                started: time(found.started),
+            }),
             supervisor: process(&liveness.supervisor),
             log_written: moment(&liveness.log_written),
             log_outcome: liveness.log_outcome.clone(),
             worktree_written: moment(&liveness.worktree_written),
+            worktree_moved_to: liveness.worktree_moved_to.clone(),
             dirty: fact!(FlagFact, &liveness.dirty, flag => *flag),
             unpushed: fact!(CountFact, &liveness.unpushed, count => *count),
         },

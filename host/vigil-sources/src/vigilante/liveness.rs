@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use vigil_core::fact::{Fact, Gap, GapKind};
-use vigil_core::session::{Liveness, Session};
+use vigil_core::session::{Liveness, Occupant, Process, Session};
 use vigil_core::{State, Timestamp};
 
 use crate::World;
 use crate::vigilante::convert::Work;
 use crate::vigilante::git::{Git, Line, Repository};
-use crate::vigilante::processes::{Recorded, Table};
+use crate::vigilante::processes::{Recorded, Table, View, Workplace, resolved};
 use crate::vigilante::worktree::{self, Place};
+use crate::vigilante::worktrees::Around;
 use crate::vigilante::{Settings, log};
 
 /// 2: the looks wait for the disk most of the time, and more would only make them wait for each other.
@@ -35,6 +36,9 @@ pub(crate) struct Looks {
     /// Uncommitted and unpushed work: whether a write may follow.
     pub(crate) unsaved: bool,
 }
+
+/// What was seen of one session, and where its worktree was found. `None`: nobody looked for it.
+pub(crate) type Look = (Liveness, Option<Place>);
 
 /// What to look at. Nothing for a session that is held or settled; the signs of progress only where the record
 /// claims that something is at work, be it an agent or a maintenance round.
@@ -66,7 +70,7 @@ impl Observer<'_> {
     pub(crate) fn observe(
         &self,
         sessions: &[(&Session, Result<Arc<Work>, Gap>)],
-    ) -> (Vec<Liveness>, HashMap<PathBuf, Opened>) {
+    ) -> (Vec<Look>, HashMap<PathBuf, Opened>) {
         let now = self.world.now();
         let wanted: Vec<Looks> = sessions
             .iter()
@@ -79,28 +83,37 @@ impl Observer<'_> {
             .iter()
             .any(|looks| looks.agent || looks.progress)
             .then(|| {
-                Table::scan(
-                    &self.settings.proc,
-                    self.home,
-                    self.settings.same_pid_namespace,
-                    self.world.booted_at(),
-                    now,
-                )
+                let view = View {
+                    proc: &self.settings.proc,
+                    home: self.home,
+                    same_namespace: self.settings.same_pid_namespace,
+                    ignored: &self.settings.ignore_processes,
+                    own: std::process::id(),
+                    booted_at: self.world.booted_at(),
+                };
+                Table::scan(&view, now)
             });
+        let around = Around::new(table.as_ref());
         let git = Git::new(&self.settings.git);
         let repositories = open_all(&git, sessions, &wanted);
         let seen = in_parallel(sessions.len(), |index| {
             let (session, work) = &sessions[index];
             match work {
-                Err(gap) if !session.state.is_settled() => unknown(gap),
-                Err(_) => Liveness::default(),
+                Err(gap) if !session.state.is_settled() => (unknown(gap), None),
+                Err(_) => (Liveness::default(), None),
                 Ok(work) => {
                     let repository = work
                         .repo_path
                         .as_ref()
                         .ok()
                         .and_then(|path| repositories.get(path));
-                    self.look(work, wanted[index], table.as_ref(), &git, repository, now)
+                    let asked = Asked {
+                        work,
+                        since: session.times.started,
+                        looks: wanted[index],
+                        repository,
+                    };
+                    self.look(&asked, table.as_ref(), &around, &git, now)
                 }
             }
         });
@@ -109,29 +122,47 @@ impl Observer<'_> {
 
     fn look(
         &self,
-        work: &Work,
-        looks: Looks,
+        asked: &Asked<'_>,
         table: Option<&Table>,
+        around: &Around<'_>,
         git: &Git,
-        repository: Option<&Opened>,
         now: Timestamp,
-    ) -> Liveness {
+    ) -> Look {
+        let Asked {
+            work,
+            looks,
+            repository,
+            ..
+        } = *asked;
         let mut seen = Liveness::default();
+        if looks == Looks::default() {
+            return (seen, None);
+        }
+        let branch = work.branch.as_deref().ok();
+        let place = match (&work.repo_path, repository) {
+            (Err(gap), _) => Place::Unknown(gap.clone()),
+            (Ok(_), Some(opened)) => worktree::find(opened, &work.worktree, branch, around),
+            (Ok(path), None) => Place::Unknown(Gap::new(
+                GapKind::NoControl,
+                format!("{} was not opened", path.display()),
+            )),
+        };
+        seen.worktree_moved_to = moved(&place, &work.worktree);
         let recorded = work.pid.clone().map(|pid| Recorded {
             pid,
             written: work.pid_written,
             last_word: work.last_word,
         });
-        let supervisor = match (&recorded, table) {
-            (Err(gap), _) => Fact::from(gap.clone()),
-            (Ok(recorded), Some(table)) => table.supervisor(*recorded),
-            (Ok(_), None) => Fact::NotAsked,
-        };
         if let (true, Some(table)) = (looks.agent, table) {
-            seen.agent = self.agent(work, table, &supervisor);
+            let kin = recorded.as_ref().ok().and_then(|it| table.kin(*it));
+            (seen.agent, seen.occupant) = self.at_work(asked, table, kin, &place);
         }
         if looks.progress {
-            seen.supervisor = supervisor;
+            seen.supervisor = match (&recorded, table) {
+                (Err(gap), _) => Fact::from(gap.clone()),
+                (Ok(recorded), Some(table)) => table.supervisor(*recorded),
+                (Ok(_), None) => Fact::NotAsked,
+            };
             let logs = self.home.join("logs");
             match &work.log {
                 Ok(name) => {
@@ -140,36 +171,27 @@ impl Observer<'_> {
                 }
                 Err(gap) => seen.log_written = Fact::from(gap.clone()),
             }
-        }
-        if !looks.progress && !looks.unsaved {
-            return seen;
-        }
-        let place = match (&work.repo_path, repository) {
-            (Err(gap), _) => Place::Unknown(gap.clone()),
-            (Ok(_), Some(opened)) => worktree::locate(opened, &work.worktree),
-            (Ok(path), None) => Place::Unknown(Gap::new(
-                GapKind::NoControl,
-                format!("{} was not opened", path.display()),
-            )),
-        };
-        if looks.progress {
             seen.worktree_written = worktree::last_write(&place, self.settings.fresh_for, now);
         }
         if looks.unsaved {
             (seen.dirty, seen.unpushed) = unsaved(git, work, &place, repository, now);
         }
-        seen
+        (seen, Some(place))
     }
 
-    fn agent(
+    /// The agent, and another process that may be one. Where the worktree stands nobody knows where, not to be seen at
+    /// the recorded place is no absence.
+    fn at_work(
         &self,
-        work: &Work,
+        asked: &Asked<'_>,
         table: &Table,
-        supervisor: &Fact<vigil_core::session::Process>,
-    ) -> Fact<vigil_core::session::Process> {
-        let worktree = match &work.worktree {
+        kin: Option<u32>,
+        place: &Place,
+    ) -> (Fact<Process>, Fact<Occupant>) {
+        let work = asked.work;
+        let recorded = match &work.worktree {
             Ok(worktree) => worktree,
-            Err(gap) => return Fact::from(gap.clone()),
+            Err(gap) => return (Fact::from(gap.clone()), Fact::from(gap.clone())),
         };
         let named = self
             .settings
@@ -179,17 +201,60 @@ impl Observer<'_> {
             .map(|(_, names)| names.clone())
             // A provider that vigil does not know is looked for under its own name.
             .unwrap_or_else(|| vec![work.provider.clone()]);
-        let supervisor = supervisor.found().map(|process| process.pid);
-        let agent = table.agent(worktree, &named, supervisor);
-        // A container has its own view of folders: not to be seen in the worktree is what is expected there.
-        if work.sandboxed && agent.is_absent() {
-            return Fact::unknown(
+        let dir = match place {
+            Place::Linked { dir, .. } => dir,
+            _ => recorded,
+        };
+        let workplace = Workplace::new(dir, &named, kin, asked.since);
+        let agent = table.agent(&workplace);
+        if matches!(agent, Fact::Found(_)) {
+            return (agent, Fact::NotAsked);
+        }
+        let occupant = table.occupant(&workplace);
+        let doubt = match place {
+            Place::Foreign(gap) => Some(gap.clone()),
+            Place::Unknown(gap) if !workplace.is_there() => Some(gap.clone()),
+            // A container has its own view of folders: not to be seen in the worktree is what is expected there.
+            _ if work.sandboxed => Some(Gap::new(
                 GapKind::OtherNamespace,
                 "the agent runs in a container, whose processes cannot be told apart from here",
-            );
+            )),
+            _ => None,
+        };
+        match doubt {
+            Some(gap) => (unless_absent(agent, &gap), unless_absent(occupant, &gap)),
+            None => (agent, occupant),
         }
-        agent
     }
+}
+
+/// What is asked about one session.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    work: &'a Work,
+    /// When its work began.
+    since: Option<Timestamp>,
+    looks: Looks,
+    repository: Option<&'a Opened>,
+}
+
+/// `fact`, but for an absence that `gap` speaks against.
+fn unless_absent<T>(fact: Fact<T>, gap: &Gap) -> Fact<T> {
+    match fact {
+        Fact::Absent(_) => Fact::from(gap.clone()),
+        other => other,
+    }
+}
+
+/// Where the worktree stands, when that is not where the record says.
+fn moved(place: &Place, recorded: &Result<PathBuf, Gap>) -> Option<String> {
+    let (Place::Linked { dir, .. }, Ok(recorded)) = (place, recorded) else {
+        return None;
+    };
+    (*dir != resolved(recorded)).then(|| {
+        let name = dir.display().to_string();
+        name.replace(char::is_control, "?")
+    })
 }
 
 /// Dirty and unpushed, of a worktree that is opened once for both.
@@ -275,10 +340,12 @@ fn in_parallel<T: Send + Sync>(count: usize, look: impl Fn(usize) -> T + Sync) -
 fn unknown(gap: &Gap) -> Liveness {
     Liveness {
         agent: Fact::from(gap.clone()),
+        occupant: Fact::from(gap.clone()),
         supervisor: Fact::from(gap.clone()),
         log_written: Fact::from(gap.clone()),
         log_outcome: None,
         worktree_written: Fact::from(gap.clone()),
+        worktree_moved_to: None,
         dirty: Fact::from(gap.clone()),
         unpushed: Fact::from(gap.clone()),
     }

@@ -1,9 +1,8 @@
 //! Vigilante: sessions in one JSON file, worktrees beside the repository, one supervisor for all agents.
 //!
 //! Reads: `glance` (what is there, with `split`), `record` (the text), `convert` (its meaning, with `status`, `lookup`
-//! and `identity`), `liveness` (what is to be seen on the
-//! machine, with `processes`, `log`, `worktree` and `git`). Writes: `fields` (what to change), `edit` (in the text),
-//! `lock` and `write` (safely).
+//! and `identity`), `liveness` (what is to be seen on the machine, with `processes`, `log`, `worktree`, `worktrees` and
+//! `git`). Writes: `fields` (what to change), `edit` (in the text), `lock` and `write` (safely).
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -21,6 +20,8 @@ use crate::vigilante::glance::Glance;
 use crate::vigilante::liveness::{Observer, Opened};
 use crate::vigilante::record::{RecordFile, SESSIONS_FILE};
 use crate::vigilante::split::Doubt;
+use crate::vigilante::worktree::Place;
+use crate::vigilante::worktrees::Around;
 use crate::{
     Change, Committed, GitFiles, Listed, Picked, Proposal, Refusal, Source, SourceError, World,
 };
@@ -49,6 +50,7 @@ mod testing;
 mod time;
 mod words;
 mod worktree;
+mod worktrees;
 mod write;
 
 pub use fields::owner_effects;
@@ -71,6 +73,8 @@ struct Seen {
     at: Timestamp,
     works: HashMap<String, Arc<Work>>,
     repositories: HashMap<PathBuf, Opened>,
+    /// Where each session's worktree was found.
+    places: HashMap<String, Place>,
     /// The records as they were read last, for the next reading.
     glance: Option<Arc<Glance>>,
 }
@@ -86,6 +90,8 @@ pub struct Settings {
     pub forge_host: String,
     /// For each provider that a record may name, the names that its processes bear.
     pub provider_process_names: Vec<(String, Vec<String>)>,
+    /// Names of processes that do no work on any session, whatever their folder is.
+    pub ignore_processes: Vec<String>,
     /// Where the git files of the person who runs vigil lie: they say what git ignores everywhere, and how it treats
     /// line ends.
     pub git: GitFiles,
@@ -107,6 +113,7 @@ impl Default for Settings {
             provider_process_names: ["codex", "claude", "gemini", "opencode"]
                 .map(provider)
                 .to_vec(),
+            ignore_processes: Vec::new(),
             git: GitFiles::default(),
             same_pid_namespace: None,
             proc: PathBuf::from("/proc"),
@@ -177,6 +184,7 @@ impl Source for Vigilante {
         // What was learned of repositories belongs to one pass.
         seen.repositories.clear();
         seen.works.clear();
+        seen.places.clear();
         let mut sessions = Vec::with_capacity(read.len());
         for (place, session, work) in read {
             seen.works.insert(session.id.id.clone(), Arc::new(work));
@@ -193,13 +201,16 @@ impl Source for Vigilante {
             settings: &self.settings,
             world,
         };
-        let (liveness, repositories) = observer.observe(&looked);
+        let (seen_of_each, repositories) = observer.observe(&looked);
         let mut seen = self.seen();
         seen.at = world.now();
         seen.repositories.extend(repositories);
-        for (session, work) in looked {
-            seen.works
-                .extend(work.ok().map(|work| (session.id.id.clone(), work)));
+        let mut liveness = Vec::with_capacity(looked.len());
+        for ((session, work), (alive, place)) in looked.into_iter().zip(seen_of_each) {
+            let id = &session.id.id;
+            seen.works.extend(work.ok().map(|work| (id.clone(), work)));
+            seen.places.extend(place.map(|place| (id.clone(), place)));
+            liveness.push(alive);
         }
         liveness
     }
@@ -234,7 +245,9 @@ impl Source for Vigilante {
             Err(gap) if gap.kind == GapKind::Unrecorded => None,
             Err(gap) => return Fact::from(gap.clone()),
         };
-        let place = worktree::locate(&opened, &work.worktree);
+        let known = self.seen().places.get(&session.id.id).cloned();
+        let place = known
+            .unwrap_or_else(|| worktree::find(&opened, &work.worktree, branch, &Around::new(None)));
         let remote_bases = work.remote_bases();
         let line = Line {
             branch,

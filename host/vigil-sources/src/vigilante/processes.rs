@@ -3,19 +3,33 @@
 //! Seeing a process is proof by itself. Not seeing one proves something only where looking works: the table is that
 //! of vigil's own pid namespace, it shows other users' processes, and the record was written by a process of that
 //! same namespace. Where any of this does not hold, an absence is a gap.
+//!
+//! Where a process works is told by the folder itself and not by its name (see [`folder`]), so that a link, a bind mount
+//! or a container hides nobody. A process whose folder cannot be told may be at work in any worktree that its user's
+//! agents work in; what is known of its parents and its start tells most of them apart.
 
 use std::collections::HashMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use procfs::ProcError;
 use procfs::process::{self, Process as Seen};
 use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
 use vigil_core::Timestamp;
 use vigil_core::fact::{Fact, Gap, GapKind, Sighting};
-use vigil_core::session::Process;
+
+use self::folder::{FolderId, Mounts, Reach, Working};
+use self::program::Program;
+
+mod folder;
+mod owner;
+mod program;
+mod work;
+
+pub(crate) use self::folder::resolved;
 
 /// A start this much later than the record's last word is another process under the same number. The slack covers
 /// clocks that were set while both were running.
@@ -24,23 +38,45 @@ const START_SLACK: Duration = Duration::from_secs(60);
 /// The link target of the namespace that the kernel itself begins with; it has this number on every Linux.
 const INITIAL_NAMESPACE: &str = "pid:[4026531836]";
 
-/// Programs that run another one named in their arguments.
-const INTERPRETERS: &[&str] = &["node", "nodejs", "bun", "deno", "npx", "bunx", "tsx"];
-
-/// Arguments of an interpreter that are looked at: options come first, then the script.
-const ARGUMENTS_MAX: usize = 4;
-
 /// Parents that are followed: no real tree is as deep, and a table read while it changes may hold a circle.
 const PARENTS_MAX: usize = 64;
+
+/// The flag of a process that is a part of the kernel (PF_KTHREAD).
+const OF_THE_KERNEL: u32 = 0x0020_0000;
+
+/// What to look at, and what is known beforehand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    /// Where processes are looked at.
+    pub(crate) proc: &'a Path,
+    /// The folder whose records will be compared with them.
+    pub(crate) home: &'a Path,
+    /// The configuration's word on whether its owner runs in vigil's own pid namespace.
+    pub(crate) same_namespace: Option<bool>,
+    /// Names of processes that do no work on any session.
+    pub(crate) ignored: &'a [String],
+    /// vigil's own pid: what stems from it works for vigil.
+    pub(crate) own: u32,
+    /// Since when this machine is up.
+    pub(crate) booted_at: Option<Timestamp>,
+}
 
 /// All processes that are to be seen, as of one moment.
 #[derive(Debug)]
 pub(crate) struct Table {
     processes: HashMap<u32, Entry>,
     /// Every folder at or above a process's working folder, with those processes.
-    by_folder: HashMap<PathBuf, Vec<u32>>,
-    /// Processes whose working folder may not be looked at.
+    inside: Index,
+    /// Processes that may not be looked at, by the folders of the parent that may: they usually work where it does.
+    beside: Index,
+    /// Processes that may not be looked at and could be anybody's agent, the newest first.
+    anywhere: Vec<u32>,
+    /// All that may not be looked at.
     hidden: Vec<u32>,
+    /// Processes of other mount namespaces whose folder could not be followed to the root.
+    astray: Vec<u32>,
+    /// Which hidden process may be an agent, by the names and the supervisor that were asked for.
+    hidden_agents: Mutex<HashMap<Sought, Option<u32>>>,
     /// Why an absence from this table says nothing.
     blind: Option<Gap>,
     /// Why a pid in a record may be that of another machine.
@@ -52,13 +88,38 @@ pub(crate) struct Table {
     now: Timestamp,
 }
 
+/// The names and the supervisor by which an agent is known.
+type Sought = (Vec<String>, Option<u32>);
+
+/// Processes by the folders that they are in.
+#[derive(Debug, Default)]
+struct Index {
+    by_id: HashMap<FolderId, Vec<u32>>,
+    /// Of those that share vigil's mount namespace, with whether all their folders are filed by identity as well.
+    by_path: HashMap<PathBuf, Vec<(u32, bool)>>,
+}
+
 #[derive(Debug)]
 struct Entry {
     parent: u32,
+    group: u32,
+    session: u32,
     started: Option<Timestamp>,
     ended: bool,
-    name: String,
-    arguments: Vec<String>,
+    /// It does no work on any worktree, whatever its folder is.
+    idle: bool,
+    program: Program,
+    at: At,
+}
+
+#[derive(Debug)]
+enum At {
+    /// In this folder.
+    Folder(Working),
+    /// It may not be looked at. The user who runs it, where that may be seen.
+    Hidden(Option<u32>),
+    /// It has ended, or is a part of the kernel.
+    Nowhere,
 }
 
 /// What a record says about its supervisor.
@@ -72,59 +133,87 @@ pub(crate) struct Recorded {
     pub(crate) last_word: Option<Timestamp>,
 }
 
+/// The worktree of one session, and who may be at work in it.
+#[derive(Debug)]
+pub(crate) struct Workplace<'a> {
+    path: PathBuf,
+    id: Option<FolderId>,
+    names: &'a [String],
+    supervisor: Option<u32>,
+    since: Option<Timestamp>,
+}
+
+impl<'a> Workplace<'a> {
+    /// The worktree at `dir`. Its agent bears one of `names` or stems from the process `supervisor`, and was not started
+    /// before `since`, which is `None` where nobody wrote that down.
+    pub(crate) fn new(
+        dir: &Path,
+        names: &'a [String],
+        supervisor: Option<u32>,
+        since: Option<Timestamp>,
+    ) -> Workplace<'a> {
+        Workplace {
+            path: resolved(dir),
+            id: FolderId::at(dir),
+            names,
+            supervisor,
+            since,
+        }
+    }
+
+    /// Whether something stands at the worktree's path.
+    pub(crate) fn is_there(&self) -> bool {
+        self.id.is_some()
+    }
+}
+
 impl Table {
-    /// Reads the table below `proc`. `home` is the folder whose records will be compared with it;
-    /// `same_namespace` is the configuration's word on whether its owner runs in vigil's own pid namespace.
-    pub(crate) fn scan(
-        proc: &Path,
-        home: &Path,
-        same_namespace: Option<bool>,
-        booted_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Table {
+    /// Reads the table.
+    pub(crate) fn scan(view: &View<'_>, now: Timestamp) -> Table {
         let mut table = Table {
             processes: HashMap::new(),
-            by_folder: HashMap::new(),
+            inside: Index::default(),
+            beside: Index::default(),
+            anywhere: Vec::new(),
             hidden: Vec::new(),
+            astray: Vec::new(),
+            hidden_agents: Mutex::default(),
             blind: None,
-            elsewhere: elsewhere(home),
+            elsewhere: owner::elsewhere(view.home),
             foreign: None,
-            proc: proc.to_owned(),
-            booted_at,
+            proc: view.proc.to_owned(),
+            booted_at: view.booted_at,
             now,
         };
-        match process::all_processes_with_root(proc) {
+        let gap = |detail| Some(Gap::new(GapKind::NoControl, detail));
+        let mut mounts = Mounts::new(view.proc);
+        match process::all_processes_with_root(view.proc) {
             Ok(all) => {
                 for seen in all {
-                    if let Err(error) = seen.and_then(|seen| table.add(&seen))
+                    if let Err(error) = seen.and_then(|seen| table.add(&seen, &mut mounts))
                         && !has_ended(&error)
                     {
-                        table.blind = Some(Gap::new(
-                            GapKind::NoControl,
-                            format!(
-                                "a process below {} cannot be looked at: {error}",
-                                proc.display()
-                            ),
+                        table.blind = gap(format!(
+                            "a process below {} cannot be looked at: {error}",
+                            view.proc.display()
                         ));
                     }
                 }
             }
             Err(error) => {
-                table.blind = Some(Gap::new(
-                    GapKind::NoControl,
-                    format!("{} cannot be read: {error}", proc.display()),
-                ));
+                table.blind = gap(format!("{} cannot be read: {error}", view.proc.display()));
             }
         }
+        table.sort_out(view);
         table.blind = table.blind.take().or_else(|| table.blindness());
         table.foreign = table
             .elsewhere
             .clone()
-            .or_else(|| table.foreignness(same_namespace));
+            .or_else(|| table.foreignness(view.same_namespace));
         table
     }
 
-    fn add(&mut self, seen: &Seen) -> procfs::ProcResult<()> {
+    fn add(&mut self, seen: &Seen, mounts: &mut Mounts) -> procfs::ProcResult<()> {
         let Ok(pid) = u32::try_from(seen.pid()) else {
             return Ok(());
         };
@@ -135,34 +224,91 @@ impl Table {
             booted.after(Duration::from_millis(millis))
         });
         let ended = matches!(stat.state, 'Z' | 'X' | 'x');
-        match seen.cwd() {
-            Ok(folder) => {
-                // A folder that was removed under a process keeps its name, with this mark.
-                let folder = match folder.to_str().and_then(|it| it.strip_suffix(" (deleted)")) {
-                    Some(removed) => PathBuf::from(removed),
-                    None => folder,
-                };
-                if !ended {
-                    for above in folder.ancestors() {
-                        self.by_folder
-                            .entry(above.to_owned())
-                            .or_default()
-                            .push(pid);
-                    }
-                }
+        let of_the_kernel = stat.flags & OF_THE_KERNEL != 0;
+        let dir = self.proc.join(pid.to_string());
+        let at = if ended || of_the_kernel {
+            At::Nowhere
+        } else {
+            match mounts.working(seen, &dir) {
+                Ok(working) => At::Folder(working),
+                Err(error) if has_ended(&error) => At::Nowhere,
+                Err(_) => At::Hidden(seen.status().ok().map(|status| status.euid)),
             }
-            Err(error) if ended || has_ended(&error) => {}
-            Err(_) => self.hidden.push(pid),
-        }
-        let entry = Entry {
-            parent: u32::try_from(stat.ppid).unwrap_or(0),
-            started,
-            ended,
+        };
+        // A version number says nothing, and costs one more look.
+        let file = stat
+            .comm
+            .starts_with(|first: char| first.is_ascii_digit())
+            .then(|| seen.exe().ok()?.into_os_string().into_string().ok())
+            .flatten();
+        let number = |number: i32| u32::try_from(number).unwrap_or(0);
+        let program = Program {
             name: stat.comm,
             arguments: seen.cmdline().unwrap_or_default(),
+            file,
+        };
+        let entry = Entry {
+            parent: number(stat.ppid),
+            group: number(stat.pgrp),
+            session: number(stat.session),
+            started,
+            ended,
+            idle: of_the_kernel || program.is_idle(),
+            program,
+            at,
         };
         self.processes.insert(pid, entry);
         Ok(())
+    }
+
+    /// Files every process under the folders in which it may be at work.
+    fn sort_out(&mut self, view: &View<'_>) {
+        let own = view.own;
+        let owner = fs::metadata(view.home).ok().map(|home| home.uid());
+        let mut pids: Vec<u32> = self.processes.keys().copied().collect();
+        pids.sort_unstable();
+        for pid in pids {
+            // What vigil starts works for vigil.
+            let of_vigil = pid == own || self.descends(pid, own);
+            let Some(entry) = self.processes.get_mut(&pid) else {
+                continue;
+            };
+            entry.idle |= of_vigil || view.ignored.iter().any(|name| entry.program.is_named(name));
+            match &entry.at {
+                At::Nowhere => {}
+                At::Folder(working) => {
+                    self.inside.file(pid, working);
+                    if !working.shared && working.reach != Reach::Root {
+                        self.astray.push(pid);
+                    }
+                }
+                At::Hidden(user) => {
+                    self.hidden.push(pid);
+                    let may_be_its = user.is_none() || owner.is_none() || *user == owner;
+                    // The first process was there before any session was.
+                    if entry.idle || !may_be_its || pid == 1 {
+                        continue;
+                    }
+                    match parent_in_sight(&self.processes, pid) {
+                        Some(parent) => self.beside.file(pid, parent),
+                        None => self.anywhere.push(pid),
+                    }
+                }
+            }
+        }
+        let started = |pid: &u32| self.processes.get(pid).and_then(|entry| entry.started);
+        // Without a time of its start nothing rules a process out: such come first.
+        self.anywhere
+            .sort_by_key(|pid| std::cmp::Reverse(started(pid).unwrap_or(Timestamp(u64::MAX))));
+    }
+
+    /// Every folder in or below which a process works, as far as it may be touched.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.inside
+            .by_path
+            .iter()
+            .filter(|(_, pids)| pids.iter().any(|(_, followed)| *followed))
+            .map(|(path, _)| path.as_path())
     }
 
     /// Two processes must be in any table that shows everything: vigil's own, and the first one, which belongs to
@@ -192,133 +338,6 @@ impl Table {
         None
     }
 
-    fn foreignness(&self, same_namespace: Option<bool>) -> Option<Gap> {
-        let gap = |detail: String| Some(Gap::new(GapKind::OtherNamespace, detail));
-        match same_namespace {
-            Some(true) => return None,
-            Some(false) => {
-                return gap("the configuration says that its owner runs elsewhere".to_owned());
-            }
-            None => {}
-        }
-        let namespace = fs::read_link(self.proc.join("self/ns/pid")).ok();
-        if namespace.as_deref() == Some(Path::new(INITIAL_NAMESPACE)) {
-            return None;
-        }
-        let owner_is_here = self
-            .processes
-            .values()
-            .any(|entry| !entry.ended && entry.is_named("vigilante"));
-        if owner_is_here {
-            return None;
-        }
-        gap(
-            "vigil runs in a pid namespace of its own (a container), and no Vigilante is to be seen in it; set \
-             same_pid_namespace when Vigilante runs beside vigil"
-                .to_owned(),
-        )
-    }
-
-    /// Whether the supervisor that a record names lives. Its life says nothing about an agent's.
-    pub(crate) fn supervisor(&self, recorded: Recorded) -> Fact<Process> {
-        // No process outlives the machine, whatever the namespace it lived in.
-        if let (Some(booted), Some(written)) = (self.booted_at, recorded.written)
-            && written < booted
-            && self.elsewhere.is_none()
-        {
-            return self.absent("it was started before this machine was booted");
-        }
-        if let Some(gap) = self.blind.as_ref().or(self.foreign.as_ref()) {
-            return Fact::from(gap.clone());
-        }
-        let Some(entry) = self.processes.get(&recorded.pid) else {
-            return self.unlisted(recorded.pid);
-        };
-        if entry.ended {
-            return self.absent("it has ended and waits for its parent (a zombie)");
-        }
-        if let (Some(started), Some(last_word)) = (entry.started, recorded.last_word)
-            && started > last_word.after(START_SLACK)
-        {
-            return self.absent("its pid now belongs to a process that was started later");
-        }
-        Fact::Found(Process {
-            pid: recorded.pid,
-            started: entry.started,
-        })
-    }
-
-    /// A pid that was not in the listing: gone, born or hidden since, or the number of a thread.
-    fn unlisted(&self, number: u32) -> Fact<Process> {
-        let Some(pid) = i32::try_from(number).ok().and_then(Pid::from_raw) else {
-            return Fact::unknown(GapKind::Malformed, format!("{number} is no pid"));
-        };
-        match test_kill_process(pid) {
-            Err(Errno::SRCH) => self.absent(""),
-            // Not allowed to signal it is proof that it is there; so is success. But threads answer too.
-            Ok(()) | Err(Errno::PERM) => {
-                let root = self.proc.join(number.to_string());
-                let leader = Seen::new_with_root(root)
-                    .and_then(|seen| seen.status())
-                    .map(|status| status.tgid);
-                match leader {
-                    Ok(leader) if leader != pid.as_raw_nonzero().get() => {
-                        self.absent("its pid now belongs to a thread of another process")
-                    }
-                    _ => Fact::Found(Process {
-                        pid: number,
-                        started: None,
-                    }),
-                }
-            }
-            Err(error) => Fact::unknown(GapKind::Denied, format!("pid {number}: {error}")),
-        }
-    }
-
-    /// The agent at work in `worktree`: a process that works inside it and bears one of the provider's `names` or
-    /// descends from `supervisor`. The one that was started first where there are several.
-    pub(crate) fn agent(
-        &self,
-        worktree: &Path,
-        names: &[String],
-        supervisor: Option<u32>,
-    ) -> Fact<Process> {
-        let is_agent = |pid: &u32| {
-            self.processes
-                .get(pid)
-                .is_some_and(|entry| names.iter().any(|name| entry.is_named(name)))
-                || supervisor.is_some_and(|above| self.descends(*pid, above))
-        };
-        let worktree = resolved(worktree);
-        let inside = self.by_folder.get(&worktree).map_or(&[][..], Vec::as_slice);
-        let first = inside
-            .iter()
-            .filter(|pid| is_agent(pid))
-            .filter_map(|pid| {
-                let started = self.processes.get(pid)?.started;
-                Some((started, *pid))
-            })
-            .min();
-        if let Some((started, pid)) = first {
-            return Fact::Found(Process { pid, started });
-        }
-        if let Some(gap) = self.blind.as_ref().or(self.foreign.as_ref()) {
-            return Fact::from(gap.clone());
-        }
-        // Whoever is not named like an agent and does not stem from the supervisor is none, wherever it works.
-        if let Some(pid) = self.hidden.iter().find(|pid| is_agent(pid)) {
-            return Fact::unknown(
-                GapKind::Denied,
-                format!(
-                    "process {pid} ({}) may be the agent, and where it works may not be looked at; run vigil as the \
-                     user who runs Vigilante",
-                    self.processes.get(pid).map_or("", |entry| &entry.name)
-                ),
-            );
-        }
-        self.absent("")
-    }
-
     fn descends(&self, pid: u32, ancestor: u32) -> bool {
         // Every orphan becomes a child of the first process: descent from it means nothing.
         if ancestor <= 1 {
@@ -344,23 +363,53 @@ impl Table {
     }
 }
 
-impl Entry {
-    /// Whether the process is called `name`, or is an interpreter at work on a program of that name.
-    fn is_named(&self, name: &str) -> bool {
-        let program = self.arguments.first().map_or("", String::as_str);
-        let program = program.rsplit('/').next().unwrap_or(program);
-        if self.name == name || program_is(program, name) {
-            return true;
+impl Index {
+    fn file(&mut self, pid: u32, working: &Working) {
+        for id in &working.ids {
+            self.by_id.entry(*id).or_default().push(pid);
         }
-        // A shell's `claude` is a script that node runs: /usr/lib/node_modules/@anthropic-ai/claude-code/cli.js.
-        (INTERPRETERS.contains(&program) || INTERPRETERS.contains(&self.name.as_str()))
-            && self
-                .arguments
-                .iter()
-                .skip(1)
-                .take(ARGUMENTS_MAX)
-                .any(|argument| argument.split('/').any(|part| program_is(part, name)))
+        if working.shared {
+            let followed = working.reach == Reach::Root;
+            for above in working.path.ancestors() {
+                let named = self.by_path.entry(above.to_owned()).or_default();
+                named.push((pid, followed));
+            }
+        }
     }
+
+    /// The processes at or below the place.
+    fn at(&self, place: &Workplace<'_>) -> impl Iterator<Item = u32> {
+        let by_id = place.id.and_then(|id| self.by_id.get(&id));
+        // A name says something only where the folder itself does not.
+        let by_path = self.by_path.get(&place.path).into_iter().flatten();
+        let named = by_path
+            .filter(|(_, followed)| place.id.is_none() || !followed)
+            .map(|(pid, _)| *pid);
+        by_id.into_iter().flatten().copied().chain(named)
+    }
+}
+
+/// Where the nearest parent works that may be looked at. `None`: there is none, as with a process whose parents have
+/// ended.
+fn parent_in_sight(processes: &HashMap<u32, Entry>, pid: u32) -> Option<&Working> {
+    let mut at = pid;
+    for _ in 0..PARENTS_MAX {
+        let parent = processes.get(&at)?.parent;
+        let above = processes.get(&parent).filter(|_| parent > 1)?;
+        if above.program.is_reaper() {
+            return None;
+        }
+        if let At::Folder(working) = &above.at {
+            return Some(working);
+        }
+        at = parent;
+    }
+    None
+}
+
+/// Whether `moment` lies beyond `other` by more than clocks explain. Unknown moments are no later than any.
+fn is_later(moment: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    matches!((moment, other), (Some(moment), Some(other)) if moment > other.after(START_SLACK))
 }
 
 /// A process that ended while it was looked at is no trouble: it is not there.
@@ -369,53 +418,6 @@ fn has_ended(error: &ProcError) -> bool {
         ProcError::NotFound(_) => true,
         ProcError::Io(error, _) => error.raw_os_error() == Some(Errno::SRCH.raw_os_error()),
         _ => false,
-    }
-}
-
-/// `claude`, `claude.js`, `claude-code`, and not `claudette`.
-fn program_is(part: &str, name: &str) -> bool {
-    part.strip_prefix(name)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.', '@']))
-}
-
-/// `path` as the kernel names it: links followed as far as the path exists.
-pub(crate) fn resolved(path: &Path) -> PathBuf {
-    for above in path.ancestors() {
-        if let Ok(real) = fs::canonicalize(above) {
-            return match path.strip_prefix(above) {
-                Ok(rest) if !rest.as_os_str().is_empty() => real.join(rest),
-                _ => real,
-            };
-        }
-    }
-    path.to_owned()
-}
-
-/// Why the pids in `home` may be those of another machine.
-fn elsewhere(home: &Path) -> Option<Gap> {
-    let kind = remote_file_system(home)?;
-    Some(Gap::new(
-        GapKind::OtherNamespace,
-        format!(
-            "{} is on {kind}: another machine may have written the pids in it",
-            home.display()
-        ),
-    ))
-}
-
-/// The kind of file system that other machines write to as well.
-fn remote_file_system(path: &Path) -> Option<&'static str> {
-    let found = rustix::fs::statfs(path).ok()?;
-    // Magic numbers of statfs(2); the type's width differs between machines.
-    #[allow(clippy::unnecessary_cast, reason = "needed where the type is narrower")]
-    match found.f_type as u64 & 0xffff_ffff {
-        0x6969 => Some("a network file system (NFS)"),
-        0xff53_4d42 | 0xfe53_4d42 | 0x517b => Some("a network file system (SMB)"),
-        0x6573_5546 => Some("a file system that a program provides (FUSE)"),
-        0x0102_1997 => Some("a folder of another machine (9p)"),
-        0x5346_414f => Some("a network file system (AFS)"),
-        0x00c3_6400 => Some("a network file system (Ceph)"),
-        _ => None,
     }
 }
 

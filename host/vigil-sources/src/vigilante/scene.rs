@@ -122,6 +122,11 @@ impl Running {
         self.0.id()
     }
 
+    /// Waits for its end; what it started may live on.
+    pub(crate) fn wait(&mut self) {
+        self.0.wait().expect("it ends");
+    }
+
     /// Ends it without asking how it ended: what is left is a zombie.
     pub(crate) fn into_zombie(mut self) -> Running {
         self.0.kill().expect("it ends");

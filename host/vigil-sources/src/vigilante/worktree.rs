@@ -12,7 +12,9 @@ use vigil_core::{Timestamp, time as span};
 
 use crate::machine::open;
 use crate::vigilante::git::Repository;
+use crate::vigilante::processes::resolved;
 use crate::vigilante::time;
+use crate::vigilante::worktrees::{self, Around, Entry, Sought, Worktrees};
 
 /// 20,000 files and folders: a walk over that many takes about a tenth of a second from a warm cache. Ignored folders
 /// are not entered, so that even large repositories stay below it.
@@ -39,53 +41,248 @@ pub(crate) enum Place {
     Unknown(Gap),
 }
 
-/// Looks at what stands at `path`.
+/// [`find`] where nothing else is known.
+#[cfg(test)]
 pub(crate) fn locate(repository: &Result<Repository, Gap>, path: &Result<PathBuf, Gap>) -> Place {
+    find(repository, path, None, &Around::new(None))
+}
+
+/// Finds the worktree that the record puts at `path`, with `branch` checked out: there, or where it was moved to.
+///
+/// It is missing only where the repository lists no other place for it and none is found near by: what may have been
+/// moved by hand is unknown.
+pub(crate) fn find(
+    repository: &Result<Repository, Gap>,
+    path: &Result<PathBuf, Gap>,
+    branch: Option<&str>,
+    around: &Around<'_>,
+) -> Place {
     let (repository, path) = match (repository, path) {
         (Ok(repository), Ok(path)) => (repository, path),
         (_, Err(gap)) | (Err(gap), _) => return Place::Unknown(gap.clone()),
     };
+    let record = Record {
+        repository,
+        path,
+        branch,
+        around,
+    };
+    match stands_at(repository, path) {
+        Stand::There(here) => match &here {
+            Place::Linked { git_dir, .. } => record.displaced(git_dir).unwrap_or(here),
+            Place::Foreign(_) => record.elsewhere(here),
+            Place::Missing(_) | Place::Unknown(_) => here,
+        },
+        Stand::Nothing(here) => record.elsewhere(here),
+    }
+}
+
+/// What a record says about its worktree, and where it can be looked for.
+struct Record<'a> {
+    repository: &'a Repository,
+    path: &'a Path,
+    branch: Option<&'a str>,
+    around: &'a Around<'a>,
+}
+
+impl Record<'_> {
+    /// Another worktree of the repository stands at the recorded place, that of `git_dir`, and the session's own was
+    /// moved away. `None`: the one that stands there is the session's, whatever it has checked out.
+    fn displaced(&self, git_dir: &Path) -> Option<Place> {
+        let checked_out = worktrees::branch(git_dir);
+        if self.branch.is_none() || checked_out.as_deref() == self.branch {
+            return None;
+        }
+        let list = self.around.list(self.repository);
+        let list = list.as_ref().as_ref().ok()?;
+        list.made_at(self.path, self.branch)
+            .into_iter()
+            .find(|entry| entry.git_dir != git_dir && entry.stands())
+            .map(linked)
+    }
+
+    /// The session's worktree does not stand at the recorded place: `here` says what does, and holds where the
+    /// repository knows of nothing else.
+    fn elsewhere(&self, here: Place) -> Place {
+        let list = self.around.list(self.repository);
+        let list = match list.as_ref() {
+            Ok(list) => list,
+            Err(gap) => return unless_known(here, gap),
+        };
+        let mut own = list.made_at(self.path, self.branch);
+        if let Some(entry) = list.at(&resolved(self.path))
+            && !own.contains(&entry)
+        {
+            own.push(entry);
+        }
+        let mut standing = own.iter().filter(|entry| entry.stands());
+        match (standing.next(), standing.next()) {
+            (Some(entry), None) => return linked(entry),
+            (Some(entry), Some(_)) if self.path.ends_with(&entry.name) => return linked(entry),
+            (Some(entry), Some(other)) => {
+                let gap = self.doubt(&format!(
+                    "it may stand at {} or at {}",
+                    entry.place.display(),
+                    other.place.display()
+                ));
+                return unless_known(here, &gap);
+            }
+            (None, _) => {}
+        }
+        for entry in &own {
+            for place in [self.path, &entry.place] {
+                match self.around.seek(&entry.git_dir, place) {
+                    Sought::Here(dir) => {
+                        return Place::Linked {
+                            dir: resolved(&dir),
+                            git_dir: entry.git_dir.clone(),
+                        };
+                    }
+                    Sought::Unknown(gap) => return unless_known(here, &gap),
+                    Sought::Nowhere => {}
+                }
+            }
+        }
+        match self.doubts(list, &own) {
+            Some(gap) => unless_known(here, &gap),
+            None => here,
+        }
+    }
+
+    /// Why nobody can say that the worktree is gone, although it was not found.
+    fn doubts(&self, list: &Worktrees, own: &[&Entry]) -> Option<Gap> {
+        let unmounted = own
+            .iter()
+            .find(|entry| entry.place.parent().is_none_or(|parent| !parent.is_dir()));
+        if let Some(entry) = unmounted {
+            return Some(Gap::new(
+                GapKind::NoControl,
+                format!(
+                    "git lists it at {}, and not even the folder that held it is there; if it was moved, run `git \
+                     worktree repair` where it is now, and if it was removed, `git worktree prune`",
+                    entry.place.display()
+                ),
+            ));
+        }
+        let last = self.path.file_name().and_then(|last| last.to_str());
+        let other = list
+            .with_branch(self.branch)
+            .chain(last.and_then(|last| list.named(last)))
+            .find(|entry| !own.contains(entry) && entry.stands());
+        if let Some(entry) = other {
+            let has = match &entry.branch {
+                Some(branch) => format!("branch {branch}"),
+                None => "no branch".to_owned(),
+            };
+            return Some(self.doubt(&format!(
+                "{}, which has {has} checked out, may be it",
+                entry.place.display()
+            )));
+        }
+        if self.branch.is_some()
+            && worktrees::branch(&self.repository.common).as_deref() == self.branch
+        {
+            return Some(self.doubt(&format!(
+                "its branch is checked out in {}",
+                self.repository.dir.display()
+            )));
+        }
+        if let Some(gap) = &list.unread {
+            return Some(gap.clone());
+        }
+        // git forgot it, and somebody moved it before or after.
+        let forgotten = self.repository.common.join("worktrees").join(last?);
+        if !own.is_empty() {
+            return None;
+        }
+        match self.around.seek(&forgotten, self.path) {
+            Sought::Here(dir) => Some(self.doubt(&format!(
+                "{} says that it is a worktree of that name, which git lists no longer",
+                dir.display()
+            ))),
+            Sought::Unknown(gap) => Some(gap),
+            Sought::Nowhere => None,
+        }
+    }
+
+    fn doubt(&self, what: &str) -> Gap {
+        Gap::new(
+            GapKind::IdentityChanged,
+            format!(
+                "the worktree {} is not there, and {what}",
+                self.path.display()
+            ),
+        )
+    }
+}
+
+/// `here` where that is not an absence; else what speaks against the absence.
+fn unless_known(here: Place, gap: &Gap) -> Place {
+    match here {
+        Place::Missing(_) => Place::Unknown(gap.clone()),
+        // A gap either way, and this one says more.
+        Place::Unknown(_) => Place::Unknown(gap.clone()),
+        other => other,
+    }
+}
+
+fn linked(entry: &Entry) -> Place {
+    Place::Linked {
+        dir: resolved(&entry.place),
+        git_dir: entry.git_dir.clone(),
+    }
+}
+
+/// What stands at a path.
+enum Stand {
+    There(Place),
+    /// Nothing, and what that means where the repository has nothing to say about it.
+    Nothing(Place),
+}
+
+/// Looks at what stands at `path`.
+fn stands_at(repository: &Repository, path: &Path) -> Stand {
     let unknown = |kind, detail: String| Place::Unknown(Gap::new(kind, detail));
     match fs::symlink_metadata(path) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let inside = path.starts_with(&repository.dir)
-                || crate::vigilante::processes::resolved(path).starts_with(&repository.dir);
+            let inside =
+                path.starts_with(&repository.dir) || resolved(path).starts_with(&repository.dir);
             // Elsewhere a missing parent looks just like a folder that is not mounted.
             if inside || path.parent().is_some_and(Path::is_dir) {
-                return Place::Missing(path.clone());
+                return Stand::Nothing(Place::Missing(path.to_owned()));
             }
-            return unknown(
+            return Stand::Nothing(unknown(
                 GapKind::NoControl,
                 format!(
                     "neither {} nor the folder that held it is there; is it mounted?",
                     path.display()
                 ),
-            );
+            ));
         }
         Err(error) => {
-            return unknown(
+            return Stand::There(unknown(
                 GapKind::Denied,
                 format!(
                     "the worktree {} cannot be looked at: {error}",
                     path.display()
                 ),
-            );
+            ));
         }
     }
     let dir = match fs::canonicalize(path) {
         Ok(dir) => dir,
         Err(error) => {
-            return unknown(
+            return Stand::There(unknown(
                 GapKind::NoControl,
                 format!(
                     "the worktree {} cannot be followed: {error}",
                     path.display()
                 ),
-            );
+            ));
         }
     };
-    match git_dir(&dir) {
+    Stand::There(match git_dir(&dir) {
         Ok(git_dir) if belongs(&git_dir, &repository.common) => Place::Linked { dir, git_dir },
         Ok(git_dir) => Place::Foreign(Gap::new(
             GapKind::IdentityChanged,
@@ -111,15 +308,20 @@ pub(crate) fn locate(repository: &Result<Repository, Gap>, path: &Result<PathBuf
                 repository.dir.display()
             ),
         )),
-    }
+    })
 }
 
-/// The git folder that `.git` in `dir` is or names.
-fn git_dir(dir: &Path) -> io::Result<PathBuf> {
+/// The git folder that `.git` in `dir` is or names, which is there.
+pub(crate) fn git_dir(dir: &Path) -> io::Result<PathBuf> {
+    fs::canonicalize(named_git_dir(dir)?)
+}
+
+/// The same, whether it is there or not.
+pub(crate) fn named_git_dir(dir: &Path) -> io::Result<PathBuf> {
     let link = dir.join(".git");
     let text = match open::text(&link, LINK_BYTES_MAX) {
         Ok(text) => text,
-        Err(trouble) if trouble.is_folder() => return fs::canonicalize(link),
+        Err(trouble) if trouble.is_folder() => return Ok(link),
         Err(trouble) => return Err(trouble.into()),
     };
     let target = text
@@ -127,7 +329,7 @@ fn git_dir(dir: &Path) -> io::Result<PathBuf> {
         .map(str::trim)
         .filter(|target| !target.is_empty())
         .ok_or_else(|| io::Error::other(".git names no folder"))?;
-    fs::canonicalize(dir.join(target))
+    Ok(dir.join(target))
 }
 
 fn belongs(git_dir: &Path, common: &Path) -> bool {

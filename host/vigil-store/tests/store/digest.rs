@@ -14,10 +14,12 @@ fn full() -> Value {
     let session = &mut full["session"];
     session["liveness"] = json!({
         "agent": {"found": {"pid": 7, "started": 100}},
+        "occupant": {"found": {"pid": 8, "name": "node", "started": 150}},
         "supervisor": {"absent": sighting},
         "log-written": {"found": 200},
         "log-outcome": "success",
         "worktree-written": {"found": 300},
+        "worktree-moved-to": "/w",
         "dirty": {"found": true},
         "unpushed": {"unknown": gap},
     });
@@ -255,6 +257,6 @@ fn a_digest_stays_the_same_over_builds() {
     let digest = evidence_digest(&serde_json::from_value(full()).unwrap()).to_string();
     assert_eq!(
         digest,
-        "4c7ba34cda59ea105632eb1bae1f1896deb59cbaf36666bd1f3d4fd5effa517a"
+        "ef83c9be4c4a0e8b7140411d1f558369394a9481e769bec0ae6c9033f51fb4dd"
     );
 }

@@ -252,6 +252,9 @@ fn variations(evidence: &Evidence) -> Vec<(String, Evidence)> {
     add("no agent process were left", &|evidence| {
         evidence.session.liveness.agent = Fact::absent_at(now);
     });
+    add("no other process worked in its worktree", &|evidence| {
+        evidence.session.liveness.occupant = Fact::absent_at(now);
+    });
     add("an agent were at work on it", &|evidence| {
         evidence.session.liveness.agent = Fact::Found(Process {
             pid: 1,

@@ -1,10 +1,12 @@
 //! What was seen of the work itself.
 
 use vigil_sdk::time::{age, moment};
-use vigil_sdk::{Decision, ExtraName, Liveness, Session, State, hold, repair, transition};
+use vigil_sdk::{
+    Decision, ExtraName, Liveness, Session, State, Timestamp, hold, repair, transition,
+};
 
 use super::issue::GONE_AFTER;
-use super::{ACTIVE, AGENT_GONE, NO_EVIDENCE, STUCK_MAINTENANCE};
+use super::{ACTIVE, AGENT_GONE, NO_EVIDENCE, OCCUPIED, STUCK_MAINTENANCE};
 use crate::{Case, say, signs};
 
 /// An agent is at work, or something of its work moved a moment ago.
@@ -22,6 +24,7 @@ pub fn active(case: &Case<'_>) -> Option<Decision> {
                 agent.pid
             )
         };
+        let reason = format!("{reason}{}", say::moved(&case.session().liveness));
         return Some(hold(ACTIVE, reason).rests_on(["agent"]));
     }
     let now = case.context.now;
@@ -55,42 +58,89 @@ pub fn stuck_maintenance(case: &Case<'_>) -> Option<Decision> {
 
 /// Everything shows that the agent is gone, and the issue still wants its work.
 pub fn agent_gone(case: &Case<'_>) -> Option<Decision> {
-    let session = case.session();
-    let liveness = &session.liveness;
-    let issue = case.evidence.issue.found().filter(|issue| issue.open)?;
-    let applies = case.state() == State::Running
-        && case.evidence.pull_request.is_absent()
-        && liveness.agent.is_absent()
-        && (liveness.supervisor.is_absent() || liveness.worktree_written.is_absent())
-        && has_no_gap(session);
-    if !applies {
+    let gone = Gone::of(case)?;
+    let liveness = &case.session().liveness;
+    // What is not known to be absent may be the agent, under a name that nobody expects.
+    if !liveness.occupant.is_absent() {
         return None;
     }
-    let since = signs::silent_since(case)?;
-    let silent = age(case.context.now, since);
-    let enough = case
-        .context
-        .source
-        .fresh_for
-        .saturating_add(signs::SILENCE_BEYOND_FRESH);
-    (silent >= enough).then(|| {
-        let reason = format!(
-            "the agent is gone ({}), nothing was written since {}, issue #{} is open and has no pull request{}; {}",
-            gone(liveness),
-            moment(since),
-            issue.number,
-            say::unsaved(liveness),
-            say::how_to_resume(case),
-        );
-        transition(State::Blocked, AGENT_GONE, reason).rests_on([
-            "agent",
-            "supervisor",
-            "log-written",
-            "worktree-written",
-            "issue",
-            "pull-request",
-        ])
-    })
+    let reason = format!(
+        "the agent is gone ({}), nothing was written since {}, issue #{} is open and has no pull request{}{}; {}",
+        gone.signs,
+        moment(gone.since),
+        gone.issue,
+        say::unsaved(liveness),
+        say::moved(liveness),
+        say::how_to_resume(case),
+    );
+    Some(transition(State::Blocked, AGENT_GONE, reason).rests_on(GROUNDS))
+}
+
+/// All that shows that the agent is gone is there, but for a process in its worktree that is not known for an agent.
+pub fn occupied(case: &Case<'_>) -> Option<Decision> {
+    let gone = Gone::of(case)?;
+    let liveness = &case.session().liveness;
+    let occupant = liveness.occupant.found()?;
+    let since = match occupant.started {
+        Some(started) => format!(", started at {}", moment(started)),
+        None => String::new(),
+    };
+    let reason = format!(
+        "no known agent is left ({}) and nothing was written since {}, but {} (pid {}{since}) works in its \
+         worktree{}; if that is no agent, list its name in `ignore_processes`",
+        gone.signs,
+        moment(gone.since),
+        occupant.name,
+        occupant.pid,
+        say::moved(liveness),
+    );
+    Some(hold(OCCUPIED, reason).rests_on(GROUNDS))
+}
+
+/// What `agent-gone` rests on.
+const GROUNDS: [&str; 7] = [
+    "agent",
+    "occupant",
+    "supervisor",
+    "log-written",
+    "worktree-written",
+    "issue",
+    "pull-request",
+];
+
+/// That nothing of the agent is left where an agent would show, while the issue still wants its work.
+struct Gone {
+    signs: &'static str,
+    since: Timestamp,
+    issue: u64,
+}
+
+impl Gone {
+    fn of(case: &Case<'_>) -> Option<Gone> {
+        let session = case.session();
+        let liveness = &session.liveness;
+        let issue = case.evidence.issue.found().filter(|issue| issue.open)?;
+        let applies = case.state() == State::Running
+            && case.evidence.pull_request.is_absent()
+            && liveness.agent.is_absent()
+            && (liveness.supervisor.is_absent() || liveness.worktree_written.is_absent())
+            && has_no_gap(session);
+        if !applies {
+            return None;
+        }
+        let since = signs::silent_since(case)?;
+        let silent = age(case.context.now, since);
+        let enough = case
+            .context
+            .source
+            .fresh_for
+            .saturating_add(signs::SILENCE_BEYOND_FRESH);
+        (silent >= enough).then(|| Gone {
+            signs: gone(liveness),
+            since,
+            issue: issue.number,
+        })
+    }
 }
 
 /// Every place where life could show was looked at and could be read.
@@ -118,14 +168,7 @@ fn gone(liveness: &Liveness) -> &'static str {
 /// The record says that it is running, and nothing says anything.
 pub fn no_evidence(case: &Case<'_>) -> Option<Decision> {
     (case.state() == State::Running).then(|| {
-        let decision = hold(NO_EVIDENCE, format!("stale: {}", say::all(case))).rests_on([
-            "agent",
-            "supervisor",
-            "log-written",
-            "worktree-written",
-            "issue",
-            "pull-request",
-        ]);
+        let decision = hold(NO_EVIDENCE, format!("stale: {}", say::all(case))).rests_on(GROUNDS);
         match case.evidence.issue.absent() {
             // The second look decides.
             Some(_) => decision.look_again_after(GONE_AFTER),

@@ -12,7 +12,7 @@ use crate::Case;
 
 pub use forge::{closed_pr, github_unknown, merged_pr, needs_issue, open_pr, unmerged_work};
 pub use issue::{closed_issue, done_issue, gone_issue};
-pub use liveness::{active, agent_gone, no_evidence, stuck_maintenance};
+pub use liveness::{active, agent_gone, no_evidence, occupied, stuck_maintenance};
 pub use standing::standing;
 
 /// An agent is at work, or was until a moment ago.
@@ -37,6 +37,8 @@ pub const GONE_ISSUE: &str = "gone-issue";
 pub const STUCK_MAINTENANCE: &str = "stuck-maintenance";
 /// The agent is gone for good.
 pub const AGENT_GONE: &str = "agent-gone";
+/// The agent seems to be gone, and something else works in its worktree.
+pub const OCCUPIED: &str = "occupied";
 /// Nothing can be shown either way.
 pub const NO_EVIDENCE: &str = "no-evidence";
 
@@ -45,7 +47,7 @@ pub type RuleOf = fn(&Case<'_>) -> Option<Decision>;
 
 /// The rows in the order in which they are tried. `needs_issue` is the second half of `github-unknown`: what it holds
 /// for does not hinder the rows about a merged or open pull request.
-pub const IN_ORDER: [RuleOf; 13] = [
+pub const IN_ORDER: [RuleOf; 14] = [
     active,
     github_unknown,
     unmerged_work,
@@ -58,5 +60,6 @@ pub const IN_ORDER: [RuleOf; 13] = [
     gone_issue,
     stuck_maintenance,
     agent_gone,
+    occupied,
     no_evidence,
 ];

@@ -128,6 +128,56 @@ fn an_agent_at_work_and_its_unsaved_work_are_seen() {
 }
 
 #[test]
+fn a_worktree_that_was_moved_is_looked_at_where_it_is() {
+    for by_hand in [false, true] {
+        let scene = Scene::with_remote();
+        let moved = scene.worktree.with_file_name("moved");
+        if by_hand {
+            fs::rename(&scene.worktree, &moved).expect("it moves");
+        } else {
+            let (from, to) = (scene.worktree.to_str(), moved.to_str());
+            let places = [from.expect("UTF-8"), to.expect("UTF-8")];
+            crate::vigilante::scene::git(&scene.repo, &["worktree", "move", places[0], places[1]]);
+        }
+        let agent = run_as(&scene, "claude", &moved);
+        fs::write(moved.join("untracked"), "x").expect("a file");
+        let source = source(&scene, &[record(&scene, json!({}))]);
+        let (session, seen) = observe(&source).pop().expect("one session");
+        let pid = seen.agent.found().map(|process| process.pid);
+        assert_eq!(pid, Some(agent.pid()), "{seen:?}");
+        assert_eq!(seen.occupant, Fact::NotAsked);
+        assert!(seen.worktree_written.found().is_some(), "{seen:?}");
+        assert_eq!(seen.dirty, Fact::Found(true));
+        assert_eq!(seen.worktree_moved_to.as_deref(), moved.to_str());
+        // What is compared with the pull request is what stands there.
+        let head = commit(&moved, "second");
+        let pushed = crate::vigilante::scene::git(&scene.repo, &["rev-parse", "main"]);
+        assert_eq!(source.beyond_head(&session, &head), Fact::Found(0));
+        assert_eq!(source.beyond_head(&session, &pushed), Fact::Found(1));
+    }
+}
+
+#[test]
+fn where_the_worktree_is_nobody_knows_nobody_is_absent() {
+    let scene = Scene::with_remote();
+    let above = scene.repo.join(".worktrees");
+    fs::rename(&above, scene.repo.join(".kept")).expect("it moves");
+    fs::rename(
+        scene.repo.join(".kept/vigilante"),
+        scene.repo.join(".kept/renamed"),
+    )
+    .expect("it moves");
+    let source = source(&scene, &[record(&scene, json!({}))]);
+    let (_, seen) = observe(&source).pop().expect("one session");
+    assert_eq!(kind(&seen.agent), Some(&GapKind::NoControl), "{seen:?}");
+    assert_eq!(kind(&seen.occupant), Some(&GapKind::NoControl));
+    assert_eq!(kind(&seen.worktree_written), Some(&GapKind::NoControl));
+    assert_eq!(kind(&seen.dirty), Some(&GapKind::NoControl));
+    assert_eq!(seen.worktree_moved_to, None);
+    assert!(seen.supervisor.is_absent());
+}
+
+#[test]
 fn only_what_matters_in_its_state_is_looked_at() {
     let scene = Scene::with_remote();
     let look = |changes: Value| {
@@ -149,6 +199,7 @@ fn only_what_matters_in_its_state_is_looked_at() {
     ] {
         let seen = look(changes.clone());
         assert!(seen.agent.is_absent(), "{changes}");
+        assert!(seen.occupant.is_absent(), "{changes}");
         assert_eq!(
             (seen.dirty, seen.unpushed),
             (Fact::Found(false), Fact::Found(0))
@@ -178,6 +229,7 @@ fn a_container_s_agent_is_unknown_and_a_missing_pid_too() {
     );
     let (_, seen) = observe(&source).pop().expect("one session");
     assert_eq!(kind(&seen.agent), Some(&GapKind::OtherNamespace));
+    assert_eq!(kind(&seen.occupant), Some(&GapKind::OtherNamespace));
     assert_eq!(kind(&seen.supervisor), Some(&GapKind::Unrecorded));
 }
 
@@ -199,6 +251,7 @@ fn without_the_repository_and_a_process_table_nothing_is_absent() {
     let source = Vigilante::new("vigilante", &scene.home, scene.root(), settings);
     let (_, seen) = observe(&source).pop().expect("one session");
     assert_eq!(kind(&seen.agent), Some(&GapKind::NoControl));
+    assert_eq!(kind(&seen.occupant), Some(&GapKind::NoControl));
     assert_eq!(kind(&seen.supervisor), Some(&GapKind::NoControl));
     assert_eq!(kind(&seen.log_written), Some(&GapKind::NoControl));
     assert_eq!(kind(&seen.worktree_written), Some(&GapKind::NoControl));

@@ -6,14 +6,39 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use vigil_core::session::{Occupant, Process};
 use vigil_core::time::minutes;
 
 use super::*;
 use crate::vigilante::scene::{self, Scene, now, run, run_as, run_until_ready};
 
+mod namespaces;
+mod occupants;
+
+fn view(scene: &Scene) -> View<'_> {
+    View {
+        proc: Path::new("/proc"),
+        home: &scene.home,
+        same_namespace: Some(true),
+        ignored: &[],
+        // The tests start what vigil would never start.
+        own: 0,
+        booted_at: Some(scene::booted_at()),
+    }
+}
+
 fn scan(scene: &Scene) -> Table {
-    let booted = Some(scene::booted_at());
-    Table::scan(Path::new("/proc"), &scene.home, Some(true), booted, now())
+    Table::scan(&view(scene), now())
+}
+
+impl Table {
+    fn agent_in(&self, dir: &Path, names: &[String], supervisor: Option<u32>) -> Fact<Process> {
+        self.agent(&Workplace::new(dir, names, supervisor, None))
+    }
+
+    fn occupant_in(&self, dir: &Path) -> Fact<Occupant> {
+        self.occupant(&Workplace::new(dir, &claude(), None, None))
+    }
 }
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -53,13 +78,13 @@ fn an_agent_is_a_process_in_the_worktree_that_bears_the_provider_s_name() {
     let _elsewhere = run_as(&scene, "claude", &scene.repo);
     assert!(
         scan(&scene)
-            .agent(&scene.worktree, &claude(), None)
+            .agent_in(&scene.worktree, &claude(), None)
             .is_absent()
     );
 
     let agent = run_as(&scene, "claude", &inside);
     let table = scan(&scene);
-    let found = table.agent(&scene.worktree, &claude(), None);
+    let found = table.agent_in(&scene.worktree, &claude(), None);
     let Fact::Found(process) = found else {
         panic!("{found:?}");
     };
@@ -69,18 +94,18 @@ fn an_agent_is_a_process_in_the_worktree_that_bears_the_provider_s_name() {
     assert!(started.after(minutes(1)) > before && started < now().after(minutes(1)));
     assert!(
         table
-            .agent(&scene.worktree, &names(&["codex"]), None)
+            .agent_in(&scene.worktree, &names(&["codex"]), None)
             .is_absent()
     );
     assert!(
         table
-            .agent(&scene.worktree.join("sr"), &claude(), None)
+            .agent_in(&scene.worktree.join("sr"), &claude(), None)
             .is_absent()
     );
     // Another way to the same folder.
     let link = scene.root().join("link");
     symlink(&scene.worktree, &link).expect("a link");
-    assert!(table.agent(&link, &claude(), None).found().is_some());
+    assert!(table.agent_in(&link, &claude(), None).found().is_some());
 }
 
 #[test]
@@ -88,7 +113,7 @@ fn an_agent_in_a_folder_that_was_removed_under_it_still_lives() {
     let scene = Scene::new();
     let agent = run_as(&scene, "claude", &scene.worktree);
     scene.remove_worktree();
-    let found = scan(&scene).agent(&scene.worktree, &claude(), None);
+    let found = scan(&scene).agent_in(&scene.worktree, &claude(), None);
     assert_eq!(found.found().map(|process| process.pid), Some(agent.pid()));
 }
 
@@ -102,39 +127,8 @@ fn an_interpreter_is_what_it_runs() {
             .args(["-c", "echo ready; sleep 600; :", script])
             .current_dir(&scene.worktree),
     );
-    let found = scan(&scene).agent(&scene.worktree, &claude(), None);
+    let found = scan(&scene).agent_in(&scene.worktree, &claude(), None);
     assert_eq!(found.found().map(|process| process.pid), Some(node.pid()));
-}
-
-#[test]
-fn names_are_compared_by_whole_words() {
-    let entry = |name: &str, arguments: &[&str]| Entry {
-        parent: 1,
-        started: None,
-        ended: false,
-        name: name.to_owned(),
-        arguments: names(arguments),
-    };
-    for (name, arguments, expected) in [
-        ("claude", &[][..], true),
-        ("node", &["claude"], true),
-        ("x", &["/usr/bin/claude", "-p"], true),
-        ("claude-native", &["/opt/claude-native"], true),
-        ("node", &["node", "/x/claude-code/cli.js"], true),
-        ("node", &["node", "--no-warnings", "/x/.bin/claude"], true),
-        ("bun", &["bun", "run", "claude.ts"], true),
-        ("claudette", &["claudette"], false),
-        ("node", &["node", "/x/server.js", "claudette"], false),
-        ("vim", &["vim", "claude.md"], false),
-        ("grep", &["grep", "claude"], false),
-        ("node", &["node", "a", "b", "c", "d", "claude"], false),
-    ] {
-        assert_eq!(
-            entry(name, arguments).is_named("claude"),
-            expected,
-            "{name} {arguments:?}"
-        );
-    }
 }
 
 #[test]
@@ -146,12 +140,16 @@ fn whatever_descends_from_the_supervisor_and_works_in_the_worktree_is_its_agent(
             .arg(&scene.worktree),
     );
     let table = scan(&scene);
-    let found = table.agent(&scene.worktree, &claude(), Some(supervisor.pid()));
+    let found = table.agent_in(&scene.worktree, &claude(), Some(supervisor.pid()));
     let agent = found.found().expect("the shell's child").pid;
     assert_ne!(agent, supervisor.pid());
-    assert!(table.agent(&scene.worktree, &claude(), None).is_absent());
+    assert!(table.agent_in(&scene.worktree, &claude(), None).is_absent());
     // Every orphan descends from the first process.
-    assert!(table.agent(&scene.worktree, &claude(), Some(1)).is_absent());
+    assert!(
+        table
+            .agent_in(&scene.worktree, &claude(), Some(1))
+            .is_absent()
+    );
 }
 
 #[test]
@@ -242,14 +240,40 @@ impl Made {
         made
     }
 
+    /// The same with other numbers in the process's `stat`: its parent, its flags, and its start in ticks.
+    fn with_stat(self, pid: u32, name: &str, parent: u32, flags: u32, started: u64) -> Made {
+        let line = format!(
+            "{pid} ({name}) S {parent} 0 0 0 0 {flags} {}{started} {}\n",
+            "0 ".repeat(12),
+            "0 ".repeat(30)
+        );
+        let file = self.0.path().join(pid.to_string()).join("stat");
+        fs::write(file, line).expect("a file");
+        self
+    }
+
+    /// The same with the process in another namespace.
+    fn in_namespace(self, pid: u32, kind: &str, number: &str) -> Made {
+        let link = self.0.path().join(pid.to_string()).join("ns").join(kind);
+        let _ = fs::remove_file(&link);
+        symlink(format!("{kind}:[{number}]"), link).expect("a link");
+        self
+    }
+
     fn scan(&self, same_namespace: Option<bool>) -> Table {
-        Table::scan(
-            self.0.path(),
-            Path::new("/"),
+        self.seen(same_namespace, Timestamp(0))
+    }
+
+    fn seen(&self, same_namespace: Option<bool>, booted_at: Timestamp) -> Table {
+        let view = View {
+            proc: self.0.path(),
+            home: Path::new("/"),
             same_namespace,
-            Some(Timestamp(0)),
-            now(),
-        )
+            ignored: &[],
+            own: 0,
+            booted_at: Some(booted_at),
+        };
+        Table::scan(&view, now())
     }
 }
 
@@ -261,7 +285,7 @@ fn an_absence_needs_a_table_that_shows_everything() {
     let own = std::process::id();
     let tree = Path::new("/w");
     let made = Made::new(HOST, &[(1, "init", Some("/")), (own, "vigil", Some("/"))]);
-    assert!(made.scan(None).agent(tree, &claude(), None).is_absent());
+    assert!(made.scan(None).agent_in(tree, &claude(), None).is_absent());
     assert!(
         made.scan(None)
             .supervisor(recorded(4_194_303, now()))
@@ -271,7 +295,7 @@ fn an_absence_needs_a_table_that_shows_everything() {
     // The first process is hidden: hidepid.
     let hidden = Made::new(HOST, &[(own, "vigil", Some("/"))]).scan(None);
     assert_eq!(
-        kind(&hidden.agent(tree, &claude(), None)),
+        kind(&hidden.agent_in(tree, &claude(), None)),
         Some(&GapKind::NoControl)
     );
     assert_eq!(
@@ -281,13 +305,21 @@ fn an_absence_needs_a_table_that_shows_everything() {
     // Somebody else's table.
     let other = Made::new(HOST, &[(1, "init", Some("/"))]).scan(None);
     assert_eq!(
-        kind(&other.agent(tree, &claude(), None)),
+        kind(&other.agent_in(tree, &claude(), None)),
         Some(&GapKind::NoControl)
     );
     // None at all.
-    let none = Table::scan(Path::new("/nonexistent"), Path::new("/"), None, None, now());
+    let nothing = View {
+        proc: Path::new("/nonexistent"),
+        home: Path::new("/"),
+        same_namespace: None,
+        ignored: &[],
+        own: 0,
+        booted_at: None,
+    };
+    let none = Table::scan(&nothing, now());
     assert_eq!(
-        kind(&none.agent(tree, &claude(), None)),
+        kind(&none.agent_in(tree, &claude(), None)),
         Some(&GapKind::NoControl)
     );
     assert_eq!(
@@ -296,7 +328,7 @@ fn an_absence_needs_a_table_that_shows_everything() {
     );
     // What is seen is seen.
     let seen = Made::new(HOST, &[(own, "claude", Some("/w"))]).scan(None);
-    assert!(seen.agent(tree, &claude(), None).found().is_some());
+    assert!(seen.agent_in(tree, &claude(), None).found().is_some());
 }
 
 #[test]
@@ -313,7 +345,7 @@ fn in_a_container_it_takes_a_running_owner_or_the_configuration_s_word() {
         (Some(true), None),
     ] {
         let table = alone.scan(word);
-        assert_eq!(kind(&table.agent(tree, &claude(), None)), expected);
+        assert_eq!(kind(&table.agent_in(tree, &claude(), None)), expected);
         assert_eq!(
             kind(&table.supervisor(recorded(4_194_303, now()))),
             expected
@@ -327,17 +359,21 @@ fn in_a_container_it_takes_a_running_owner_or_the_configuration_s_word() {
             (own, "vigil", Some("/")),
         ],
     );
-    assert!(beside.scan(None).agent(tree, &claude(), None).is_absent());
+    assert!(
+        beside
+            .scan(None)
+            .agent_in(tree, &claude(), None)
+            .is_absent()
+    );
     // Whatever the namespace, nobody outlives the machine.
-    let booted = Some(Timestamp(2_000_000));
-    let table = Table::scan(alone.0.path(), Path::new("/"), None, booted, now());
+    let table = alone.seen(None, Timestamp(2_000_000));
     assert!(
         table
             .supervisor(recorded(7, Timestamp(1_000_000)))
             .is_absent()
     );
     let outside = Made::new(HOST, &[(1, "init", Some("/")), (own, "vigil", Some("/"))]);
-    let elsewhere = outside.scan(Some(false)).agent(tree, &claude(), None);
+    let elsewhere = outside.scan(Some(false)).agent_in(tree, &claude(), None);
     assert_eq!(kind(&elsewhere), Some(&GapKind::OtherNamespace));
 }
 
@@ -353,7 +389,7 @@ fn a_process_that_may_be_the_agent_and_may_not_be_looked_at_is_a_gap() {
         ];
         Made::new(HOST, &processes)
             .scan(None)
-            .agent(tree, &claude(), None)
+            .agent_in(tree, &claude(), None)
     };
     assert_eq!(kind(&with("claude")), Some(&GapKind::Denied));
     assert!(with("bash").is_absent());
@@ -368,14 +404,12 @@ fn in_another_pid_namespace_real_absences_say_nothing() {
     const INSIDE: &str = "VIGIL_TEST_INSIDE_NAMESPACE";
     if std::env::var_os(INSIDE).is_some() {
         let scene = Scene::new();
-        let table = Table::scan(
-            Path::new("/proc"),
-            &scene.home,
-            None,
-            Some(scene::booted_at()),
-            now(),
-        );
-        let agent = table.agent(&scene.worktree, &claude(), None);
+        let unsaid = View {
+            same_namespace: None,
+            ..view(&scene)
+        };
+        let table = Table::scan(&unsaid, now());
+        let agent = table.agent_in(&scene.worktree, &claude(), None);
         assert_eq!(kind(&agent), Some(&GapKind::OtherNamespace), "{agent:?}");
         let supervisor = table.supervisor(recorded(4_194_303, now()));
         assert_eq!(

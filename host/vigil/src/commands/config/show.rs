@@ -207,6 +207,7 @@ mod tests {
         fresh_for = "45m"
         final_labels = ["done"]
         closed_pr_is_final = true
+        ignore_processes = ["gopls"]
         same_pid_namespace = false
         [[policy]]
         path = "team.wasm"

@@ -4,7 +4,7 @@ use vigil_core::forge::{
     Actor, AutoMerge, Check, HeldRun, Issue, Mergeability, PullRequest, QueueEntry, Reference,
     Review,
 };
-use vigil_core::session::Process;
+use vigil_core::session::{Occupant, Process};
 use vigil_core::{Evidence, Fact, Timestamp};
 
 use super::last_known::state_words;
@@ -21,6 +21,16 @@ pub(super) fn rows(evidence: &Evidence, now: Timestamp) -> Vec<Vec<String>> {
     let process = |process: &Process| match process.started {
         Some(started) => format!("alive: pid {}, started {}", process.pid, at(&started)),
         None => format!("alive: pid {}", process.pid),
+    };
+    let occupant = |occupant: &Occupant| {
+        let Occupant { pid, name, started } = occupant;
+        match started {
+            Some(started) => format!(
+                "{name} works in the worktree: pid {pid}, started {}",
+                at(started)
+            ),
+            None => format!("{name} works in the worktree: pid {pid}"),
+        }
     };
     let yes = |flag: &bool| {
         if *flag {
@@ -44,6 +54,7 @@ pub(super) fn rows(evidence: &Evidence, now: Timestamp) -> Vec<Vec<String>> {
         ("started", maybe(session.times.started)),
         ("record updated", maybe(session.times.updated)),
         ("agent process", tell(&liveness.agent, now, process)),
+        ("other process", tell(&liveness.occupant, now, occupant)),
         ("supervisor", tell(&liveness.supervisor, now, process)),
         ("log written", tell(&liveness.log_written, now, at)),
         (
@@ -60,6 +71,9 @@ pub(super) fn rows(evidence: &Evidence, now: Timestamp) -> Vec<Vec<String>> {
             tell(&evidence.beyond_head, now, ToString::to_string),
         ),
     ];
+    if let Some(place) = &liveness.worktree_moved_to {
+        rows.push(("worktree moved to", place.clone()));
+    }
     if let Some(outcome) = &liveness.log_outcome {
         rows.push(("log says (a hint)", outcome.clone()));
     }

@@ -1,0 +1,337 @@
+//! Where a process works, by what the folder is and not by what it is called: a link, a bind mount or a container gives
+//! one folder many names.
+//!
+//! A folder on a mount whose server is gone would hang whoever touches it. So the kernel's list of mounts is read first,
+//! and what lies on another machine, or is provided by a program, is compared by its name alone.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use procfs::ProcResult;
+use procfs::process::Process as Seen;
+use rustix::fs::{CWD, Mode, OFlags, fstat, makedev, openat, stat};
+
+/// Folders above one that are followed. A path of the kernel's greatest length rarely has as many.
+const FOLDERS_MAX: usize = 256;
+
+/// A mark of the kernel on the name of a folder that was removed under a process.
+const REMOVED: &str = " (deleted)";
+
+/// What tells a folder from all others on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FolderId {
+    pub(crate) device: u64,
+    inode: u64,
+}
+
+impl FolderId {
+    /// The folder at `path`, links followed. `None`: there is none, or it may not be looked at.
+    pub(crate) fn at(path: &Path) -> Option<FolderId> {
+        stat(path).ok().map(|found| FolderId::of(&found))
+    }
+
+    fn of(found: &rustix::fs::Stat) -> FolderId {
+        FolderId {
+            device: found.st_dev,
+            inode: found.st_ino,
+        }
+    }
+}
+
+/// Where a process works.
+#[derive(Debug)]
+pub(crate) struct Working {
+    /// As its mount namespace calls it.
+    pub(crate) path: PathBuf,
+    /// Whether it is called the same here: the process shares vigil's mount namespace.
+    pub(crate) shared: bool,
+    /// The folder and those above it, from the inside out, as far as they were followed.
+    pub(crate) ids: Vec<FolderId>,
+    /// How far that is.
+    pub(crate) reach: Reach,
+}
+
+/// How far the folders above a process's own were followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// To the root: whatever is not among them is not above it.
+    Root,
+    /// To where something stood in the way, on this device; `None`: nobody knows which.
+    Stopped(Option<u64>),
+    /// Not at all: the folder was removed under the process.
+    Removed,
+}
+
+/// What is mounted where, for each mount namespace that a process was met in.
+#[derive(Debug)]
+pub(crate) struct Mounts {
+    own: Option<PathBuf>,
+    known: HashMap<Option<PathBuf>, Option<List>>,
+}
+
+/// The mount points of one namespace.
+type List = HashMap<PathBuf, Mount>;
+
+#[derive(Clone, Copy, Debug)]
+struct Mount {
+    /// Touching it may take for ever.
+    may_hang: bool,
+    device: Option<u64>,
+}
+
+impl Mounts {
+    /// Nothing is known yet of any namespace but that `proc` is the process table.
+    pub(crate) fn new(proc: &Path) -> Mounts {
+        Mounts {
+            own: fs::read_link(proc.join("self/ns/mnt")).ok(),
+            known: HashMap::new(),
+        }
+    }
+
+    /// Where the process `seen` works; its own folder in the process table is `dir`.
+    ///
+    /// # Errors
+    /// It may not be looked at, or the process has ended.
+    pub(crate) fn working(&mut self, seen: &Seen, dir: &Path) -> ProcResult<Working> {
+        let path = seen.cwd()?;
+        let namespace = fs::read_link(dir.join("ns/mnt")).ok();
+        // A kernel without namespaces, or a table that shows none, has one for all.
+        let shared = namespace.is_none() || namespace == self.own;
+        let mounts = self
+            .known
+            .entry(namespace)
+            .or_insert_with(|| mounts(seen, shared))
+            .as_ref();
+        let (path, ids, reach) = follow(&dir.join("cwd"), path, mounts);
+        Ok(Working {
+            path,
+            shared,
+            ids,
+            reach,
+        })
+    }
+}
+
+/// The folder behind `link`, which the kernel calls `path`, and those above it.
+fn follow(link: &Path, path: PathBuf, mounts: Option<&List>) -> (PathBuf, Vec<FolderId>, Reach) {
+    let removed = path
+        .as_os_str()
+        .as_bytes()
+        .strip_suffix(REMOVED.as_bytes())
+        .map(|name| PathBuf::from(OsString::from_vec(name.to_vec())));
+    let Some(mounts) = mounts else {
+        // Which of its names is meant cannot be told; a folder that was removed is the usual case by far.
+        return match removed {
+            Some(name) => (name, Vec::new(), Reach::Removed),
+            None => (path, Vec::new(), Reach::Stopped(None)),
+        };
+    };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut ids = Vec::new();
+    let mut at = None;
+    // Each name is asked about before the folder is touched.
+    for above in path.ancestors().take(FOLDERS_MAX) {
+        let mount = mount_of(above, mounts);
+        if mount.may_hang {
+            return (path, ids, Reach::Stopped(mount.device));
+        }
+        let opened = match &at {
+            None => openat(CWD, link, flags, Mode::empty()),
+            Some(below) => openat(below, "..", flags, Mode::empty()),
+        };
+        let Ok((folder, found)) = opened
+            .and_then(|folder| Ok((fstat(&folder)?, folder)))
+            .map(|(found, folder)| (folder, found))
+        else {
+            return match (at, removed) {
+                (None, Some(name)) => (name, ids, Reach::Removed),
+                _ => (path, ids, Reach::Stopped(mount.device)),
+            };
+        };
+        if at.is_none()
+            && found.st_nlink == 0
+            && let Some(name) = removed
+        {
+            return (name, ids, Reach::Removed);
+        }
+        ids.push(FolderId::of(&found));
+        at = Some(folder);
+    }
+    let whole = path.is_absolute() && path.ancestors().count() <= FOLDERS_MAX;
+    let reach = if whole {
+        Reach::Root
+    } else {
+        Reach::Stopped(None)
+    };
+    (path, ids, reach)
+}
+
+/// What is mounted where `path` lies.
+fn mount_of(path: &Path, mounts: &List) -> Mount {
+    let unknown = Mount {
+        may_hang: true,
+        device: None,
+    };
+    path.ancestors()
+        .find_map(|above| mounts.get(above))
+        .copied()
+        .unwrap_or(unknown)
+}
+
+/// The mounts that `seen` sees. `None`: they may not be looked at.
+fn mounts(seen: &Seen, shared: bool) -> Option<List> {
+    let list = seen.mountinfo().ok()?;
+    let mounts = list.into_iter().map(|mount| {
+        let point = unescaped(mount.mount_point.as_os_str().as_bytes());
+        // Without its own root this machine does nothing at all.
+        let is_root = shared && point == Path::new("/");
+        let mount = Mount {
+            may_hang: !is_root && may_hang(&mount.fs_type),
+            device: device(&mount.majmin),
+        };
+        (point, mount)
+    });
+    Some(mounts.collect())
+}
+
+fn device(numbers: &str) -> Option<u64> {
+    let (major, minor) = numbers.split_once(':')?;
+    Some(makedev(major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// Whether a file system of that name is one whose server is elsewhere, or a program that may not answer.
+fn may_hang(kind: &str) -> bool {
+    const FAR: &[&str] = &[
+        "9p",
+        "afs",
+        "autofs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "coda",
+        "gfs2",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "ncpfs",
+        "ocfs2",
+        "orangefs",
+        "smb3",
+        "smbfs",
+        "virtiofs",
+    ];
+    FAR.contains(&kind) || kind.starts_with("nfs") || kind.starts_with("fuse")
+}
+
+/// `name` without the escapes (`\040` for a space) that the kernel puts into lists of mounts.
+fn unescaped(name: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((&first, after)) = rest.split_first() {
+        let code = (first == b'\\')
+            .then(|| after.get(..3))
+            .flatten()
+            .filter(|digits| digits.iter().all(|digit| (b'0'..=b'7').contains(digit)))
+            .and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok());
+        match code {
+            Some(code) => {
+                bytes.push(code);
+                rest = &after[3..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+/// `path` as the kernel names it: links followed as far as the path exists.
+pub(crate) fn resolved(path: &Path) -> PathBuf {
+    for above in path.ancestors() {
+        if let Ok(real) = fs::canonicalize(above) {
+            return match path.strip_prefix(above) {
+                Ok(rest) if !rest.as_os_str().is_empty() => real.join(rest),
+                _ => real,
+            };
+        }
+    }
+    path.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_mounts_are_read_as_they_are_meant() {
+        for (told, meant) in [
+            ("/", "/"),
+            (r"/my\040disk", "/my disk"),
+            (r"/a\134b", r"/a\b"),
+            (r"/tab\011", "/tab\t"),
+            (r"/no\04", r"/no\04"),
+            (r"/no\999", r"/no\999"),
+            (r"/no\777", r"/no\777"),
+        ] {
+            assert_eq!(unescaped(told.as_bytes()), Path::new(meant), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_lies_on_another_machine_is_not_touched() {
+        let local = Mount {
+            may_hang: false,
+            device: Some(1),
+        };
+        let far = Mount {
+            may_hang: true,
+            device: Some(9),
+        };
+        let root = tempfile::tempdir().expect("a folder");
+        let root = fs::canonicalize(root.path()).expect("its name").join("a/b");
+        fs::create_dir_all(&root).expect("a folder");
+        let above = root.parent().expect("a parent");
+        let depth = root.ancestors().count();
+        for (list, ids, reach) in [
+            (vec![("/", local)], depth, Reach::Root),
+            (vec![("/", far)], 0, Reach::Stopped(Some(9))),
+            (vec![], 0, Reach::Stopped(None)),
+            (
+                vec![("/", local), (root.to_str().expect("a name"), far)],
+                0,
+                Reach::Stopped(Some(9)),
+            ),
+            (
+                vec![("/", far), (above.to_str().expect("a name"), local)],
+                2,
+                Reach::Stopped(Some(9)),
+            ),
+        ] {
+            let mounts: List = list
+                .into_iter()
+                .map(|(point, mount)| (PathBuf::from(point), mount))
+                .collect();
+            let (path, seen, reached) = follow(&root, root.clone(), Some(&mounts));
+            assert_eq!(
+                (path.as_path(), seen.len(), reached),
+                (root.as_path(), ids, reach)
+            );
+            if let Some(first) = seen.first() {
+                assert_eq!(Some(*first), FolderId::at(&root));
+            }
+        }
+        let (_, seen, reached) = follow(&root, root.clone(), None);
+        assert_eq!((seen.len(), reached), (0, Reach::Stopped(None)));
+        for kind in ["nfs4", "fuse.sshfs", "9p", "cifs"] {
+            assert!(may_hang(kind), "{kind}");
+        }
+        for kind in ["ext4", "btrfs", "overlay", "tmpfs", "xfs", "zfs", "apfs"] {
+            assert!(!may_hang(kind), "{kind}");
+        }
+    }
+}
