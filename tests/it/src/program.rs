@@ -18,6 +18,7 @@ mod heals;
 mod looking;
 mod notify;
 mod policies;
+mod repositories;
 mod security;
 mod seed;
 mod set_up;

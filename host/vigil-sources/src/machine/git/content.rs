@@ -90,11 +90,10 @@ impl Compared<'_> {
     fn filtered(&self, filter: &str, oid: &Oid, lfs: &str) -> Result<Option<bool>, Gap> {
         let configured = self.config.is_set("filter", filter, &["clean", "process"]);
         if filter == "lfs" {
-            let pointer = match self.objects.read(oid)? {
-                Some((Kind::Blob, content)) if content.len() <= POINTER_BYTES_MAX => {
-                    Pointer::parse(&content)
-                }
-                _ => None,
+            let committed = self.objects.get(oid, Kind::Blob)?;
+            let pointer = match committed.len() <= POINTER_BYTES_MAX {
+                true => Pointer::parse(&committed),
+                false => None,
             };
             match pointer {
                 Some(pointer) if !pointer.extended => {

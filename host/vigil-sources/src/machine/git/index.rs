@@ -99,6 +99,14 @@ impl Index {
             }
             index = join(base, index, &split).map_err(|fault| fault.gap(git_dir, "index"))?;
         }
+        // All that follows takes what lies in a folder for one piece of the list.
+        let place = |entry: &Entry| (index.path(entry), entry.stage);
+        if !index
+            .entries
+            .is_sorted_by(|one, other| place(one) < place(other))
+        {
+            return Err(Fault::Damaged.gap(git_dir, "index"));
+        }
         index.written = written;
         Ok(index)
     }
@@ -227,6 +235,9 @@ fn entry(
         let length = before - rest.0.len();
         rest.take(8 - length % 8)?;
     }
+    if !leads_inside(names.get(start..).unwrap_or_default(), mode) {
+        return Err(Fault::Damaged);
+    }
     let place = |at: usize| u32::try_from(at).map_err(|_| Fault::Damaged);
     Ok(Entry {
         name: place(start)?..place(names.len())?,
@@ -244,6 +255,19 @@ fn entry(
         skipped: more & 0x4000 != 0,
         to_be_added: more & 0x2000 != 0,
     })
+}
+
+/// Whether a path stays in the checkout and out of its git folder, as git itself would have it. An empty one stands for
+/// another index's.
+fn leads_inside(path: &[u8], mode: u32) -> bool {
+    let path = match mode & tree::TYPE == tree::TREE {
+        true => path.strip_suffix(b"/").unwrap_or(path),
+        false => path,
+    };
+    path.is_empty()
+        || path
+            .split(|byte| *byte == b'/')
+            .all(|part| !matches!(part, b"" | b"." | b".." | b".git"))
 }
 
 /// The parts whose trees are known, each named with its whole path.

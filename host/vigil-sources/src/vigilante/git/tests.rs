@@ -286,3 +286,35 @@ fn another_repository_in_its_place_is_not_taken_for_it() {
     assert_eq!(gap.kind, GapKind::IdentityChanged);
     assert_eq!(kind(&opened.unpushed()), Some(&GapKind::IdentityChanged));
 }
+
+#[test]
+fn a_ref_that_hangs_is_a_gap_where_it_matters_and_nowhere_else() {
+    let scene = Scene::with_remote();
+    commit(&scene.worktree, "second");
+    let pipe = |name: &str| {
+        let path = scene.repo.join(".git").join(name);
+        let _ = fs::remove_file(&path);
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )
+        .expect("a pipe");
+    };
+    // Nobody's branch, and another one of the remote's.
+    pipe("refs/heads/other");
+    pipe("refs/remotes/origin/other");
+    assert_eq!(open(&scene).unpushed(), Fact::Found(1));
+    let head = scene::git(&scene.worktree, &["rev-parse", "HEAD"]);
+    assert_eq!(open(&scene).beyond(&head), Fact::Found(0));
+    pipe(&format!("refs/heads/{BRANCH}"));
+    let opened = open(&scene);
+    for fact in [opened.unpushed(), opened.beyond(&head)] {
+        assert!(detail(&fact).contains("is a named pipe"), "{fact:?}");
+    }
+    pipe("packed-refs");
+    let gap = Repository::open(&scene.repo).expect_err("a gap");
+    assert!(gap.detail.contains("packed-refs is a named pipe"), "{gap}");
+}

@@ -264,6 +264,31 @@ fn damaged_files_are_gaps_and_nothing_panics() {
 }
 
 #[test]
+fn an_index_cannot_lead_out_of_the_checkout() {
+    let sample = Sample::new();
+    write(&sample.root().join("out/b"), "b\n");
+    // The last one stays inside, and stands where it does not belong.
+    for name in ["../out", "sub/..", "./sub/", ".git/ab", "sub//b", "0000"] {
+        sample.git(&["read-tree", "HEAD"]);
+        sample.git(&["update-index", "--index-version", "2"]);
+        // Names of the same length, so that one can be written over the other.
+        let held = format!("{:x<width$}", "x", width = name.len());
+        sample.write(&held, "x\n");
+        sample.git(&["add", "-A"]);
+        assert!(sample.dirty().is_ok(), "{name}");
+        let path = sample.path(".git/index");
+        let mut bytes = fs::read(&path).expect("an index");
+        let at = memchr::memmem::find(&bytes, held.as_bytes()).expect("the name");
+        bytes[at..at + name.len()].copy_from_slice(name.as_bytes());
+        fs::write(&path, bytes).expect("a file");
+        let gap = sample.dirty().expect_err(name);
+        assert_eq!(gap.kind, GapKind::Malformed, "{name}: {gap}");
+        fs::remove_file(sample.path(&held)).expect("it goes");
+        fs::remove_file(&path).expect("it goes");
+    }
+}
+
+#[test]
 fn very_many_patterns_end() {
     // More text than is read.
     let sample = Sample::new();
