@@ -6,10 +6,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{Context, Evidence};
-use crate::guard::{self, Move, Objection};
+use crate::guard::{self, Code, Move, Objection};
+use crate::left;
 use crate::standing::{Origin, Standing, standing};
 use crate::state::State;
 use crate::survey::Survey;
+use crate::time::millis;
 use crate::verdict::{Decision, Intent, PolicyAnswer, Verdict};
 
 /// The rule of a ruling that no policy made.
@@ -20,6 +22,8 @@ pub mod rule {
     pub const DUPLICATE_RECORD: &str = "duplicate-record";
     /// The record could not be read in full.
     pub const UNREADABLE_RECORD: &str = "unreadable-record";
+    /// Left as it is, the record would make its owner discard work: see [`crate::left`].
+    pub const UNSAVED_WORK: &str = "unsaved-work";
 }
 
 /// What is to be done about a session.
@@ -54,6 +58,8 @@ pub struct Ruling {
     pub reason: String,
     /// What the speaking policy proposed, before the guards.
     pub proposed: Option<Verdict>,
+    /// The names of the facts that the rule rests on: the grounds of a move, see [`crate::grounds`].
+    pub rests_on: Vec<String>,
     /// The guards that spoke, in order. On a move: the one that changed where it leads.
     pub guards: Vec<Objection>,
     /// The effects that the policy asked for, not yet granted.
@@ -80,6 +86,7 @@ impl Ruling {
             policy_digest: None,
             reason,
             proposed: None,
+            rests_on: Vec::new(),
             guards: Vec::new(),
             intents: Vec::new(),
             look_again_after_ms: None,
@@ -119,6 +126,18 @@ pub fn decide(
     if let Some(reason) = unreadable(evidence) {
         return Ruling::hold(rule::UNREADABLE_RECORD, reason);
     }
+    let ruling = of_chain(evidence, answers, asked, survey, context);
+    unless_left(ruling, evidence, asked, survey, context)
+}
+
+/// What the chain's answers come to.
+fn of_chain(
+    evidence: &Evidence,
+    answers: &[PolicyAnswer],
+    asked: &[String],
+    survey: &Survey,
+    context: &Context,
+) -> Ruling {
     let mut refused: Option<Ruling> = None;
     for spoke in answers.iter().filter(|answer| !passes(answer)) {
         let ruling = ruling_of(spoke, evidence, asked, survey, context);
@@ -211,6 +230,77 @@ fn heard_after(refused: &Ruling, ruling: Ruling) -> Ruling {
     }
 }
 
+/// A ruling that leaves the record as it is, where its owner would discard work because of it, becomes a move to
+/// `blocked`: its owner leaves that alone, and a person decides. Freshness does not count against it, since the owner
+/// goes by a clock of its own; where that has not run out yet, the next look comes in time.
+fn unless_left(
+    ruling: Ruling,
+    evidence: &Evidence,
+    asked: &[String],
+    survey: &Survey,
+    context: &Context,
+) -> Ruling {
+    if matches!(ruling.action, Action::Move(_) | Action::Repair(_)) {
+        return ruling;
+    }
+    let Some(discard) = left::discard(evidence) else {
+        return ruling;
+    };
+    if context.now < discard.from {
+        let until = discard.from.0 - context.now.0;
+        let look_again = ruling.look_again_after_ms.unwrap_or(u64::MAX).min(until);
+        return Ruling {
+            look_again_after_ms: Some(look_again),
+            ..ruling
+        };
+    }
+    let proposed = Move {
+        to: State::Blocked,
+        despite_live_work: false,
+        asked,
+        evidence,
+        context,
+        survey,
+    };
+    let objections = guard::keeping_objections(&proposed);
+    let proposed = Some(Verdict::Transition(State::Blocked));
+    // Whoever is at work there bars nothing: its owner would not ask either. A person is to know before doing anything.
+    let occupied = match &discard.occupant {
+        Some(occupant) => format!(", while {occupant} is at work in its worktree"),
+        None => String::new(),
+    };
+    let reason = format!(
+        "{}, and the supervisor is gone: left at {}, its owner would discard {}{occupied}; a person decides what becomes \
+         of it",
+        discard.ended, evidence.session.native_state, discard.what
+    );
+    let rule = rule::UNSAVED_WORK.to_owned();
+    if !objections.is_empty() {
+        return Ruling {
+            action: Action::Refuse,
+            rule,
+            origin: Origin::Verdict,
+            reason,
+            proposed,
+            guards: objections,
+            ..ruling
+        };
+    }
+    let instead_of = format!("it would have been left as it is: {}", ruling.reason);
+    Ruling {
+        action: Action::Move(State::Blocked),
+        origin: Origin::Verdict,
+        proposed,
+        guards: vec![Objection::new(Code::UnsavedWork, instead_of)],
+        rests_on: ["pull-request", "supervisor"]
+            .into_iter()
+            .chain(UNSAVED)
+            .map(str::to_owned)
+            .collect(),
+        ..Ruling::hold(&rule, reason)
+    }
+}
+
 /// A record that its source could not read in full is never written: the source says so by naming no state that it
 /// could write, and by the gaps.
 fn unreadable(evidence: &Evidence) -> Option<String> {
@@ -279,6 +369,20 @@ fn rule_on(
         }
     };
     let reason = turned(decision, &action, &guards);
+    let mut rests_on = decision.rests_on.clone();
+    if guards.iter().any(|guard| guard.code == Code::UnsavedWork) {
+        // What turned it is among its grounds.
+        let unsaved = UNSAVED.map(str::to_owned).into_iter();
+        rests_on.extend(unsaved.filter(|name| !decision.rests_on.contains(name)));
+    }
+    // A move that waits for its next try is looked at again when that is due.
+    let waits = match &decision.verdict {
+        Verdict::Transition(to) if action == Action::Refuse => {
+            guard::wait_after_stale_copies(*to, evidence, survey, context.now)
+        }
+        _ => None,
+    };
+    let waits = waits.map(|wait| millis(wait.rest));
     Ruling {
         action,
         rule: decision.rule.clone(),
@@ -287,9 +391,10 @@ fn rule_on(
         policy_digest: None,
         reason,
         proposed: Some(decision.verdict.clone()),
+        rests_on,
         guards,
         intents: decision.intents.clone(),
-        look_again_after_ms: decision.look_again_after_ms,
+        look_again_after_ms: waits.or(decision.look_again_after_ms),
     }
 }
 
@@ -307,6 +412,9 @@ fn turned(decision: &Decision, action: &Action, guards: &[Objection]) -> String 
     };
     format!("{}; not {not}: {}", decision.reason, guard.detail)
 }
+
+/// The facts that say whether there is unsaved work.
+const UNSAVED: [&str; 3] = ["dirty", "unpushed", "beyond-head"];
 
 /// A move with the guards' word on it. Work that the owner would discard turns the move into one to `blocked`, so
 /// that a person decides; where even that may not be written, the session is held.

@@ -174,6 +174,8 @@ pub enum GapKind {
     TooLarge,
     /// The other side has not worked it out yet: ask again soon.
     NotReady,
+    /// Looking would run a program that what is looked at names.
+    RunsCode,
     /// A kind from a newer version.
     Other(String),
 }
@@ -197,6 +199,7 @@ impl GapKind {
             GapKind::IdentityChanged => "identity-changed",
             GapKind::TooLarge => "too-large",
             GapKind::NotReady => "not-ready",
+            GapKind::RunsCode => "runs-code",
             GapKind::Other(name) => name,
         }
     }
@@ -220,6 +223,7 @@ impl From<String> for GapKind {
             "identity-changed" => GapKind::IdentityChanged,
             "too-large" => GapKind::TooLarge,
             "not-ready" => GapKind::NotReady,
+            "runs-code" => GapKind::RunsCode,
             _ => GapKind::Other(name),
         }
     }

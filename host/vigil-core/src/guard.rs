@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::evidence::{Context, Evidence};
 use crate::fact::Fact;
 use crate::forge::PullRequestState;
+use crate::requeue::backoff;
 use crate::signs::{self, Unsaved};
 use crate::state::State;
-use crate::survey::{PastMove, Survey};
-use crate::time::minutes;
+use crate::survey::{PastMove, Reversal, Survey};
+use crate::time::{Timestamp, minutes};
 
 /// Two looks that find nothing count as gone when they lie this far apart: longer than a replica's lag and a restart
 /// of the forge's front end, shorter than anybody's patience.
@@ -24,6 +25,9 @@ pub const DISAGREEMENT_WINDOW: Duration = minutes(24 * 60);
 
 /// How often a move may be repeated under the same facts within [`DISAGREEMENT_WINDOW`].
 pub const REPEATS_MAX: usize = 2;
+
+/// How often vigil lets a session go within [`DISAGREEMENT_WINDOW`] that it had blocked itself.
+pub const FLIPS_MAX: usize = 2;
 
 /// The stable name of a guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,6 +49,8 @@ pub enum Code {
     FreshRead,
     /// The owner has taken this very move back.
     OwnerDisagrees,
+    /// vigil has blocked it and let it go too often.
+    Flapping,
     /// Too many sessions were lost at once.
     MassChange,
     /// The configuration does not grant this kind of intent.
@@ -71,6 +77,7 @@ impl Code {
             Code::LegalEdge => "legal-edge",
             Code::FreshRead => "fresh-read",
             Code::OwnerDisagrees => "owner-disagrees",
+            Code::Flapping => "flapping",
             Code::MassChange => "mass-change",
             Code::Granted => "granted",
             Code::Budget => "budget",
@@ -137,6 +144,8 @@ pub fn objections(proposed: &Move<'_>) -> Vec<Objection> {
         live_work(proposed),
         occupied(proposed),
         owner_disagrees(proposed),
+        stale_copies(proposed),
+        flapping(proposed),
         mass_change(proposed),
     ]
     .into_iter()
@@ -336,7 +345,7 @@ pub fn unsaved_work(to: State, evidence: &Evidence) -> Option<Objection> {
             Code::UnsavedWork,
             format!(
                 "after a write of {to} its owner would discard {}",
-                describe_unsaved(evidence)
+                signs::describe_unsaved(evidence)
             ),
         )),
         Unsaved::Unknown => Some(Objection::new(
@@ -349,56 +358,153 @@ pub fn unsaved_work(to: State, evidence: &Evidence) -> Option<Objection> {
     }
 }
 
-fn describe_unsaved(evidence: &Evidence) -> String {
-    let liveness = &evidence.session.liveness;
-    let mut parts = Vec::new();
-    if matches!(liveness.dirty, Fact::Found(true)) {
-        parts.push("uncommitted changes".to_owned());
-    }
-    if let Fact::Found(commits @ 1..) = liveness.unpushed {
-        parts.push(format!(
-            "{commits} commit{} that no remote has",
-            if commits == 1 { "" } else { "s" }
-        ));
-    }
-    parts.join(" and ")
-}
-
 fn owner_disagrees(proposed: &Move<'_>) -> Option<Objection> {
-    let session = &proposed.evidence.session;
-    let recent = |past: &&PastMove| {
-        past.from == session.state
-            && past.to == proposed.to
-            && past.same_facts
-            // What a person took back stays taken back while the facts are the same, however long.
-            && (past.undone || past.at.age(proposed.context.now) < DISAGREEMENT_WINDOW)
-    };
-    let repeats: Vec<&PastMove> = proposed
-        .survey
-        .past(&session.id)
-        .iter()
-        .filter(recent)
-        .collect();
-    if let Some(undone) = repeats.iter().find(|past| past.undone) {
-        return Some(Objection::new(
-            Code::OwnerDisagrees,
-            format!(
-                "{} was undone by hand, and the facts are the same",
-                undone.name
-            ),
-        ));
+    if let Some(objection) = undone_by_hand(proposed) {
+        return Some(objection);
     }
-    (repeats.len() >= REPEATS_MAX).then(|| {
-        let names: Vec<&str> = repeats.iter().map(|past| past.name.as_str()).collect();
+    let session = &proposed.evidence.session;
+    let reversed: Vec<&str> = repeated(
+        proposed.to,
+        proposed.evidence,
+        proposed.survey,
+        proposed.context.now,
+    )
+    .filter(|past| past.reversal == Reversal::Owner)
+    .map(|past| past.name.as_str())
+    .collect();
+    (reversed.len() >= REPEATS_MAX).then(|| {
         Objection::new(
             Code::OwnerDisagrees,
             format!(
                 "its owner set it back to {} after each of {} under the same facts",
                 session.native_state,
-                names.join(" and ")
+                reversed.join(" and ")
             ),
         )
     })
+}
+
+/// The moves to `to` of the last day that were made from where the session is again, under facts that are still the
+/// same, and that no person took back.
+fn repeated<'a>(
+    to: State,
+    evidence: &'a Evidence,
+    survey: &'a Survey,
+    now: Timestamp,
+) -> impl Iterator<Item = &'a PastMove> {
+    let session = &evidence.session;
+    survey.past(&session.id).iter().filter(move |past| {
+        past.from == session.state
+            && past.to == to
+            && past.same_facts
+            && !past.undone
+            && past.at.age(now) < DISAGREEMENT_WINDOW
+    })
+}
+
+/// How long a move has to wait that older copies of the record were saved over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// From now on.
+    pub rest: Duration,
+    /// The moves that are no more, for people.
+    pub over: Vec<String>,
+}
+
+/// Whether a move to `to` has to wait for its next try. Somebody who saves the whole file from what was read before has
+/// no opinion about the move, so that it is made again: at once after the first time, then after pauses that double.
+pub fn wait_after_stale_copies(
+    to: State,
+    evidence: &Evidence,
+    survey: &Survey,
+    now: Timestamp,
+) -> Option<Wait> {
+    let over: Vec<&PastMove> = repeated(to, evidence, survey, now)
+        .filter(|past| past.reversal == Reversal::StaleCopy)
+        .collect();
+    let last = over.iter().map(|past| past.at).max()?;
+    let tries = u32::try_from(over.len()).unwrap_or(u32::MAX);
+    if tries < 2 {
+        return None;
+    }
+    let rest = backoff(tries - 1).saturating_sub(last.age(now));
+    (!rest.is_zero()).then(|| Wait {
+        rest,
+        over: over.iter().map(|past| past.name.clone()).collect(),
+    })
+}
+
+fn stale_copies(proposed: &Move<'_>) -> Option<Objection> {
+    let wait = wait_after_stale_copies(
+        proposed.to,
+        proposed.evidence,
+        proposed.survey,
+        proposed.context.now,
+    )?;
+    Some(Objection::new(
+        Code::FreshRead,
+        format!(
+            "somebody saved an older copy of the record over {}; it is tried again in {} s",
+            wait.over.join(" and "),
+            wait.rest.as_secs().max(1)
+        ),
+    ))
+}
+
+/// What goes back and forth on the forge is for a person to settle: a block that vigil made itself, and let go twice
+/// within a day, stays. Ends are final, and cannot flap.
+fn flapping(proposed: &Move<'_>) -> Option<Objection> {
+    let session = &proposed.evidence.session;
+    if !session.is_blocked_by_vigil() || proposed.to.is_final() {
+        return None;
+    }
+    let flips: Vec<&str> = proposed
+        .survey
+        .past(&session.id)
+        .iter()
+        .filter(|past| past.from == State::Blocked && !past.to.is_final())
+        .filter(|past| past.at.age(proposed.context.now) < DISAGREEMENT_WINDOW)
+        .map(|past| past.name.as_str())
+        .collect();
+    (flips.len() >= FLIPS_MAX).then(|| {
+        Objection::new(
+            Code::Flapping,
+            format!(
+                "within a day vigil has blocked it and let it go {} times ({}); it stays blocked for a person",
+                flips.len(),
+                flips.join(", ")
+            ),
+        )
+    })
+}
+
+/// What a person took back stays taken back while the facts are the same, however long.
+fn undone_by_hand(proposed: &Move<'_>) -> Option<Objection> {
+    let session = &proposed.evidence.session;
+    let undone = proposed.survey.past(&session.id).iter().find(|past| {
+        past.undone && past.same_facts && past.from == session.state && past.to == proposed.to
+    })?;
+    Some(Objection::new(
+        Code::OwnerDisagrees,
+        format!(
+            "{} was undone by hand, and the facts are the same",
+            undone.name
+        ),
+    ))
+}
+
+/// Every objection to a move that keeps work from being discarded: see [`crate::left`]. Being unsure about the rest is
+/// no ground to let it go, and neither is that its owner wrote over it before.
+pub fn keeping_objections(proposed: &Move<'_>) -> Vec<Objection> {
+    [
+        duplicate_record(proposed.evidence),
+        legal_edge(proposed),
+        undone_by_hand(proposed),
+        mass_change(proposed),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Every objection to a repair: the state stays, so that only three guards have something to say. Empty: it may be

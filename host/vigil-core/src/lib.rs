@@ -8,8 +8,10 @@ pub mod decide;
 pub mod evidence;
 pub mod fact;
 pub mod forge;
+pub mod grounds;
 pub mod guard;
 pub mod intents;
+pub mod left;
 pub mod queue;
 pub mod requeue;
 pub mod session;
@@ -22,6 +24,7 @@ pub mod verdict;
 
 pub use evidence::{Evidence, Sibling};
 pub use fact::{Fact, Gap, GapKind, Sighting};
+pub use grounds::Grounds;
 pub use session::{Session, SessionId};
 pub use state::State;
 pub use time::Timestamp;

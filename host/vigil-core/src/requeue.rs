@@ -121,6 +121,7 @@ mod tests {
             policy_digest: None,
             reason: "x".into(),
             proposed: None,
+            rests_on: Vec::new(),
             guards: Vec::new(),
             intents: Vec::new(),
             look_again_after_ms,

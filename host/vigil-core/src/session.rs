@@ -1,6 +1,7 @@
 //! A session as its owner recorded it, and what was seen of the work on the machine.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +84,22 @@ pub struct Session {
     pub owner_effects: OwnerEffects,
 }
 
+/// The extra fact that says who blocked a session: [`BY_VIGIL`], while the record is as vigil's own move to `blocked`
+/// left it. It comes from vigil's journal, and no source gives it.
+pub const BLOCKED_BY: &str = "blocked-by";
+
+/// The one value of [`BLOCKED_BY`].
+pub const BY_VIGIL: &str = "vigil";
+
+/// The extra fact that names the rule of that move.
+pub const BLOCKED_RULE: &str = "blocked-rule";
+
 impl Session {
+    /// Whether vigil's own move to `blocked` stands in the record.
+    pub fn is_blocked_by_vigil(&self) -> bool {
+        self.state == State::Blocked && self.extra(BLOCKED_BY) == Some(BY_VIGIL)
+    }
+
     /// The value of the extra fact `name`.
     pub fn extra(&self, name: &str) -> Option<&str> {
         self.extra
@@ -250,6 +266,30 @@ pub struct OwnerEffects {
     pub discards: Vec<State>,
     /// The same, but only while the issue is not known to be closed.
     pub discards_while_open: Vec<State>,
+    /// What it does to this record when nobody writes it. `None`: nothing that costs work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_left: Option<IfLeft>,
+}
+
+/// An owner that, by its own recovery, ends a session whose supervisor is dead and whose pull request has ended, and
+/// discards with it what exists only on this machine. It goes by a clock of its own, which may be faster than ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct IfLeft {
+    /// From when it counts the record's silence. `None`: it finds no time in the record, and takes it for stale at
+    /// once.
+    pub silent_from: Option<Timestamp>,
+    /// How long the silence has to be.
+    pub stale_after_ms: u64,
+}
+
+impl IfLeft {
+    /// The first moment at which the owner takes the session for dead.
+    pub fn stale_at(&self) -> Timestamp {
+        self.silent_from.map_or(Timestamp(0), |from| {
+            from.after(Duration::from_millis(self.stale_after_ms))
+        })
+    }
 }
 
 impl OwnerEffects {

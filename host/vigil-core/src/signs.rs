@@ -101,3 +101,19 @@ pub fn unsaved(evidence: &Evidence) -> Unsaved {
         _ => Unsaved::Unknown,
     }
 }
+
+/// The unsaved work that was found, in words: `uncommitted changes and 1 commit that no remote has`. Empty: none was.
+pub fn describe_unsaved(evidence: &Evidence) -> String {
+    let liveness = &evidence.session.liveness;
+    let mut parts = Vec::new();
+    if matches!(liveness.dirty, Fact::Found(true)) {
+        parts.push("uncommitted changes".to_owned());
+    }
+    if let Fact::Found(commits @ 1..) = liveness.unpushed {
+        parts.push(format!(
+            "{commits} commit{} that no remote has",
+            if commits == 1 { "" } else { "s" }
+        ));
+    }
+    parts.join(" and ")
+}

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::evidence::{Context, Evidence, Sibling};
-use crate::fact::Fact;
-use crate::forge::{Issue, PullRequestState};
+use crate::forge::PullRequestState;
 use crate::session::{Session, SessionId};
 use crate::signs;
 use crate::standing::Brought;
@@ -30,10 +29,24 @@ pub struct PastMove {
     pub to: State,
     /// When.
     pub at: Timestamp,
-    /// The forge said the same then as now.
+    /// Its grounds still hold; of one that was undone, those that it had when it was.
     pub same_facts: bool,
     /// A person took it back with `vigil undo`.
     pub undone: bool,
+    /// Who took it back otherwise.
+    pub reversal: Reversal,
+}
+
+/// How a move came to be no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reversal {
+    /// Its owner, or somebody with its owner's tools, wrote the record anew.
+    Owner,
+    /// Somebody saved an older copy of the whole file over it: the record has not been written since the move, as its
+    /// own bookkeeping says. That is no opinion about the move.
+    StaleCopy,
+    /// vigil itself moved on from it.
+    Own,
 }
 
 /// What is remembered of a source from the passes before.
@@ -352,33 +365,3 @@ fn company(group: &[usize], place: usize) -> impl Iterator<Item = usize> {
 
 /// How many siblings one session names at the most: enough to see what is going on.
 pub const SIBLINGS_MAX: usize = 16;
-
-/// The labels in an order of our own: the forge's changes when one is taken off and put back.
-fn labels(issue: &Issue) -> String {
-    let mut labels: Vec<&str> = issue.labels.iter().map(String::as_str).collect();
-    labels.sort_unstable();
-    labels.join(",")
-}
-
-/// What the forge says, as far as a move rests on it, without times of looking. Two moves with equal words were made
-/// under the same facts.
-pub fn forge_words(evidence: &Evidence) -> String {
-    let issue = match &evidence.issue {
-        Fact::Found(issue) => format!(
-            "{} {} {}",
-            if issue.open { "open" } else { "closed" },
-            issue.reason.as_deref().unwrap_or("-"),
-            labels(issue)
-        ),
-        Fact::Absent(_) => "absent".to_owned(),
-        Fact::Unknown(gap) => format!("unknown {}", gap.kind),
-        Fact::NotAsked => "not-asked".to_owned(),
-    };
-    let pull_request = match &evidence.pull_request {
-        Fact::Found(pr) => format!("{} {:?} {}", pr.number, pr.state, pr.head_sha),
-        Fact::Absent(_) => "absent".to_owned(),
-        Fact::Unknown(gap) => format!("unknown {}", gap.kind),
-        Fact::NotAsked => "not-asked".to_owned(),
-    };
-    format!("issue {issue}; pull request {pull_request}")
-}

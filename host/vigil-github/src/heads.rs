@@ -68,7 +68,7 @@ impl Heads {
             let _ = writeln!(
                 fragments,
                 "fragment Heads on Repository {{ id nameWithOwner hasIssuesEnabled \
-                 pullRequests({newest}) {{ pageInfo {{ hasNextPage }} nodes {{ number updatedAt headRefName \
+                 pullRequests({newest}) {{ pageInfo {{ hasNextPage }} nodes {{ number state updatedAt headRefName \
                  headRepositoryOwner {{ login }} }} }} }}"
             );
         }
@@ -77,7 +77,7 @@ impl Heads {
             let _ = writeln!(
                 fragments,
                 "fragment Issues on Repository {{ issues({newest}) {{ pageInfo {{ hasNextPage }} \
-                 nodes {{ number updatedAt }} }} }}"
+                 nodes {{ number state updatedAt }} }} }}"
             );
         }
         let connections = repositories.len().saturating_add(lists_of_issues);
@@ -100,6 +100,8 @@ pub struct Head {
     pub number: u32,
     /// GitHub's `updatedAt`. Checks, mergeability, held runs and the queue do not move it.
     pub updated: Timestamp,
+    /// It is open.
+    pub open: bool,
     /// The branch at the head of a pull request; `None`: it is an issue.
     pub branch: Option<String>,
     /// Who owns the repository with that branch; `None`: it is an issue, or the fork is gone.
@@ -225,6 +227,7 @@ fn list(raw: RawHeads) -> Result<Vec<Head>, Gap> {
         Ok(Head {
             number: raw.number,
             updated: timestamp("updatedAt", &raw.updated_at)?,
+            open: raw.state == "OPEN",
             branch: raw.head_ref_name,
             owner: raw.head_repository_owner.map(|owner| owner.login),
         })
@@ -260,6 +263,7 @@ struct RawPage {
 #[serde(rename_all = "camelCase")]
 struct RawHead {
     number: u32,
+    state: String,
     updated_at: String,
     #[serde(default)]
     head_ref_name: Option<String>,

@@ -77,6 +77,8 @@ pub struct Changed {
     pub updated: Timestamp,
     /// Its node id.
     pub id: String,
+    /// It is open, issue or pull request.
+    pub open: bool,
     /// The issue with labels and assignees; its history and references are not asked for. `None`: it is a pull
     /// request, of which this says too little.
     pub issue: Option<Issue>,
@@ -209,6 +211,8 @@ fn changed(
             number,
             updated: item.updated,
             id: item.id,
+            // Read and checked with the entry.
+            open: entry.get("state").and_then(Value::as_str) == Some("open"),
             issue: item.value,
         });
     }

@@ -82,9 +82,12 @@ fn strip_session(session: &mut Session) {
         owner_says: _,
         owner_words: _,
         lookup,
-        owner_effects: _,
+        owner_effects,
     } = session;
     *revision = Revision(String::new());
+    if let Some(if_left) = &mut owner_effects.if_left {
+        maybe(&mut if_left.silent_from);
+    }
     let Times {
         started,
         heartbeat,

@@ -45,5 +45,6 @@ pub use pauses::Pause;
 pub use retention::{FORGE_AGE_MIN, Pruned, Retention};
 pub use schedule::Look;
 pub use transitions::{
-    Kind, NewTransition, ParseTransitionId, Settled, Standing, Transition, TransitionId,
+    Kind, LastWritten, NewTransition, ParseTransitionId, Settled, Standing, Transition,
+    TransitionId,
 };

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use vigil_core::guard::DISAGREEMENT_WINDOW;
 use vigil_core::standing::Brought;
-use vigil_core::survey::{Memory, PastMove, forge_words};
-use vigil_core::{Evidence, SessionId, Timestamp};
+use vigil_core::survey::{Memory, PastMove, Reversal};
+use vigil_core::{Evidence, Grounds, SessionId, State, Timestamp};
 
 use crate::error::Result;
 use crate::open::{Store, ms};
@@ -84,9 +84,10 @@ impl Store {
     }
 
     /// All that the survey of a pass over `source` needs to know from the passes before. `evidence` is that of the
-    /// present pass: the moves of the last day are compared with what the forge says now.
+    /// present pass: the grounds of the moves of the last day are compared with what is known now, and what became of
+    /// them with what the record says of its last write.
     ///
-    /// A move counts once it was written; repairs and undos are none. What lies ahead of `now`, after the clock was
+    /// A move counts once it was written, and so does a repair; undos are none. What lies ahead of `now`, after the clock was
     /// set back, acknowledges nothing and is no loss.
     ///
     /// # Errors
@@ -121,7 +122,7 @@ impl Store {
     ) -> Result<HashMap<SessionId, Brought>> {
         self.read("read what brought sessions where they are", |db| {
             let mut latest = db.prepare_cached(
-                "SELECT id, to_state, rule, reason, forge_words FROM transitions
+                "SELECT id, to_state, rule, reason, CASE kind WHEN 'undo' THEN NULL ELSE grounds END FROM transitions
                  WHERE source = ?1 AND session = ?2 AND outcome = 'written' AND kind <> 'repair'
                  ORDER BY id DESC LIMIT 1",
             )?;
@@ -130,13 +131,13 @@ impl Store {
                 let id = &one.session.id;
                 let brought = latest
                     .query_row([&id.source, &id.id], |row| {
-                        let words: Option<String> = row.get(4)?;
+                        let grounds: Option<Grounds> = row::maybe_json(row, 4)?;
                         Ok(Brought {
                             name: TransitionId(row.get(0)?).to_string(),
                             to: row::state(row, 1)?,
                             rule: row.get(2)?,
                             reason: row.get(3)?,
-                            grounds_stand: words.is_none_or(|words| words == forge_words(one)),
+                            grounds_stand: grounds.is_none_or(|grounds| grounds.still_hold(one)),
                         })
                     })
                     .optional()?;
@@ -158,34 +159,107 @@ impl Store {
             .map(|one| (&one.session.id, one))
             .collect();
         let rows = self.read("read past moves", |db| {
-            let sql = "SELECT source, session, id, from_state, to_state, prepared_at, forge_words, undone_by IS NOT NULL
-                       FROM transitions WHERE source = ?1 AND (prepared_at >= ?2 OR undone_by IS NOT NULL)
-                       AND kind IN ('transition', 'repair') AND outcome = 'written' ORDER BY id";
+            let sql = "SELECT t.source, t.session, t.id, t.from_state, t.to_state, t.prepared_at, t.kind = 'undo',
+                       t.undone_by IS NOT NULL, coalesce(u.grounds, t.grounds), t.record_updated,
+                       t.undone_by IS NOT NULL AND u.grounds IS NULL, t.revision_before, t.revision_after
+                       FROM transitions t LEFT JOIN transitions u ON u.id = t.undone_by
+                       WHERE t.source = ?1 AND (t.prepared_at >= ?2 OR t.undone_by IS NOT NULL)
+                       AND t.outcome = 'written' ORDER BY t.id";
             db.prepare_cached(sql)?
-                .query_map(params![source, ms(now.before(DISAGREEMENT_WINDOW))], |row| {
-                    let made = PastMove {
-                        name: TransitionId(row.get(2)?).to_string(),
-                        from: row::state(row, 3)?,
-                        to: row::state(row, 4)?,
-                        at: row::at(row, 5)?,
-                        same_facts: false,
-                        undone: row.get(7)?,
-                    };
-                    Ok((row::session_id(row, 0)?, made, row.get::<_, Option<String>>(6)?))
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
+                .query_map(
+                    params![source, ms(now.before(DISAGREEMENT_WINDOW))],
+                    |row| {
+                        let row = Past {
+                            name: TransitionId(row.get(2)?).to_string(),
+                            from: row::state(row, 3)?,
+                            to: row::state(row, 4)?,
+                            at: row::at(row, 5)?,
+                            is_undo: row.get(6)?,
+                            undone: row.get(7)?,
+                            grounds: row::maybe_json(row, 8)?,
+                            record_updated: row::maybe_at(row, 9)?,
+                            unlooked: row.get(10)?,
+                            revision_before: row.get(11)?,
+                            revision_after: row.get(12)?,
+                            session: row::session_id(row, 0)?,
+                        };
+                        Ok(row)
+                    },
+                )?
+                .collect::<rusqlite::Result<Vec<Past>>>()
         })?;
-        let mut past: HashMap<SessionId, Vec<PastMove>> = HashMap::new();
-        for (session, made, words) in rows {
-            let Some(evidence) = present.get(&session) else {
-                continue;
-            };
-            let same_facts = words.is_some_and(|words| words == forge_words(evidence));
-            past.entry(session)
-                .or_default()
-                .push(PastMove { same_facts, ..made });
+        let mut of_session: HashMap<SessionId, Vec<Past>> = HashMap::new();
+        for row in rows {
+            if present.contains_key(&row.session) {
+                of_session.entry(row.session.clone()).or_default().push(row);
+            }
         }
-        Ok(past)
+        let moves = of_session.into_iter().map(|(session, rows)| {
+            let evidence = present.get(&session);
+            let moves = evidence.map_or_else(Vec::new, |evidence| moves(&rows, evidence));
+            (session, moves)
+        });
+        Ok(moves.collect())
+    }
+}
+
+/// A row of the past of one session.
+struct Past {
+    session: SessionId,
+    name: String,
+    from: State,
+    to: State,
+    at: Timestamp,
+    is_undo: bool,
+    undone: bool,
+    grounds: Option<Grounds>,
+    record_updated: Option<Timestamp>,
+    revision_before: String,
+    revision_after: String,
+    /// Nobody has seen yet how its grounds stood when it was taken back.
+    unlooked: bool,
+}
+
+/// The moves among `rows`, all of one session and in their order, as they stand beside what is known now.
+fn moves(rows: &[Past], evidence: &Evidence) -> Vec<PastMove> {
+    let session = &evidence.session;
+    rows.iter()
+        .enumerate()
+        .filter(|(_, row)| !row.is_undo)
+        .map(|(at, row)| {
+            let reversal = match rows.get(at + 1) {
+                Some(next) if moved_on(row, next) => Reversal::Own,
+                Some(next) => reversal(row.at, next.record_updated),
+                None => reversal(row.at, session.times.updated),
+            };
+            let holds = |grounds: &Grounds| grounds.still_hold(evidence);
+            PastMove {
+                name: row.name.clone(),
+                from: row.from,
+                to: row.to,
+                at: row.at,
+                same_facts: row.unlooked || row.grounds.as_ref().is_some_and(holds),
+                undone: row.undone,
+                reversal,
+            }
+        })
+        .collect()
+}
+
+/// Whether vigil itself went on from what `row` made. After a repair the state is what it was, so that only the record
+/// tells whether somebody wrote in between.
+fn moved_on(row: &Past, next: &Past) -> bool {
+    let is_repair = row.from == row.to;
+    next.from == row.to && (!is_repair || next.revision_before == row.revision_after)
+}
+
+/// Who took back what was written at `at`, where the record that came after it says that it was `updated`. Owners that
+/// keep no such time, and those that count in whole seconds, are believed to have written it anew.
+fn reversal(at: Timestamp, updated: Option<Timestamp>) -> Reversal {
+    let second = Timestamp(at.0 - at.0 % 1000);
+    match updated {
+        Some(updated) if updated < second => Reversal::StaleCopy,
+        _ => Reversal::Owner,
     }
 }
 

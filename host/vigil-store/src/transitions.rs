@@ -9,8 +9,7 @@ use serde::{Serialize, Serializer};
 use vigil_core::guard::Objection;
 use vigil_core::intents::Granted;
 use vigil_core::session::Revision;
-use vigil_core::survey::forge_words;
-use vigil_core::{Evidence, SessionId, State, Timestamp};
+use vigil_core::{Evidence, Grounds, SessionId, State, Timestamp};
 
 use crate::digest::json;
 use crate::error::{Result, StoreError};
@@ -113,7 +112,7 @@ pub struct NewTransition<'a> {
     pub edits: &'a str,
     /// The code of the rule that spoke.
     pub rule: &'a str,
-    /// The policy that spoke; `None`: a person asked for it.
+    /// The policy that spoke; `None`: a person asked for it, or no policy did.
     pub policy: Option<&'a str>,
     /// SHA-256 of its component, hex.
     pub policy_digest: Option<&'a str>,
@@ -123,8 +122,10 @@ pub struct NewTransition<'a> {
     pub guards: &'a [Objection],
     /// The effects to carry out once it is written.
     pub intents: &'a [Granted],
-    /// All that it rests on; `None`: a person asked for it.
+    /// All that was known; `None`: a person asked for it.
     pub evidence: Option<&'a Evidence>,
+    /// What of it the rule rests on.
+    pub grounds: Option<&'a Grounds>,
     /// The transition that it takes back.
     pub undoes: Option<TransitionId>,
     /// The moment of the decision.
@@ -209,8 +210,9 @@ pub struct Transition {
     pub intents: Vec<Granted>,
     /// What it rests on; [`Store::evidence`] gives it.
     pub evidence: Option<ContentDigest>,
-    /// What the forge said, as [`forge_words`] puts it; `None`: a person asked for it.
-    pub forge_words: Option<String>,
+    /// What it rests on, in words that can be compared. Of an undo: what the grounds of the undone one were then;
+    /// `None`: nobody has looked since.
+    pub grounds: Option<Grounds>,
     /// The transition that it takes back.
     pub undoes: Option<TransitionId>,
     /// The transition that took it back.
@@ -223,7 +225,41 @@ pub struct Transition {
     pub settled_at: Option<Timestamp>,
 }
 
+/// The latest write that vigil made to a record, as far as it matters to what may follow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastWritten {
+    /// Its name.
+    pub id: TransitionId,
+    /// What it was for.
+    pub kind: Kind,
+    /// The state after.
+    pub to: State,
+    /// The revision after. Another one by now: somebody else wrote since.
+    pub revision_after: Revision,
+    /// The code of the rule that spoke.
+    pub rule: String,
+    /// What it rests on; `None`: a person asked for it.
+    pub grounds: Option<Grounds>,
+    /// When it was prepared.
+    pub at: Timestamp,
+}
+
 impl Store {
+    /// The latest write that vigil made to the record of `session`; `None`: none, or retention took it.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn last_written(&self, session: &SessionId) -> Result<Option<LastWritten>> {
+        self.read("read the latest transition", |db| {
+            db.prepare_cached(
+                "SELECT id, kind, to_state, revision_after, rule, grounds, prepared_at FROM transitions
+                 WHERE source = ?1 AND session = ?2 AND outcome = 'written' ORDER BY id DESC LIMIT 1",
+            )?
+            .query_row(params![session.source, session.id], last_written)
+            .optional()
+        })
+    }
+
     /// Notes writes that are about to be made, and gives their names in order.
     ///
     /// Guarantees: all of them or none; on the disk, with all that was written before, when it returns. Assumes that
@@ -310,6 +346,40 @@ impl Store {
         })
     }
 
+    /// Undos of `source` since which nobody has seen how the grounds of what they took back stand: each with its session
+    /// and those grounds.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn unlooked_undos(&self, source: &str) -> Result<Vec<(TransitionId, SessionId, Grounds)>> {
+        self.read("read undos", |db| {
+            db.prepare_cached(
+                "SELECT u.source, u.session, u.id, t.grounds FROM transitions u JOIN transitions t ON t.undone_by = u.id
+                 WHERE u.source = ?1 AND u.kind = 'undo' AND u.grounds IS NULL AND t.grounds IS NOT NULL ORDER BY u.id",
+            )?
+            .query_map([source], |row| {
+                let id = TransitionId(row.get(2)?);
+                Ok((id, row::session_id(row, 0)?, row::from_json(row, 3)?))
+            })?
+            .collect()
+        })
+    }
+
+    /// Notes what the grounds of an undone transition were when it was taken back, unless that is known already: until
+    /// they are others, it stays taken back.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn note_grounds(&mut self, undo: TransitionId, grounds: &Grounds) -> Result<()> {
+        self.write("note the grounds of an undo", |db| {
+            db.prepare_cached(
+                "UPDATE transitions SET grounds = ?2 WHERE id = ?1 AND kind = 'undo' AND grounds IS NULL",
+            )?
+            .execute(params![undo.0, json(grounds)])
+            .map(drop)
+        })
+    }
+
     /// Transitions that were prepared and not settled, the oldest first: what recovery has to look at. Those whose
     /// session another vigil holds a lease on are under way and none of ours.
     ///
@@ -364,6 +434,24 @@ impl Store {
     }
 }
 
+fn last_written(row: &Row<'_>) -> rusqlite::Result<LastWritten> {
+    Ok(LastWritten {
+        id: TransitionId(row.get(0)?),
+        kind: kind(row, 1)?,
+        to: row::state(row, 2)?,
+        revision_after: Revision(row.get(3)?),
+        rule: row.get(4)?,
+        grounds: row::maybe_json(row, 5)?,
+        at: row::at(row, 6)?,
+    })
+}
+
+fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Kind> {
+    let name = row.get_ref(column)?.as_str()?;
+    Kind::named(name)
+        .ok_or_else(|| row::unreadable(column, format!("\"{name}\" is no kind of transition")))
+}
+
 fn missing(id: TransitionId) -> StoreError {
     StoreError::Missing {
         what: format!("transition {id}"),
@@ -382,8 +470,8 @@ fn insert(
     db.prepare_cached(
         "INSERT INTO transitions (source, session, kind, from_state, to_state, native_before, native_after,
          revision_before, revision_after, record_before, edits, rule, policy, policy_digest, reason, guards, intents,
-         evidence_id, forge_words, undoes, prepared_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+         evidence_id, grounds, record_updated, undoes, prepared_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
     )?
     .insert(params![
         new.session.source,
@@ -404,7 +492,8 @@ fn insert(
         json(&new.guards),
         json(&new.intents),
         evidence_id,
-        new.evidence.map(forge_words),
+        new.grounds.map(json),
+        new.evidence.and_then(|evidence| evidence.session.times.updated).map(ms),
         new.undoes.map(|id| id.0),
         ms(new.at),
     ])
@@ -413,14 +502,12 @@ fn insert(
 
 const SELECT: &str = "SELECT t.id, t.source, t.session, t.kind, t.from_state, t.to_state, t.native_before,
     t.native_after, t.revision_before, t.revision_after, t.record_before, t.edits, t.rule, t.policy, t.policy_digest,
-    t.reason, t.guards, t.intents, e.digest, t.forge_words, t.undoes, t.undone_by, t.prepared_at, t.outcome,
+    t.reason, t.guards, t.intents, e.digest, t.grounds, t.undoes, t.undone_by, t.prepared_at, t.outcome,
     t.exclusive, t.detail, t.settled_at
     FROM transitions t LEFT JOIN evidence e ON e.id = t.evidence_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Transition> {
-    let kind = row.get_ref(3)?.as_str()?;
-    let kind = Kind::named(kind)
-        .ok_or_else(|| row::unreadable(3, format!("\"{kind}\" is no kind of transition")))?;
+    let kind = kind(row, 3)?;
     let detail = || Ok::<_, rusqlite::Error>(row.get::<_, Option<String>>(25)?.unwrap_or_default());
     let standing = match row.get_ref(23)?.as_str_or_null()? {
         None => Standing::Prepared,
@@ -457,7 +544,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Transition> {
         guards: row::from_json(row, 16)?,
         intents: row::from_json(row, 17)?,
         evidence: row.get::<_, Option<[u8; 32]>>(18)?.map(ContentDigest),
-        forge_words: row.get(19)?,
+        grounds: row::maybe_json(row, 19)?,
         undoes: name(20)?,
         undone_by: name(21)?,
         at: row::at(row, 22)?,

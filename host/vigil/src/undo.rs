@@ -64,6 +64,7 @@ pub fn undo(
                 guards: &[],
                 intents: &[],
                 evidence: None,
+                grounds: None,
                 undoes: Some(row.id),
                 at: world.now(),
             })?;

@@ -145,6 +145,7 @@ impl Setup {
             forge_host: self.place()?.host,
             asking: Asking::new(self.shares()),
             seen: std::collections::HashMap::new(),
+            settled: std::collections::HashMap::new(),
             store,
             world: Arc::clone(&self.world),
             clocks: Arc::clone(&self.clocks),

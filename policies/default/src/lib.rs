@@ -9,7 +9,9 @@ mod say;
 mod settings;
 mod signs;
 
-use vigil_sdk::{About, Context, Decision, Evidence, FactName, Policy, Session, State, pass};
+use vigil_sdk::{
+    About, Context, Decision, Evidence, ExtraName, FactName, Policy, Session, State, pass,
+};
 
 pub use settings::{ClosedPr, SCHEMA, Settings};
 
@@ -40,7 +42,7 @@ impl Policy for DefaultPolicy {
             ),
             (
                 rules::OPEN_PR,
-                "An open pull request is looked after, whatever the issue says.",
+                "An open pull request is looked after, whatever the issue says; a block that vigil wrote itself is over then.",
             ),
             (
                 rules::CLOSED_PR,
@@ -124,6 +126,19 @@ impl<'a> Case<'a> {
 
     pub(crate) fn session(&self) -> &'a Session {
         &self.evidence.session
+    }
+
+    /// The rule by which vigil itself blocked the session, while nobody has written its record since. What its owner or
+    /// a person blocked stays for them to end.
+    pub(crate) fn own_block(&self) -> Option<&'a str> {
+        let session = self.session();
+        let own =
+            session.state == State::Blocked && session.extra(ExtraName::BlockedBy) == Some("vigil");
+        own.then(|| {
+            session
+                .extra(ExtraName::BlockedRule)
+                .unwrap_or("an earlier rule")
+        })
     }
 }
 

@@ -93,6 +93,14 @@ pub(crate) fn with_record(case: &Case<'_>, what: String) -> String {
     }
 }
 
+/// `what`, and that it ends a block that vigil wrote itself; `what` alone where there is none.
+pub(crate) fn unblocked(case: &Case<'_>, what: String) -> String {
+    match case.own_block() {
+        Some(rule) => format!("{what}, so that what vigil blocked it for ({rule}) is over"),
+        None => what,
+    }
+}
+
 /// What the forge said, as far as it was asked; empty when it was not.
 pub(crate) fn forge(case: &Case<'_>) -> String {
     let pull_request = match &case.evidence.pull_request {
@@ -207,18 +215,34 @@ fn moment(name: &str, fact: &TimeFact) -> String {
 
 /// What a person should know about the worktree before resuming; empty when there is nothing to tell.
 pub(crate) fn unsaved(liveness: &Liveness) -> String {
+    match unsaved_work(liveness, liveness.unpushed.found().copied()) {
+        Some(work) => format!("; there is unsaved work: {work}"),
+        None => String::new(),
+    }
+}
+
+/// `what` of a session that is done, with how old the record is, whether that ends a block of vigil's own, and which of
+/// its work exists nowhere but on this machine. Commits that the pull request has are elsewhere.
+pub(crate) fn done(case: &Case<'_>, what: String) -> String {
+    let liveness = &case.session().liveness;
+    let unpushed = (liveness.unpushed.found().copied())
+        .filter(|_| case.evidence.beyond_head.found() != Some(&0));
+    let said = with_record(case, unblocked(case, what));
+    match unsaved_work(liveness, unpushed) {
+        Some(work) => format!("{said}; only on this machine: {work}"),
+        None => said,
+    }
+}
+
+fn unsaved_work(liveness: &Liveness, unpushed: Option<u32>) -> Option<String> {
     let mut parts = Vec::new();
     if liveness.dirty.found() == Some(&true) {
         parts.push("uncommitted changes".to_owned());
     }
-    if let Some(commits) = liveness.unpushed.found().filter(|commits| **commits > 0) {
-        parts.push(format!("{} on no remote", count(*commits, "commit")));
+    if let Some(commits) = unpushed.filter(|commits| *commits > 0) {
+        parts.push(format!("{} on no remote", count(commits, "commit")));
     }
-    if parts.is_empty() {
-        String::new()
-    } else {
-        format!("; there is unsaved work: {}", parts.join(" and "))
-    }
+    (!parts.is_empty()).then(|| parts.join(" and "))
 }
 
 /// What to type to go on. Only Vigilante's command is known by heart.

@@ -888,3 +888,80 @@ fn an_issue_that_cannot_be_asked_for_is_not_wanted() {
         [FactName::PullRequest]
     );
 }
+
+#[test]
+fn work_that_exists_only_here_is_named_wherever_a_session_is_done() {
+    let merged = || {
+        stale()
+            .issue(closed_ago(mins(78)))
+            .pull_request(merged_ago(mins(80)))
+    };
+    let rejected = || {
+        stale()
+            .issue(closed_ago(mins(78)))
+            .pull_request(rejected_ago(mins(80)))
+    };
+    let closed = || stale().issue(closed_ago(mins(78))).pull_request(absent());
+    let done = |built: EvidenceBuilder| judge(&context(), built).reason;
+    for built in [merged(), rejected(), closed()] {
+        let reason = done(built);
+        assert!(!reason.contains("only on this machine"), "{reason}");
+    }
+    for built in [merged(), rejected(), closed()] {
+        let reason = done(built.dirty(true));
+        let named = "; only on this machine: uncommitted changes";
+        assert!(reason.ends_with(named), "{reason}");
+    }
+    // What the pull request has is elsewhere; without one it is nowhere else.
+    let reason = done(merged().unpushed(2).beyond_head(0));
+    assert!(!reason.contains("only on this machine"), "{reason}");
+    let reason = done(closed().unpushed(2).beyond_head(absent()).dirty(true));
+    let named = "; only on this machine: uncommitted changes and 2 commits on no remote";
+    assert!(reason.ends_with(named), "{reason}");
+}
+
+#[test]
+fn only_a_block_of_vigils_own_is_ended_by_what_becomes_of_it() {
+    let blocked = |by: Option<&str>| {
+        let built = stale().state(Blocked);
+        match by {
+            Some(by) => built
+                .extra(ExtraName::BlockedBy, by)
+                .extra(ExtraName::BlockedRule, AGENT_GONE),
+            None => built,
+        }
+    };
+    let stays = |built: EvidenceBuilder| assert_eq!(judge(&context(), built).verdict, Pass);
+    let issues = || {
+        [
+            open(),
+            closed_ago(mins(78)),
+            closed_ago(mins(78)).because("not-planned"),
+        ]
+    };
+    for (at, issue) in issues().into_iter().enumerate() {
+        let own = || blocked(Some("vigil")).issue(issue.clone());
+        check(
+            own().pull_request(under_review()),
+            Transition(Maintaining),
+            OPEN_PR,
+        );
+        let rejected = own().pull_request(rejected_ago(mins(80)));
+        let gone = own().pull_request(absent());
+        if at == 0 {
+            stays(rejected);
+            stays(gone);
+        } else {
+            check(rejected, Transition(Closed), CLOSED_PR);
+            check(gone, Transition(Closed), CLOSED_ISSUE);
+        }
+    }
+    // A name that is nobody's, and none.
+    for by in [Some("somebody"), None] {
+        for issue in issues() {
+            let foreign = || blocked(by).issue(issue.clone());
+            stays(foreign().pull_request(under_review()));
+            stays(foreign().pull_request(rejected_ago(mins(80))));
+        }
+    }
+}

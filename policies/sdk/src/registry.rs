@@ -82,6 +82,8 @@ registry! {
         TooLarge = "too-large",
         /// The other side has not worked it out yet.
         NotReady = "not-ready",
+        /// Looking would run a program that what is looked at names.
+        RunsCode = "runs-code",
     }
 }
 
@@ -153,6 +155,10 @@ registry! {
         Lease = "lease",
         /// What kind of terminal it is.
         Class = "class",
+        /// `vigil`: the record is as vigil's own move to blocked left it. From the host's journal.
+        BlockedBy = "blocked-by",
+        /// The code of the rule of that move.
+        BlockedRule = "blocked-rule",
     }
 }
 

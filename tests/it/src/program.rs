@@ -15,6 +15,7 @@ mod deliveries;
 mod demo;
 mod doctor;
 mod heals;
+mod holds;
 mod looking;
 mod notify;
 mod policies;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use vigil_core::session::Revision;
-use vigil_core::{SessionId, State};
+use vigil_core::{SessionId, State, Timestamp};
 use vigil_sources::vigilante::Vigilante;
 use vigil_sources::{Committed, Proposal, Source as _, World};
 use vigil_store::{Kind, Standing, Store, Transition, TransitionId};
@@ -31,8 +31,14 @@ pub struct Checker {
     owner_wrote: BTreeMap<String, u64>,
     /// When the write of a transition was seen in the file.
     vigil_wrote: BTreeMap<TransitionId, u64>,
-    /// What GitHub said when a transition was prepared.
-    words: BTreeMap<TransitionId, String>,
+    /// What a transition can rest on when it was prepared, and how much had happened by then.
+    words: BTreeMap<TransitionId, (String, u64)>,
+    /// When a transition was made whose write was seen in the file.
+    made_at: BTreeMap<TransitionId, Timestamp>,
+    /// Transitions in whose place the owner has put a record that it has written anew since.
+    taken_back: BTreeSet<TransitionId>,
+    /// The transition that a record showed last, whoever has written it since.
+    showed: BTreeMap<String, TransitionId>,
     /// Texts that the owner has put down during the present write.
     during_write: Vec<String>,
     /// The latest transition whose grounds were looked at.
@@ -66,6 +72,9 @@ impl Checker {
             owner_wrote: BTreeMap::new(),
             vigil_wrote: BTreeMap::new(),
             words: BTreeMap::new(),
+            made_at: BTreeMap::new(),
+            taken_back: BTreeSet::new(),
+            showed: BTreeMap::new(),
             during_write: Vec::new(),
             judged: None,
             look_away: false,
@@ -99,8 +108,12 @@ impl Checker {
         self.read(text, world)?;
         self.clock += 1;
         self.during_write.push(text.to_owned());
-        let ids: BTreeSet<&String> = before.keys().chain(self.seen.revisions.keys()).collect();
-        for id in ids {
+        let ids: BTreeSet<String> = before
+            .keys()
+            .chain(self.seen.revisions.keys())
+            .cloned()
+            .collect();
+        for id in &ids {
             if before.get(id) == self.seen.revisions.get(id) {
                 if let Some(transition) = shows.get(id) {
                     self.seen.shows.insert(id.clone(), *transition);
@@ -108,8 +121,31 @@ impl Checker {
             } else {
                 self.owner_wrote.insert(id.clone(), self.clock);
             }
+            self.note_taken_back(id);
         }
         Ok(())
+    }
+
+    /// Whether the record of `id`, which its owner has put down, was written anew since vigil's latest write to it.
+    fn note_taken_back(&mut self, id: &String) {
+        let shown = self.seen.shows.get(id);
+        let Some(transition) = self.showed.get(id).filter(|last| shown != Some(last)) else {
+            return;
+        };
+        let place = self.seen.ids.iter().position(|one| one == id);
+        let record = place.and_then(|at| self.seen.records.get(at));
+        let updated = record
+            .and_then(|record| record.text("updated_at").parse::<jiff::Timestamp>().ok())
+            .and_then(|at| u64::try_from(at.as_second()).ok());
+        let made = self.made_at.get(transition).map(|at| at.0 / 1000);
+        // An owner without such a time is believed.
+        match updated
+            .zip(made)
+            .is_none_or(|(updated, made)| updated >= made)
+        {
+            true => self.taken_back.insert(*transition),
+            false => self.taken_back.remove(transition),
+        };
     }
 
     /// The owner's file is unreadable for a while: `text`.
@@ -184,6 +220,8 @@ impl Checker {
             }
             self.seen.shows.insert(id.clone(), transition.id);
             self.vigil_wrote.insert(transition.id, self.clock);
+            self.made_at.insert(transition.id, transition.at);
+            self.showed.insert(id.clone(), transition.id);
             self.writes += 1;
             *self.rules.entry(transition.rule.clone()).or_default() += 1;
         }
@@ -227,16 +265,24 @@ impl Checker {
                     row.id, row.from, row.to, row.rule
                 )
             })?;
-            let words = truth::words(&evidence);
+            let words = (truth::words(&evidence, body), hub.happened(id));
             self.repeats(&row, &words, store)?;
+            self.own_block(&row, store)?;
             self.words.insert(row.id, words);
         }
         Ok(())
     }
 
-    /// A move that was undone by hand is not made again under the same facts within a day, and one that its owner has
-    /// taken back twice is not either.
-    fn repeats(&self, row: &Transition, words: &str, store: &Store) -> Result<(), String> {
+    /// A move that was undone by hand is not made again while nothing has happened since, and one that its owner has
+    /// taken back twice within a day, by writing the record anew, is not either.
+    fn repeats(
+        &self,
+        row: &Transition,
+        words: &(String, u64),
+        store: &Store,
+    ) -> Result<(), String> {
+        // What keeps work from being destroyed is no opinion that an owner could disagree with.
+        let keeps = row.rule == "unsaved-work";
         if row.kind != Kind::Transition {
             return Ok(());
         }
@@ -246,21 +292,73 @@ impl Checker {
             .filter(|one| one.id < row.id && one.kind == Kind::Transition)
             .filter(|one| matches!(one.standing, Standing::Written { .. }))
             .filter(|one| (one.from, one.to) == (row.from, row.to))
-            .filter(|one| row.at.0.saturating_sub(one.at.0) < DAY_MS)
-            .filter(|one| {
-                self.words
-                    .get(&one.id)
-                    .is_some_and(|before| before == words)
-            })
+            .filter(|one| self.words.get(&one.id) == Some(words))
             .collect();
         if let Some(undone) = same.iter().find(|one| one.undone_by.is_some()) {
             return Err(format!("{}: {} was undone by hand", row.id, undone.id));
         }
-        if same.len() >= REPEATS_MAX {
+        let taken_back = same
+            .iter()
+            .filter(|one| row.at.0.saturating_sub(one.at.0) < DAY_MS)
+            .filter(|one| self.taken_back.contains(&one.id));
+        if taken_back.count() >= REPEATS_MAX && !keeps {
             return Err(format!(
                 "{}: the same move for the third time within a day",
                 row.id
             ));
+        }
+        Ok(())
+    }
+
+    /// Nobody but who blocked a session lets it go, unless its work has ended.
+    fn own_block(&self, row: &Transition, store: &Store) -> Result<(), String> {
+        if (row.kind, row.from, row.to) != (Kind::Transition, State::Blocked, State::Maintaining) {
+            return Ok(());
+        }
+        let earlier = self.rows(store, Some(&row.session))?;
+        let last = earlier
+            .iter()
+            .filter(|one| one.id < row.id)
+            .find(|one| matches!(one.standing, Standing::Written { .. }));
+        let own = last.is_some_and(|last| {
+            last.kind == Kind::Transition
+                && last.to == State::Blocked
+                && last.revision_after == row.revision_before
+        });
+        match own {
+            true => Ok(()),
+            false => Err(format!(
+                "{}: lets go what somebody else has blocked",
+                row.id
+            )),
+        }
+    }
+
+    /// Nothing that was held in the pass at `at` is left to an owner that destroys work because of it.
+    ///
+    /// # Errors
+    /// What is.
+    pub fn left_alone(
+        &self,
+        store: &Store,
+        bodies: &BTreeMap<String, Body>,
+        at: Timestamp,
+    ) -> Result<(), String> {
+        let failed = |error| format!("the journal cannot be read: {error}");
+        for id in &self.seen.ids {
+            let Some(body) = bodies.get(id) else { continue };
+            let session = SessionId::new(crate::run::SOURCE, id);
+            let Some(row) = store.latest(&session).map_err(failed)? else {
+                continue;
+            };
+            let is_hold = row.outcome == "held" && row.last_at == at;
+            let nobodys = matches!(row.rule.as_str(), "duplicate-record" | "unreadable-record");
+            if !is_hold || nobodys {
+                continue;
+            }
+            if let Some(evidence) = store.evidence(&row.latest_evidence).map_err(failed)? {
+                truth::left_alone(&evidence, body, at).map_err(|why| format!("{id}: {why}"))?;
+            }
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The model GitHub of a simulation: what is there, what changes, what goes wrong, and the asking in process: vigil's
 //! own rounds, without a socket.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -36,6 +36,8 @@ pub struct Hub {
     in_spite: u64,
     /// Until then vigil cannot know all that it was told.
     excused_until: Timestamp,
+    /// How often something happened that a session is about, by its name.
+    happened: BTreeMap<String, u64>,
 }
 
 impl Hub {
@@ -49,6 +51,7 @@ impl Hub {
             is_ill: false,
             in_spite: 0,
             excused_until: Timestamp(0),
+            happened: BTreeMap::new(),
         };
         for repo in REPOS {
             hub.model.repo(repo).issue(1);
@@ -119,6 +122,14 @@ impl Hub {
         let Some(member) = members.get(rng.place(members.len())) else {
             return;
         };
+        // A branch that several work on has the pull requests of all of them.
+        for one in members {
+            if one.repo == member.repo && (one.issue == member.issue || one.branch == member.branch)
+            {
+                let id = format!("{}#{}", one.repo, one.issue);
+                *self.happened.entry(id).or_default() += 1;
+            }
+        }
         let has_issue = self.model.look(&member.repo, member.issue).is_some();
         let has_pull = self.model.look(&member.repo, member.pull).is_some();
         match rng.below(10) {
@@ -133,6 +144,12 @@ impl Hub {
             9 if has_pull => drop(self.model.repo(&member.repo).pull(member.pull).reopened()),
             _ => {}
         }
+    }
+
+    /// How often something happened that the session `id` is about.
+    pub fn happened(&self, id: &str) -> u64 {
+        let id = id.split('@').next().unwrap_or(id);
+        self.happened.get(id).copied().unwrap_or_default()
     }
 
     fn issue(&mut self, member: &Member) -> vigil_model::IssueEdit<'_> {
@@ -232,6 +249,11 @@ impl Hub {
     /// What vigil was told up to `now` about waiting may be lost with it, or belong to another clock.
     pub fn excuse(&mut self, now: Timestamp) {
         self.excused_until = self.excused_until.max(now.after(WAIT_MAX));
+    }
+
+    /// vigil knows all that it was ever told, by one clock.
+    pub fn was_never_excused(&self) -> bool {
+        self.excused_until == Timestamp(0)
     }
 
     /// Nothing may have come from somebody who was told to wait. Here one request ends before the next begins, so that

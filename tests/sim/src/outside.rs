@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vigil::forge::Forge;
-use vigil_core::session::{Liveness, Process, Revision, Session, SessionId};
+use vigil_core::session::{BLOCKED_BY, BY_VIGIL, Liveness, Process, Revision, Session, SessionId};
 use vigil_core::{Fact, GapKind, State as Standing, Timestamp};
 use vigil_github::Account;
 use vigil_github::round::Round;
@@ -206,7 +206,19 @@ impl Source for SimSource {
 
     fn load(&self, world: &dyn World) -> Result<Vec<Session>, SourceError> {
         let _ = self.stage.at("load");
-        self.inner.load(world)
+        let mut sessions = self.inner.load(world)?;
+        let bug = self.stage.state().bug;
+        for session in &mut sessions {
+            match bug {
+                Some(Bug::LeavesWork) => session.owner_effects.if_left = None,
+                Some(Bug::LetsGoForeignBlocks) if session.state == Standing::Blocked => {
+                    let by = (BLOCKED_BY.to_owned(), BY_VIGIL.to_owned());
+                    session.extra.push(by);
+                }
+                _ => {}
+            }
+        }
+        Ok(sessions)
     }
 
     fn observe(&self, sessions: &[&Session], _world: &dyn World) -> Vec<Liveness> {

@@ -46,13 +46,17 @@ pub fn next(
         5 => records
             .get_mut(at)?
             .set("newer_field", format!("[{}, 1E+2]", rng.below(9))),
-        6 | 10 => {
-            // Set back to what it was: the owner disagrees.
+        back @ (6 | 10) => {
+            // Set back to what it was.
             let record = records.get_mut(at)?;
             let member = members
                 .iter()
                 .find(|member| same_issue(&member.record, record))?;
             *record = member.record.clone();
+            // The owner means it: it has written the record anew. Otherwise these are old bytes.
+            if back == 6 {
+                record.set("updated_at", cast::moment(now));
+            }
         }
         7 | 8 => {
             let record = records.get_mut(at)?;

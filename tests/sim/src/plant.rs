@@ -17,11 +17,19 @@ pub enum Bug {
     NeverWrites,
     /// A refusal that says to wait is taken for a connection that broke.
     IgnoresLimits,
+    /// What an owner does to a record that is left as it is counts for nothing.
+    LeavesWork,
+    /// Whatever is blocked counts as blocked by vigil itself.
+    LetsGoForeignBlocks,
+    /// What was undone by hand counts as undone under other facts.
+    ForgetsUndos,
+    /// What is reopened is told to nobody.
+    KeepsReopeningsQuiet,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 7] = [
+    pub const ALL: [Bug; 11] = [
         Bug::UnknownIsAbsent,
         Bug::WritesBeforeJournal,
         Bug::IgnoresRevision,
@@ -29,5 +37,9 @@ impl Bug {
         Bug::SkipsSync,
         Bug::NeverWrites,
         Bug::IgnoresLimits,
+        Bug::LeavesWork,
+        Bug::LetsGoForeignBlocks,
+        Bug::ForgetsUndos,
+        Bug::KeepsReopeningsQuiet,
     ];
 }

@@ -246,6 +246,7 @@ impl<'a> Run<'a> {
             forge_host: "github.com".to_owned(),
             asking: Asking::default(),
             seen: std::collections::HashMap::new(),
+            settled: std::collections::HashMap::new(),
             store,
             clocks: Arc::new(move |_| clocks.state().clock.read()),
             notifier: Notifier::new(
@@ -294,7 +295,7 @@ impl<'a> Run<'a> {
     /// One pass, and what must hold after it.
     fn pass(&mut self, how: &How) -> Result<()> {
         let mut vigil = self.vigil.take().context("vigil is not running")?;
-        let (before, writes, refusals) = {
+        let (before, writes, refusals, began) = {
             let mut state = self.stage.state();
             state.tally.passes += 1;
             let at = cast::moment(state.clock.now());
@@ -302,7 +303,8 @@ impl<'a> Run<'a> {
             state.trace.push(format!("a pass at {at}{looking}"));
             // Reading the whole journal costs as much as the pass.
             let before = how.dry_run.then(|| self.counts(&state)).transpose()?;
-            (before, state.tally.writes, state.hub.refusals())
+            let began = state.clock.now();
+            (before, state.tally.writes, state.hub.refusals(), began)
         };
         let runtime = self.runtime;
         let result = catch_unwind(AssertUnwindSafe(|| {
@@ -321,6 +323,12 @@ impl<'a> Run<'a> {
             drop(vigil);
             return self.restart();
         }
+        let is_quiet = self.stage.state().bug == Some(Bug::KeepsReopeningsQuiet);
+        for alert in vigil.store.open_alerts()? {
+            if is_quiet && alert.key.starts_with("reopened-") {
+                vigil.store.clear(&alert.key)?;
+            }
+        }
         match result {
             Ok(Ok(())) => self.vigil = Some(vigil),
             Ok(Err(failure)) => anyhow::bail!("a pass failed: {failure:?}"),
@@ -338,6 +346,14 @@ impl<'a> Run<'a> {
             None => Ok(()),
         };
         state.hold(agrees);
+        if !how.dry_run && self.garbled.is_none() {
+            let bodies = state.bodies();
+            let left = match &state.store {
+                Some(store) => state.checker.left_alone(store, &bodies, began),
+                None => Ok(()),
+            };
+            state.hold(left);
+        }
         if let Some((_, transitions_before, rows_before)) = before {
             // The file may have been written by its owner; by vigil it was not, or the checker would have counted it.
             let (_, transitions, rows) = self.counts(&state)?;
@@ -451,7 +467,72 @@ impl<'a> Run<'a> {
         let world = state.frozen();
         let settled = self.where_it_belongs(&state, &world);
         state.hold(settled);
+        let told = self.reopenings_are_told(&state, &world)?;
+        state.hold(told);
         Ok(())
+    }
+
+    /// What was reopened after vigil had settled its session is told, in repositories that are looked at anyway. Where
+    /// vigil may have lost what it knew, or its clock was set back, it may not have seen it.
+    fn reopenings_are_told(
+        &self,
+        state: &crate::stage::State,
+        world: &Frozen,
+    ) -> Result<std::result::Result<(), String>> {
+        let store = state.store.as_ref().context("no journal")?;
+        if !state.hub.was_never_excused() || state.tally.crashes > 0 {
+            return Ok(Ok(()));
+        }
+        let source = Vigilante::new(
+            SOURCE,
+            &state.disk.home,
+            &state.disk.state,
+            Settings::default(),
+        );
+        let sessions = source.load(world)?;
+        let alerts = store.open_alerts()?;
+        for session in sessions.iter().filter(|one| one.state.is_settled()) {
+            let (Some(repo), Some(issue)) = (session.repo.as_deref(), session.issue) else {
+                continue;
+            };
+            let is_watched = sessions.iter().any(|other| {
+                !other.state.is_settled()
+                    && other
+                        .lookup
+                        .issue
+                        .as_ref()
+                        .is_ok_and(|one| one.repo == repo)
+            });
+            let rows = store.transitions(Some(&session.id), None, 1)?;
+            let Some(row) = rows.first().filter(|row| {
+                row.kind == vigil_store::Kind::Transition
+                    && vigil::pass::was_written(row)
+                    && row.revision_after == session.revision
+            }) else {
+                continue;
+            };
+            let evidence = match &row.evidence {
+                Some(digest) => store.evidence(digest)?,
+                None => None,
+            };
+            let was_closed = evidence
+                .and_then(|evidence| evidence.issue.found().cloned())
+                .is_some_and(|found| !found.open);
+            let is_open = state
+                .hub
+                .model
+                .look(repo, issue)
+                .is_some_and(|item| item.closed_ms.is_none());
+            let key = format!("reopened-{}", session.id);
+            let is_told = alerts.iter().any(|alert| alert.key == key);
+            if is_watched && was_closed && is_open && !is_told {
+                return Ok(Err(format!(
+                    "issue #{issue} of {} is open again, and nobody is told",
+                    session.id
+                )));
+            }
+        }
+        Ok(Ok(()))
     }
 
     fn where_it_belongs(&self, state: &crate::stage::State, world: &Frozen) -> Result<(), String> {

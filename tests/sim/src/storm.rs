@@ -10,11 +10,12 @@ use anyhow::Result;
 use vigil::pass::was_written;
 use vigil::undo::{self, Undo};
 use vigil_core::time::minutes;
-use vigil_core::{SessionId, Timestamp};
+use vigil_core::{Grounds, SessionId, Timestamp};
 use vigil_store::{Kind, Settled};
 
 use crate::cast::{self, Member};
 use crate::outside::SimWorld;
+use crate::plant::Bug;
 use crate::rng::Rng;
 use crate::run::{Run, SOURCE};
 use crate::stage::Plan;
@@ -144,11 +145,16 @@ impl Run<'_> {
             "undo by hand",
         )?;
         if let Undo::Ended {
+            id,
             settled: Settled::Written { .. },
             ..
         } = done
         {
             self.undone.insert(row.session.id.clone());
+            if self.stage.state().bug == Some(Bug::ForgetsUndos) {
+                let never: Grounds = serde_json::from_str(r#"{"run": "never"}"#)?;
+                vigil.store.note_grounds(id, &never)?;
+            }
         }
         let mut state = self.stage.state();
         state.plan = plan;

@@ -147,8 +147,9 @@ fn of_branch<'h>(wanted: &PullRequestRef, hub: &'h Hub) -> Vec<&'h Item> {
         .collect()
 }
 
-/// What the forge says, for telling two decisions under the same facts.
-pub fn words(evidence: &Evidence) -> String {
+/// All that a move can rest on, for telling two that were made under the same facts: what the forge says, the run, and
+/// what is really there. More than any single rule rests on.
+pub fn words(evidence: &Evidence, body: Option<&Body>) -> String {
     let issue = match &evidence.issue {
         Fact::Found(issue) => format!("{} {:?} {:?}", issue.open, issue.reason, issue.labels),
         Fact::Absent(_) => "absent".to_owned(),
@@ -161,7 +162,58 @@ pub fn words(evidence: &Evidence) -> String {
         Fact::Unknown(gap) => format!("unknown {}", gap.kind),
         Fact::NotAsked => "not asked".to_owned(),
     };
-    format!("{issue}; {pull_request}")
+    let session = &evidence.session;
+    let run = format!("{:?} {:?}", session.times.started, session.attempts);
+    let there = body.map(|body| {
+        format!(
+            "{:?} {} {} {} {} {} {}",
+            body.agent,
+            body.supervisor,
+            body.log.is_some(),
+            body.worktree.is_some(),
+            body.dirty,
+            body.unpushed,
+            body.beyond
+        )
+    });
+    format!("{issue}; {pull_request}; {run}; {there:?}")
+}
+
+/// Work that its owner destroys because the record was left as it is: Vigilante recovers a session ten minutes after
+/// its last sign of life, and cleans up when its pull request has ended.
+///
+/// # Errors
+/// What would be destroyed.
+pub fn left_alone(evidence: &Evidence, body: &Body, at: Timestamp) -> Result<(), String> {
+    let session = &evidence.session;
+    let seen = &session.liveness;
+    let ended = evidence
+        .pull_request
+        .found()
+        .is_some_and(|pull| pull.state != PullRequestState::Open);
+    let silent_from = session.times.heartbeat.or(session.times.started);
+    let is_stale = silent_from.is_some_and(|from| from.age(at) >= Duration::from_secs(600));
+    // A time that cannot be read, or that lies ahead, is another story to its owner.
+    let is_plain = !session
+        .gaps
+        .iter()
+        .any(|missing| missing.field.starts_with("times."));
+    let found = seen.dirty.found() == Some(&true)
+        || seen.unpushed.found().is_some_and(|count| *count > 0)
+            && evidence.beyond_head.found() != Some(&0);
+    let at_stake = session.native_state == "running"
+        && ended
+        && is_stale
+        && is_plain
+        && found
+        && seen.supervisor.is_absent()
+        && seen.agent.found().is_none();
+    match at_stake && body.agent.is_none() && !body.supervisor {
+        true => Err(format!(
+            "its owner would destroy work because it is left as it is: {body:?}"
+        )),
+        false => Ok(()),
+    }
 }
 
 /// The transition has the grounds that its target needs.
@@ -177,7 +229,10 @@ pub fn grounds(
     if row.kind == Kind::Repair {
         return Ok(());
     }
-    known(row, evidence)?;
+    // Where leaving the record destroys work, not knowing the rest is no reason to leave it.
+    if row.rule != "unsaved-work" {
+        known(row, evidence)?;
+    }
     match row.to {
         State::Succeeded => merged(evidence)?,
         State::Closed => unwanted(evidence)?,

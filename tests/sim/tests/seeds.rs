@@ -14,7 +14,7 @@ const SEEDS: u64 = 2_000;
 const SEEDS_OF_A_BUG: u64 = 1_000;
 
 /// The rules of the default policy that lead to a write: each has to be met somewhere.
-const WRITING_RULES: [&str; 9] = [
+const WRITING_RULES: [&str; 10] = [
     "unmerged-work",
     "merged-pr",
     "open-pr",
@@ -24,6 +24,7 @@ const WRITING_RULES: [&str; 9] = [
     "gone-issue",
     "stuck-maintenance",
     "agent-gone",
+    "unsaved-work",
 ];
 
 /// One worker for each of the two cores that a small machine has.
@@ -165,6 +166,10 @@ fn assert_caught_as(bug: Bug, broken: &Broken) {
         Bug::SkipsSync => &["the file does not have it"],
         Bug::NeverWrites => &["and should be"],
         Bug::IgnoresLimits => &["while it was told to wait"],
+        Bug::LeavesWork => &["would destroy work because it is left"],
+        Bug::LetsGoForeignBlocks => &["lets go what somebody else has blocked"],
+        Bug::ForgetsUndos => &["was undone by hand"],
+        Bug::KeepsReopeningsQuiet => &["and nobody is told"],
     };
     assert!(
         wanted.iter().any(|words| broken.why.contains(words)),

@@ -88,6 +88,7 @@ pub fn session(id: &str, state: State) -> Session {
             ],
             discards: Vec::new(),
             discards_while_open: vec![State::Maintaining, State::Succeeded, State::Closed],
+            if_left: None,
         },
     }
 }

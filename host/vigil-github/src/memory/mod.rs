@@ -322,6 +322,13 @@ impl RepoMemory {
         self.pulls.get(&number).map(Box::as_ref)
     }
 
+    /// Whether the issue or pull request `number` is known to have ended.
+    pub(crate) fn has_ended(&self, number: u32) -> bool {
+        let issue = self.issue(number).and_then(|known| known.fact.found());
+        let pull = self.pull(number).and_then(|known| known.fact.found());
+        issue.is_some_and(|issue| !issue.open) || pull.is_some_and(|pull| pull.ended().is_some())
+    }
+
     /// What is known of a branch, by [`branch_key`].
     pub(crate) fn branch(&self, key: &str) -> Option<&Known<Branch>> {
         self.branches.get(key).map(Box::as_ref)

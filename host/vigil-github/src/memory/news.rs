@@ -1,6 +1,6 @@
 //! What GitHub announces: lists of changes, and webhooks. None of it is a fact; it says what is to be read again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use vigil_core::session::{Lookup, PullRequestRef};
 use vigil_core::{Fact, Timestamp};
@@ -181,8 +181,16 @@ impl Memory {
     pub(crate) fn announce(&mut self, repo: &Repo, changed: &Changed, now: Timestamp) -> News {
         let key = repo_key(repo);
         let Changed {
-            number, updated, ..
+            number,
+            updated,
+            open,
+            ..
         } = *changed;
+        let known = self.repo_mut(repo);
+        let had_ended = known.has_ended(number);
+        if known.watch.shows(number, open, had_ended, updated) {
+            self.changes.insert(Entry::Watch(key.clone()));
+        }
         let known = self.repo_mut(repo);
         if changed.issue.is_some()
             && let Some(issue) = known.issues.get_mut(&number)
@@ -236,6 +244,12 @@ impl Memory {
         let known = self.repos.entry(key.clone()).or_default();
         let mut news = false;
         let mut strangers = Vec::new();
+        for head in issues.iter().chain(pulls) {
+            let had_ended = known.has_ended(head.number);
+            if (known.watch).shows(head.number, head.open, had_ended, head.updated) {
+                self.changes.insert(Entry::Watch(key.clone()));
+            }
+        }
         for head in issues {
             if let Some(issue) = known.issues.get_mut(&head.number)
                 && issue.announce(head.updated)
@@ -264,6 +278,17 @@ impl Memory {
             }
         }
         (news, strangers)
+    }
+
+    /// What is open by now of what was known to have ended, as lists and reads have shown: by repository, `owner/name` in
+    /// lower case, each thing with the update by which that was seen. Nothing is asked for it: a repository that nobody
+    /// looks at shows nothing.
+    pub fn reopened(&self) -> HashMap<&str, &BTreeMap<u32, Timestamp>> {
+        self.repos
+            .iter()
+            .filter(|(_, of_repo)| !of_repo.watch.reopened.is_empty())
+            .map(|(key, of_repo)| (key.as_str(), &of_repo.watch.reopened))
+            .collect()
     }
 
     /// Something happened, as a webhook says that came at `now`. Gives whether anything that is known is to be read

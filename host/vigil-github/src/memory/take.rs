@@ -60,6 +60,7 @@ impl Memory {
                     // It can be read, so its issues may be seen again.
                     self.watch_mut(repo).may_read_issues();
                 }
+                let had_ended = self.had_ended(repo, *number);
                 let known = self.repo_mut(repo).issues.entry(*number).or_default();
                 let changed = known.take(seen, question.parts, now);
                 // A read that failed, or an answer that is too old, says nothing about what others tell.
@@ -67,6 +68,10 @@ impl Memory {
                 if is_learned {
                     count_issue(known);
                     known.due = issue_due(known, *number, now);
+                }
+                let open = known.fact.found().map(|issue| issue.open);
+                if let Some(open) = open.filter(|_| is_learned) {
+                    self.shows(repo, *number, open, had_ended, now);
                 }
                 if changed && is_learned {
                     self.issue_changed(repo, *number);
@@ -98,6 +103,7 @@ impl Memory {
         now: Timestamp,
     ) {
         let key = repo_key(repo);
+        let had_ended = self.had_ended(repo, number);
         let of_repo = self.repo_mut(repo);
         let began = of_repo.watch.began;
         let known = of_repo.pulls.entry(number).or_default();
@@ -119,10 +125,27 @@ impl Memory {
             count_pull_request(known);
             known.due = pull_request_due(known, number, pace, now);
         }
+        let open = known.fact.found().map(|pull| pull.ended().is_none());
+        if let Some(open) = open.filter(|_| is_learned) {
+            self.shows(repo, number, open, had_ended, now);
+        }
         if changed && is_learned {
             self.pull_changed(repo, number);
         }
         self.changes.insert(Entry::Pull(key, number));
+    }
+
+    fn had_ended(&self, repo: &Repo, number: u32) -> bool {
+        self.repo(repo).is_some_and(|known| known.has_ended(number))
+    }
+
+    /// An issue or pull request is open or not, as somebody saw who asked for it.
+    fn shows(&mut self, repo: &Repo, number: u32, open: bool, had_ended: bool, now: Timestamp) {
+        let key = repo_key(repo);
+        let watch = &mut self.repo_mut(repo).watch;
+        if watch.shows(number, open, had_ended, now) {
+            self.changes.insert(Entry::Watch(key));
+        }
     }
 
     #[expect(

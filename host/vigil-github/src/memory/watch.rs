@@ -23,6 +23,9 @@ pub const IDLE_MAX: Duration = minutes(15);
 /// Pull requests that are nobody's, of which a repository is remembered to have so many.
 const STRANGERS_MAX: usize = 1_000;
 
+/// Things that were reopened, of which a repository is remembered to have so many; the oldest numbers go first.
+const REOPENED_MAX: usize = 1_000;
+
 /// What is remembered of a repository as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
@@ -88,6 +91,10 @@ pub struct Watch {
     /// them. Until then each of them may be the one of a branch.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unread: BTreeMap<u32, u8>,
+    /// Issues and pull requests that a list shows open, and of which it was known that they had ended: each with the
+    /// update by which that was seen first, by GitHub's clock. They stay until a list shows that they ended again.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub reopened: BTreeMap<u32, Timestamp>,
 }
 
 /// An ETag, and what it belongs to: GitHub computes it from the token, too.
@@ -146,6 +153,22 @@ impl Watch {
         self.next = self
             .woken
             .map_or(next, |woken| next.min(shows_after(woken)));
+    }
+
+    /// A list shows `number` open or not, as of its update at `updated`; `had_ended`: it was known to have ended. Gives
+    /// whether that changes what is remembered.
+    pub fn shows(&mut self, number: u32, open: bool, had_ended: bool, updated: Timestamp) -> bool {
+        if !open {
+            return self.reopened.remove(&number).is_some();
+        }
+        if !had_ended || self.reopened.contains_key(&number) {
+            return false;
+        }
+        self.reopened.insert(number, updated);
+        while self.reopened.len() > REOPENED_MAX {
+            self.reopened.pop_first();
+        }
+        true
     }
 
     /// A webhook that came at `now` tells of something here that nobody knows.

@@ -38,11 +38,11 @@ fn repository(name: &str) -> Value {
     json!({
         "id": "R_7", "nameWithOwner": name, "hasIssuesEnabled": true,
         "issues": { "pageInfo": { "hasNextPage": true }, "nodes": [
-            { "id": "I_3", "number": 3, "updatedAt": "2026-11-20T05:50:00Z" },
+            { "id": "I_3", "number": 3, "state": "OPEN", "updatedAt": "2026-11-20T05:50:00Z" },
         ] },
         "pullRequests": { "pageInfo": { "hasNextPage": false }, "nodes": [
-            { "id": "PR_5", "number": 5, "updatedAt": "2026-11-20T05:50:00Z", "headRefName": "b", "headRepositoryOwner": null },
-            { "id": "PR_4", "number": 4, "updatedAt": "2026-11-20T05:40:00Z", "headRefName": "c", "headRepositoryOwner": { "login": "acme" } },
+            { "id": "PR_5", "number": 5, "state": "OPEN", "updatedAt": "2026-11-20T05:50:00Z", "headRefName": "b", "headRepositoryOwner": null },
+            { "id": "PR_4", "number": 4, "state": "OPEN", "updatedAt": "2026-11-20T05:40:00Z", "headRefName": "c", "headRepositoryOwner": { "login": "acme" } },
         ] },
     })
 }
@@ -120,11 +120,11 @@ fn heads_that_cannot_be_trusted_are_gaps() {
         ),
         (
             "issues",
-            json!({ "pageInfo": { "hasNextPage": false }, "nodes": [{ "id": "I", "number": -1, "updatedAt": "2026-11-20T05:50:00Z" }] }),
+            json!({ "pageInfo": { "hasNextPage": false }, "nodes": [{ "id": "I", "number": -1, "state": "OPEN", "updatedAt": "2026-11-20T05:50:00Z" }] }),
         ),
         (
             "issues",
-            json!({ "pageInfo": { "hasNextPage": false }, "nodes": [{ "id": "I", "number": 1, "updatedAt": "now" }] }),
+            json!({ "pageInfo": { "hasNextPage": false }, "nodes": [{ "id": "I", "number": 1, "state": "OPEN", "updatedAt": "now" }] }),
         ),
     ] {
         let mut bad = repository("acme/app-0");

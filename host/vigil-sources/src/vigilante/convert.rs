@@ -248,7 +248,10 @@ impl<'r, 'a> Reader<'r, 'a> {
             owner_effects: if held {
                 OwnerEffects::default()
             } else {
-                fields::owner_effects()
+                OwnerEffects {
+                    if_left: fields::if_left(record),
+                    ..fields::owner_effects()
+                }
             },
         };
         (session, work)

@@ -1,15 +1,19 @@
 //! Which fields of a record change with a transition, so that the record is true again and Vigilante's next scan
 //! neither destroys work nor starts an agent because of it. Pure: the record, the evidence and the moment come in.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 use vigil_core::fact::Fact;
 use vigil_core::forge::{PullRequest, PullRequestState};
-use vigil_core::session::OwnerEffects;
+use vigil_core::session::{IfLeft, OwnerEffects};
 use vigil_core::signs::{self, Unsaved};
+use vigil_core::time::{millis, minutes};
 use vigil_core::{State, Timestamp};
 
 use crate::vigilante::edit::{self, Edit};
 use crate::vigilante::record::Record;
+use crate::vigilante::time;
 use crate::{Change, Refusal, Target};
 
 /// The longest summary or detail of a blocked session, in bytes: where Vigilante itself cuts them.
@@ -45,7 +49,30 @@ pub fn owner_effects() -> OwnerEffects {
         ],
         discards: Vec::new(),
         discards_while_open: vec![State::Maintaining, State::Succeeded, State::Closed],
+        if_left: None,
     }
+}
+
+/// 10 min: from then on Vigilante's scan takes a `running` session whose own process is gone for stalled, unless its
+/// environment says otherwise (`VIGILANTE_STALLED_SESSION_THRESHOLD`).
+const STALLED_AFTER: Duration = minutes(10);
+
+/// What Vigilante's next scan does to a record that nobody writes, as measured on 1.2.4: one that is `running`, whose
+/// process is gone and whose pull request was merged or closed, is recovered, and the same scan removes worktree and
+/// branch with all that is in them, or starts a new agent in their place. It goes by the heartbeat, else the start; a
+/// time that it cannot read is no time to it. `updated_at` does not count, and `resuming` is never recovered.
+pub(crate) fn if_left(record: &Record<'_>) -> Option<IfLeft> {
+    let text = |key| record.text(key).ok().flatten();
+    if text("status").as_deref() != Some("running") {
+        return None;
+    }
+    let silent_from = ["last_heartbeat_at", "started_at"]
+        .into_iter()
+        .find_map(|key| time::parse(&text(key)?));
+    Some(IfLeft {
+        silent_from,
+        stale_after_ms: millis(STALLED_AFTER),
+    })
 }
 
 /// The edits that make `change` in `record`, whose file is `text`: in a fixed order, and without those that would
@@ -397,7 +424,10 @@ impl Draft<'_> {
             repo.chars()
                 .all(|c| c.is_ascii_alphanumeric() || "./_-".contains(c))
         };
-        match (repo.filter(plain), issue) {
+        // Beside a process that may be an agent nobody is told to start another one.
+        let occupant = &self.change.evidence.session.liveness.occupant;
+        let repo = repo.filter(|repo| plain(repo) && occupant.found().is_none());
+        match (repo, issue) {
             (Some(repo), Some(issue)) => format!("vigilante resume --repo {repo} --issue {issue}"),
             // Nothing that would have to be quoted goes into a line that people paste into a shell.
             _ => "vigilante list --blocked".to_owned(),

@@ -67,7 +67,7 @@ fn write(
         {
             replace::sweep(folder, backup.folder(), world.now());
         }
-        let merged = merge(&path, &text, proposals, &edits)?;
+        let merged = merge(&path, &text, proposals, &edits, round == 0)?;
         let Some(new_text) = merged.text else {
             return Ok(merged.outcomes);
         };
@@ -132,12 +132,14 @@ struct Merged {
     outcomes: Vec<Committed>,
 }
 
-/// Makes those of `proposals` in `text` whose record is as it was.
+/// Makes those of `proposals` in `text` whose record is as it was. `is_first`: nothing of them was tried before, so that
+/// a record that is as proposed was written by somebody else, and is nobody's to claim here.
 fn merge(
     path: &Path,
     text: &str,
     proposals: &[Proposal],
     edits: &[Result<Vec<Edit>, String>],
+    is_first: bool,
 ) -> Result<Merged, Committed> {
     let file = RecordFile::parse(path, text).map_err(|error| nothing_written(chain(&error)))?;
     let index = Index::of(&file);
@@ -150,7 +152,12 @@ fn merge(
             (Err(why), _) => Committed::Conflict(why),
             (Ok(at), Ok(edits)) => {
                 let present = index.revision(at);
-                if present == Some(proposal.after.clone()) {
+                if present == Some(proposal.after.clone()) && is_first {
+                    Committed::Conflict(format!(
+                        "the record of {} was written as proposed by someone else, perhaps another vigil",
+                        proposal.id
+                    ))
+                } else if present == Some(proposal.after.clone()) {
                     // An earlier try got through; repeating it is harmless.
                     Committed::Written { exclusive: true }
                 } else if present != Some(proposal.before.clone()) {

@@ -74,7 +74,9 @@ CREATE TABLE transitions (
     guards          TEXT NOT NULL,         -- JSON list
     intents         TEXT NOT NULL,         -- JSON list of what was granted
     evidence_id     INTEGER REFERENCES evidence (id), -- NULL: a person asked for it
-    forge_words     TEXT,                  -- what the forge said, to tell whether the facts are still the same
+    grounds         TEXT,                  -- JSON: what it rested on, to tell whether that is still so; of an undo,
+                                           -- what that of the undone one was then; NULL: nobody has looked since
+    record_updated  INTEGER,               -- when the record had been written last, as it says itself
     undoes          INTEGER REFERENCES transitions (id) ON DELETE SET NULL,
     undone_by       INTEGER REFERENCES transitions (id) ON DELETE SET NULL,
     prepared_at     INTEGER NOT NULL,
@@ -88,6 +90,7 @@ CREATE INDEX transitions_by_time ON transitions (prepared_at);
 CREATE INDEX transitions_unsettled ON transitions (id) WHERE outcome IS NULL;
 CREATE INDEX transitions_by_evidence ON transitions (evidence_id) WHERE evidence_id IS NOT NULL;
 CREATE INDEX transitions_undoes ON transitions (undoes) WHERE undoes IS NOT NULL;
+CREATE INDEX transitions_unlooked ON transitions (source) WHERE kind = 'undo' AND grounds IS NULL;
 CREATE INDEX transitions_undone_by ON transitions (undone_by) WHERE undone_by IS NOT NULL;
 
 -- What the forge's adapter remembers; opaque to the store. It is read whole when a pass begins, and written by key.

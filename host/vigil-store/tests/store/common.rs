@@ -164,6 +164,7 @@ pub(crate) fn moved<'a>(
         guards: &[],
         intents: &[],
         evidence: Some(evidence),
+        grounds: None,
         undoes: None,
         at,
     }

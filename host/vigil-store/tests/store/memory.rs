@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use vigil_core::requeue::LOOK_AGAIN_MAX;
 use vigil_core::session::Revision;
+use vigil_core::survey::{PastMove, Reversal};
 use vigil_core::verdict::MEMO_BYTES_MAX;
-use vigil_core::{Fact, GapKind, SessionId, State, Timestamp};
-use vigil_store::{Look, Mark, Memo, NewTransition, Settled, Store, StoreError};
+use vigil_core::{Evidence, Fact, GapKind, Grounds, SessionId, State, Timestamp};
+use vigil_store::{
+    Kind, Look, Mark, Memo, NewTransition, Settled, Store, StoreError, TransitionId,
+};
 
 use crate::common::{T0, at, evidence, folder, id, moved, open};
 
@@ -219,50 +222,54 @@ fn the_surveys_memory_keeps_old_losses_and_leaves_out_what_lies_ahead() {
     );
 }
 
+/// Makes and settles a transition.
+fn make(store: &mut Store, new: NewTransition<'_>, how: Option<Settled>) -> TransitionId {
+    let made = store.prepare(&[new]).unwrap()[0];
+    if let Some(how) = how {
+        store.settle(made, &how, new.at).unwrap();
+    }
+    made
+}
+
+fn written() -> Option<Settled> {
+    Some(Settled::Written { exclusive: true })
+}
+
+fn past(store: &Store, evidence: Evidence, now: Timestamp) -> Vec<PastMove> {
+    let memory = store.memory("vigilante", &[evidence], now).unwrap();
+    memory.past.get(&id(299)).cloned().unwrap_or_default()
+}
+
 #[test]
 fn past_moves_know_whether_the_facts_are_the_same() {
     let mut store = store();
     let then = evidence(299, at(0));
+    let grounds = Grounds::of(&["pull-request"], &then);
     let after = Revision("r2".into());
     let same = evidence(299, at(60));
-    let mut other = same.clone();
-    other.pull_request = Fact::unknown(GapKind::Unreachable, "down");
-    let mut make = |new: NewTransition<'_>, how: Option<Settled>| {
-        let made = store.prepare(&[new]).unwrap()[0];
-        if let Some(how) = how {
-            store.settle(made, &how, new.at).unwrap();
-        }
-        made
+    let of = |minute| NewTransition {
+        grounds: Some(&grounds),
+        ..moved(&then, &after, at(minute))
     };
-    let written = || Some(Settled::Written { exclusive: true });
-    make(moved(&then, &after, at(0)), written());
-    let second = make(moved(&then, &after, at(10)), written());
-    make(
-        moved(&then, &after, at(20)),
-        Some(Settled::Conflict("x".into())),
-    );
-    make(
-        moved(&then, &after, at(20)),
-        Some(Settled::Failed("x".into())),
-    );
-    make(moved(&then, &after, at(20)), None);
+    make(&mut store, of(0), written());
+    let second = make(&mut store, of(10), written());
+    make(&mut store, of(20), Some(Settled::Conflict("x".into())));
+    make(&mut store, of(20), Some(Settled::Failed("x".into())));
+    make(&mut store, of(20), None);
     let repair = NewTransition {
-        kind: vigil_store::Kind::Repair,
-        ..moved(&then, &after, at(20))
+        kind: Kind::Repair,
+        ..of(20)
     };
-    make(repair, written());
+    make(&mut store, repair, written());
     let undo = NewTransition {
-        kind: vigil_store::Kind::Undo,
+        kind: Kind::Undo,
         undoes: Some(second),
-        ..moved(&then, &after, at(20))
+        grounds: None,
+        ..of(20)
     };
-    make(undo, written());
+    make(&mut store, undo, written());
 
-    let past = |evidence, now| {
-        let memory = store.memory("vigilante", &[evidence], now).unwrap();
-        memory.past.get(&id(299)).cloned().unwrap_or_default()
-    };
-    let found = past(same.clone(), at(60));
+    let found = past(&store, same.clone(), at(60));
     let told: Vec<_> = found
         .iter()
         .map(|one| (one.name.as_str(), one.same_facts, one.undone))
@@ -274,11 +281,122 @@ fn past_moves_know_whether_the_facts_are_the_same() {
         (found[0].from, found[0].to, found[0].at),
         (State::Running, State::Succeeded, at(0))
     );
-    assert!(past(other, at(60)).iter().all(|one| !one.same_facts));
-    assert_eq!(past(same.clone(), at(24 * 60 + 5)).len(), 2);
+    let with = |pull_request| Evidence {
+        pull_request,
+        ..same.clone()
+    };
+    let same_facts = |pull_request| {
+        let found = past(&store, with(pull_request), at(60));
+        found.iter().map(|one| one.same_facts).collect::<Vec<_>>()
+    };
+    // What nobody could learn has not changed; and of what was taken back nobody has looked yet how it stood.
+    let unknown = Fact::unknown(GapKind::Unreachable, "down");
+    assert_eq!(same_facts(unknown), [true, true, true]);
+    assert_eq!(same_facts(Fact::absent_at(at(60))), [false, true, false]);
+    assert_eq!(past(&store, same.clone(), at(24 * 60 + 5)).len(), 2);
     // What a person took back is remembered for longer.
-    let left = past(same, at(24 * 60 + 25));
+    let left = past(&store, same, at(24 * 60 + 25));
     assert_eq!(left.len(), 1);
     assert!(left[0].undone);
-    assert_eq!(past(evidence(1, at(60)), at(60)).len(), 0);
+    assert_eq!(past(&store, evidence(1, at(60)), at(60)).len(), 0);
+}
+
+#[test]
+fn an_undo_stands_while_the_grounds_are_as_they_were_at_the_undo() {
+    let mut store = store();
+    let then = evidence(299, at(0));
+    let grounds = Grounds::of(&["pull-request"], &then);
+    let after = Revision("r2".into());
+    let made = NewTransition {
+        grounds: Some(&grounds),
+        ..moved(&then, &after, at(0))
+    };
+    let first = make(&mut store, made, written());
+    let undo = NewTransition {
+        kind: Kind::Undo,
+        undoes: Some(first),
+        evidence: None,
+        ..moved(&then, &after, at(5))
+    };
+    let undo = make(&mut store, undo, written());
+    let with = |pull_request| Evidence {
+        pull_request,
+        ..evidence(299, at(10))
+    };
+    // When it was taken back, there was no pull request any more.
+    let gone = with(Fact::absent_at(at(10)));
+    let unlooked = store.unlooked_undos("vigilante").unwrap();
+    assert_eq!(unlooked, [(undo, id(299), grounds.clone())]);
+    let unknown = with(Fact::unknown(GapKind::Unreachable, "down"));
+    assert_eq!(unlooked[0].2.now(&unknown), None);
+    store
+        .note_grounds(undo, &grounds.now(&gone).unwrap())
+        .unwrap();
+    assert_eq!(store.unlooked_undos("vigilante").unwrap(), []);
+    assert!(past(&store, gone.clone(), at(20))[0].same_facts);
+    // What led to the move is another thing by now.
+    assert!(!past(&store, evidence(299, at(20)), at(20))[0].same_facts);
+    // And the first look stands.
+    store.note_grounds(undo, &grounds).unwrap();
+    assert!(past(&store, gone, at(20))[0].same_facts);
+}
+
+#[test]
+fn who_took_a_move_back_shows_in_the_record_that_came_after_it() {
+    let cases = [
+        // The record was written before the move and not since: an older copy was saved over it.
+        (Some(at(9)), Reversal::StaleCopy),
+        // Owners count in whole seconds.
+        (Some(Timestamp(at(10).0 + 400)), Reversal::Owner),
+        (Some(at(10)), Reversal::Owner),
+        (Some(at(11)), Reversal::Owner),
+        (None, Reversal::Owner),
+    ];
+    for (updated, wanted) in cases {
+        let mut store = store();
+        let mut then = evidence(299, at(0));
+        then.session.times.updated = Some(at(0));
+        let mut again = evidence(299, at(12));
+        again.session.times.updated = updated;
+        let after = Revision("r2".into());
+        let moment = Timestamp(at(10).0 + 700);
+        let made = moved(&then, &after, moment);
+        make(&mut store, made, written());
+        let reversals = |store: &Store, now: &Evidence| -> Vec<Reversal> {
+            let moves = past(store, now.clone(), at(30));
+            moves.iter().map(|one| one.reversal).collect()
+        };
+        assert_eq!(reversals(&store, &again), [wanted], "{updated:?}");
+        // The next move was made on that record, and tells it, whatever the record says now.
+        make(&mut store, moved(&again, &after, at(12)), written());
+        let mut later = again.clone();
+        later.session.times.updated = Some(at(20));
+        assert_eq!(
+            reversals(&store, &later),
+            [wanted, Reversal::Owner],
+            "{updated:?}"
+        );
+        // A repair that was made again after somebody had set the mark again: the state tells nothing, the record does.
+        let repaired = NewTransition {
+            kind: Kind::Repair,
+            from: State::Succeeded,
+            ..moved(&again, &after, moment)
+        };
+        make(&mut store, repaired, written());
+        assert_eq!(reversals(&store, &later)[2], Reversal::Owner, "{updated:?}");
+        make(&mut store, repaired, written());
+        assert_eq!(reversals(&store, &later)[2], wanted, "{updated:?}");
+        // vigil itself moved on.
+        let on = NewTransition {
+            from: State::Succeeded,
+            to: State::Closed,
+            ..moved(&again, &after, at(14))
+        };
+        make(&mut store, on, written());
+        assert_eq!(
+            reversals(&store, &later)[..2],
+            [wanted, Reversal::Own],
+            "{updated:?}"
+        );
+    }
 }

@@ -4,8 +4,7 @@ use proptest::prelude::*;
 use vigil_core::guard::{Code, Objection};
 use vigil_core::intents::Granted;
 use vigil_core::session::Revision;
-use vigil_core::survey::forge_words;
-use vigil_core::{Intent, State};
+use vigil_core::{Grounds, Intent, State};
 use vigil_store::{Kind, Settled, Standing, Store, StoreError, TransitionId};
 
 use crate::common::{T0, at, evidence, folder, id, moved, open};
@@ -52,6 +51,8 @@ fn everything_comes_back() {
     let mut new = moved(&evidence, &after, at(0));
     new.guards = &guards;
     new.intents = &intents;
+    let grounds = Grounds::of(&["pull-request"], &evidence);
+    new.grounds = Some(&grounds);
     let mut store = store();
     let made = store.prepare(&[new]).unwrap()[0];
     let kept = store.transition(made).unwrap().unwrap();
@@ -83,7 +84,7 @@ fn everything_comes_back() {
         (kept.guards.as_slice(), kept.intents.as_slice()),
         (&guards[..], &intents[..])
     );
-    assert_eq!(kept.forge_words, Some(forge_words(&evidence)));
+    assert_eq!(kept.grounds, Some(grounds));
     assert_eq!(
         (kept.undoes, kept.undone_by, kept.at, kept.settled_at),
         (None, None, at(0), None)
@@ -164,7 +165,7 @@ fn an_undo_and_what_it_undoes_name_each_other() {
     assert_eq!(undone_by(&store), Some(undo));
     let undo = store.transition(undo).unwrap().unwrap();
     assert_eq!(
-        (undo.undoes, undo.evidence, undo.forge_words),
+        (undo.undoes, undo.evidence, undo.grounds),
         (Some(made), None, None)
     );
 }

@@ -84,7 +84,7 @@ fn dispatch(cli: Cli, ui: Ui) -> Outcome {
         Command::Status(args) => on_runtime(status::run(args, setup, ui)),
         Command::Explain(args) => on_runtime(explain::run(args, setup, ui)),
         Command::History(args) => history::run(args, &setup, ui),
-        Command::Undo(args) => undo::run(args, &setup, ui),
+        Command::Undo(args) => on_runtime(undo::run(args, &setup, ui)),
         Command::Pause(args) => pause::pause(args, &setup, ui),
         Command::Resume(args) => pause::resume(args, &setup, ui),
         Command::Ack(args) => ack::run(args, &setup, ui),

@@ -1,19 +1,22 @@
 //! `vigil undo`: takes a transition back, unless the record changed since.
 
+use std::time::Duration;
+
 use serde_json::json;
+use vigil_core::{Grounds, SessionId};
 use vigil_store::{Settled, Transition, TransitionId};
 
 use crate::cli::UndoArgs;
 use crate::failure::{EXIT_DONE, Failure, Outcome};
 use crate::memory;
-use crate::pass::was_written;
+use crate::pass::{How, was_written};
 use crate::sources;
 use crate::ui::Ui;
 use crate::undo::{self, Undo};
 use crate::wiring::Setup;
 
 /// Runs the command.
-pub(crate) fn run(args: &UndoArgs, setup: &Setup, ui: Ui) -> Outcome {
+pub(crate) async fn run(args: &UndoArgs, setup: &Setup, ui: Ui) -> Outcome {
     let id: TransitionId = args.transition.parse().map_err(|_| {
         Failure::request(format!("{} is no transition", args.transition))
             .hint("`vigil history` lists them, for example t42")
@@ -63,6 +66,13 @@ pub(crate) fn run(args: &UndoArgs, setup: &Setup, ui: Ui) -> Outcome {
             id, native_after, ..
         } => (id, native_after),
     };
+    drop(store);
+    if let Some(grounds) = &transition.grounds {
+        // Where it cannot be learned now, the next pass that learns it takes its place.
+        if let Err(failure) = note_grounds(setup, undo, session, grounds).await {
+            tracing::warn!(%session, ?failure, "what the undone move rests on now is not known");
+        }
+    }
     if ui.json {
         ui.document(&json!({
             "schema": "vigil.undo/1",
@@ -77,9 +87,42 @@ pub(crate) fn run(args: &UndoArgs, setup: &Setup, ui: Ui) -> Outcome {
             "{undo}: {session} is {} again ({}).",
             transition.from, native_after
         ));
-        ui.line("vigil does not repeat this move while GitHub says the same.");
+        ui.line(
+            "vigil does not repeat this move until what it rested on is no longer as it is now.",
+        );
     }
     Ok(EXIT_DONE)
+}
+
+/// Looks at `session` once more: what the grounds of the undone move are at this moment is what they have to differ from
+/// before it is made again.
+async fn note_grounds(
+    setup: &Setup,
+    undo: TransitionId,
+    session: &SessionId,
+    grounds: &Grounds,
+) -> Result<(), Failure> {
+    let (_engine, chain) = setup.chain(&[])?;
+    let mut reconciler = setup.reconciler(chain, Some(&session.source))?;
+    let how = How {
+        only: Some([session.clone()].into()),
+        facts_max_age: Duration::ZERO,
+        ..How::look()
+    };
+    let passed = reconciler.pass(&how).await?;
+    let now = passed
+        .batches
+        .iter()
+        .flat_map(|batch| &batch.entries)
+        .find(|entry| entry.evidence.session.id == *session)
+        .and_then(|entry| grounds.now(&entry.evidence));
+    match now {
+        Some(now) => reconciler
+            .store
+            .note_grounds(undo, &now)
+            .map_err(memory::failed),
+        None => Ok(()),
+    }
 }
 
 fn may_be_undone(transition: &Transition) -> Result<(), Failure> {

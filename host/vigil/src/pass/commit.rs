@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vigil_core::decide::Action;
 use vigil_core::guard::{Code, Objection};
-use vigil_core::{Session, Timestamp};
+use vigil_core::{Grounds, Session, Timestamp};
 use vigil_sources::{Change, Committed, Proposal, Refusal, Target, World};
 use vigil_store::{Kind, NewTransition, Settled, Standing, Transition};
 
@@ -66,11 +66,13 @@ impl Reconciler {
 
     async fn commit_batch(&mut self, batch: &mut Batch, moment: &Moment) -> Result<(), Failure> {
         // One list, so that rows, proposals and entries cannot slip against each other.
+        let grounds: Vec<Option<Grounds>> = batch.entries.iter().map(grounds).collect();
         let mut at = Vec::new();
         let mut new: Vec<NewTransition<'_>> = Vec::new();
         let mut proposals: Vec<Proposal> = Vec::new();
-        for (index, entry) in batch.entries.iter().enumerate() {
-            if let (Some(row), Some(proposal)) = (new_transition(entry, moment), &entry.proposal) {
+        for (index, (entry, grounds)) in batch.entries.iter().zip(&grounds).enumerate() {
+            let row = new_transition(entry, grounds.as_ref(), moment);
+            if let (Some(row), Some(proposal)) = (row, &entry.proposal) {
                 at.push(index);
                 new.push(row);
                 proposals.push(proposal.clone());
@@ -197,7 +199,18 @@ fn change(entry: &Entry, now: Timestamp) -> Option<Change<'_>> {
     })
 }
 
-fn new_transition<'a>(entry: &'a Entry, moment: &Moment) -> Option<NewTransition<'a>> {
+/// What the rule of a write rests on.
+fn grounds(entry: &Entry) -> Option<Grounds> {
+    entry.proposal.as_ref()?;
+    let ruling = entry.ruling.as_ref()?;
+    Some(Grounds::of(&ruling.rests_on, &entry.evidence))
+}
+
+fn new_transition<'a>(
+    entry: &'a Entry,
+    grounds: Option<&'a Grounds>,
+    moment: &Moment,
+) -> Option<NewTransition<'a>> {
     let (ruling, proposal) = (entry.ruling.as_ref()?, entry.proposal.as_ref()?);
     let session: &Session = &entry.evidence.session;
     let kind = match ruling.action {
@@ -222,6 +235,7 @@ fn new_transition<'a>(entry: &'a Entry, moment: &Moment) -> Option<NewTransition
         guards: &ruling.guards,
         intents: &entry.granted,
         evidence: Some(&entry.evidence),
+        grounds,
         undoes: None,
         at: moment.now,
     })

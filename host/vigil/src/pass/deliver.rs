@@ -20,6 +20,9 @@ use crate::policies::REPLACED;
 use crate::report::Outcome;
 use crate::ui;
 
+/// What the keys of alerts about reopened sessions begin with; the session follows.
+const REOPENED: &str = "reopened-";
+
 impl Reconciler {
     /// Queues what is to be told, then delivers what waits.
     pub(super) async fn deliver(
@@ -56,7 +59,8 @@ impl Reconciler {
             match (
                 key.strip_prefix("source-")
                     .or(key.strip_prefix("mass-change-")),
-                key.strip_prefix("owner-disagrees-"),
+                key.strip_prefix("owner-disagrees-")
+                    .or(key.strip_prefix(REOPENED)),
             ) {
                 (Some(source), _) => !names().any(|name| name == source),
                 (None, Some(session)) => !of_session(session),
@@ -130,6 +134,7 @@ impl Reconciler {
             let mass = batch.survey.mass.as_ref().map(|mass| mass.describe());
             self.alert(&mut told, &format!("mass-change-{name}"), mass.as_deref())?;
             self.disagreements_of_owners(&mut told, batch)?;
+            self.reopenings(&mut told, batch)?;
         }
         Ok(())
     }
@@ -185,6 +190,33 @@ impl Reconciler {
             self.alert(told, &key, None)?;
         }
         Ok(())
+    }
+
+    /// Sessions that were reopened after vigil had settled them: each told once for each time, and over when it is closed
+    /// again, undone, or long ago.
+    fn reopenings(&mut self, told: &mut Told, batch: &Batch) -> Result<(), Failure> {
+        let source = &batch.configured.source;
+        let texts: BTreeMap<String, String> = batch
+            .reopened
+            .iter()
+            .map(|one| {
+                let key = format!("{REOPENED}{}", one.session);
+                (key, one.describe(source.kind()))
+            })
+            .collect();
+        let of_source = format!("{REOPENED}{}:", source.name());
+        let over: Vec<String> = told
+            .open
+            .keys()
+            .filter(|key| key.starts_with(&of_source) && !texts.contains_key(*key))
+            .cloned()
+            .collect();
+        for key in over {
+            self.alert(told, &key, None)?;
+        }
+        texts
+            .iter()
+            .try_for_each(|(key, text)| self.alert(told, key, Some(text)))
     }
 
     /// Raises an alert (`text`) or ends it (`None`). The notice waits in the outbox before the alert is ended, and is

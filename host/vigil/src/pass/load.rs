@@ -7,9 +7,11 @@ use std::time::Duration;
 use vigil_core::evidence::{Context, Evidence};
 use vigil_core::guard::{Code, Objection};
 use vigil_core::queue::Queue;
+use vigil_core::session::{BLOCKED_BY, BLOCKED_RULE, BY_VIGIL};
 use vigil_core::survey::{self, Kin, Survey};
 use vigil_core::{Fact, Session, SessionId, State};
 use vigil_sources::{Listed, Picked, SourceError};
+use vigil_store::Kind;
 
 use super::{Batch, Entry, How, Moment, Reconciler, SeenSession};
 use crate::config::Mode;
@@ -83,6 +85,7 @@ impl Reconciler {
                 // Where nothing could be looked at, the next pass would fare no better at once.
                 behind: behind && looked_at,
                 survey: Survey::default(),
+                reopened: Vec::new(),
             });
         }
         Ok(batches)
@@ -194,6 +197,29 @@ impl Reconciler {
         }))
     }
 
+    /// Tells a session of vigil's own move to `blocked` as long as that is what its record shows: nobody, be it its owner
+    /// or a person, has written it since.
+    fn own_block(&self, session: &mut Session) -> Result<(), Failure> {
+        if session.state != State::Blocked {
+            return Ok(());
+        }
+        let last = self
+            .store
+            .last_written(&session.id)
+            .map_err(memory::failed)?;
+        if let Some(last) = last
+            && last.kind == Kind::Transition
+            && last.to == State::Blocked
+            && last.revision_after == session.revision
+        {
+            let by = (BLOCKED_BY.to_owned(), BY_VIGIL.to_owned());
+            session
+                .extra
+                .extend([by, (BLOCKED_RULE.to_owned(), last.rule)]);
+        }
+        Ok(())
+    }
+
     /// The sessions to look at, each leased to this process for the pass.
     fn entries(
         &mut self,
@@ -202,7 +228,10 @@ impl Reconciler {
         moment: &Moment,
     ) -> Result<Vec<Entry>, Failure> {
         let Picked { listed, sessions } = picked;
-        let (places, sessions): (Vec<usize>, Vec<Session>) = sessions.into_iter().unzip();
+        let (places, mut sessions): (Vec<usize>, Vec<Session>) = sessions.into_iter().unzip();
+        for session in &mut sessions {
+            self.own_block(session)?;
+        }
         let siblings = match sessions.is_empty() {
             true => Vec::new(),
             false => {

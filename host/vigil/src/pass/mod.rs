@@ -21,6 +21,7 @@ mod moment;
 mod observe;
 mod prune;
 mod recover;
+mod reopened;
 mod settle;
 mod wake;
 
@@ -48,6 +49,7 @@ pub use asking::{Asking, Planned, Progress};
 pub(crate) use commit::settled_as;
 pub use commit::{proposal_of, was_written};
 pub use moment::Moment;
+pub use reopened::{Reopened, Settled};
 
 use crate::failure::Failure;
 use crate::forge::Forge;
@@ -73,6 +75,8 @@ pub struct Reconciler {
     pub forge_host: String,
     /// The sessions that this process has judged, as they were then.
     pub seen: HashMap<SessionId, SeenSession>,
+    /// What vigil last wrote to settled sessions, as far as somebody had to know.
+    pub settled: Settled,
     /// vigil's memory.
     pub store: Store,
     /// Time and waiting.
@@ -179,6 +183,8 @@ pub struct Batch {
     pub behind: bool,
     /// What the batch shows as a whole.
     pub survey: Survey,
+    /// Sessions that vigil had settled, and whose issue or pull request is open again.
+    pub reopened: Vec<Reopened>,
 }
 
 impl Batch {
@@ -361,6 +367,7 @@ impl Reconciler {
             self.judge(&mut batches).await?;
             self.rule(&mut batches, &moment)?;
         }
+        self.note_reopened(&mut batches, &moment)?;
         if !how.dry_run {
             self.grant(&mut batches, &moment)?;
             self.commit(&mut batches, &moment).await?;

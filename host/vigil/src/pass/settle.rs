@@ -19,6 +19,7 @@ impl Reconciler {
             self.remember(batch, moment)?;
             self.schedule_next(batch, moment)?;
             self.note_seen(batch, moment);
+            self.note_undos(batch)?;
         }
         self.store
             .put_mark(&moment.mark())
@@ -125,6 +126,25 @@ impl Reconciler {
             };
             self.seen.insert(session.id.clone(), seen);
         }
+    }
+
+    /// What was undone stays so until its grounds are others than they were then: the first look after it, at which all
+    /// of them are known, says what they were.
+    fn note_undos(&mut self, batch: &Batch) -> Result<(), Failure> {
+        let name = batch.configured.source.name();
+        let undos = self.store.unlooked_undos(name).map_err(memory::failed)?;
+        for (undo, session, grounds) in undos {
+            let entry = batch
+                .entries
+                .iter()
+                .find(|entry| entry.evidence.session.id == session);
+            if let Some(now) = entry.and_then(|entry| grounds.now(&entry.evidence)) {
+                self.store
+                    .note_grounds(undo, &now)
+                    .map_err(memory::failed)?;
+            }
+        }
+        Ok(())
     }
 
     fn schedule_next(&mut self, batch: &Batch, moment: &Moment) -> Result<(), Failure> {

@@ -145,7 +145,7 @@ pub fn merged_pr(case: &Case<'_>) -> Option<Decision> {
         transition(
             State::Succeeded,
             MERGED_PR,
-            say::with_record(case, say::pull_request(merged)),
+            say::done(case, say::pull_request(merged)),
         )
         .rests_on(["pull-request", "issue"])
     })
@@ -156,6 +156,7 @@ pub fn open_pr(case: &Case<'_>) -> Option<Decision> {
     let applies = match case.state() {
         State::Running | State::Interrupted => true,
         State::Failed => !failed_on_purpose(case),
+        State::Blocked => case.own_block().is_some(),
         _ => false,
     };
     let open = pull_request_in(case, |state| state == PullRequestState::Open)?;
@@ -163,7 +164,7 @@ pub fn open_pr(case: &Case<'_>) -> Option<Decision> {
         transition(
             State::Maintaining,
             OPEN_PR,
-            say::with_record(case, say::pull_request(open)),
+            say::with_record(case, say::unblocked(case, say::pull_request(open))),
         )
         .rests_on(["pull-request"])
     })
@@ -186,8 +187,9 @@ pub fn closed_pr(case: &Case<'_>) -> Option<Decision> {
         case.state(),
         State::Running | State::Interrupted | State::Maintaining
     );
+    let own_block = case.own_block().is_some();
     let closed = pull_request_in(case, |state| state == PullRequestState::Closed)?;
-    if !applies {
+    if !applies && !own_block {
         return None;
     }
     let facts = ["pull-request", "issue"];
@@ -195,15 +197,21 @@ pub fn closed_pr(case: &Case<'_>) -> Option<Decision> {
     let issue = &case.evidence.issue;
     if let Some(sighting) = issue.absent() {
         let what = format!("{what}, and {}", say::issue_absent(case, sighting));
+        let what = say::done(case, what);
         return Some(transition(State::Closed, CLOSED_PR, what).rests_on(facts));
     }
     let issue = issue.found()?;
     let what = format!("{what}, and {}", say::issue(issue));
     if !issue.open {
+        let what = say::done(case, what);
         return Some(transition(State::Closed, CLOSED_PR, what).rests_on(facts));
     }
+    if own_block {
+        // The person who is waited for has not decided yet.
+        return None;
+    }
     let decision = match settings::closed_pr(case.context) {
-        Ok(ClosedPr::Closed) => transition(State::Closed, CLOSED_PR, what),
+        Ok(ClosedPr::Closed) => transition(State::Closed, CLOSED_PR, say::done(case, what)),
         Ok(ClosedPr::Blocked) => transition(
             State::Blocked,
             CLOSED_PR,

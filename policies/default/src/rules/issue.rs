@@ -18,14 +18,18 @@ pub fn done_issue(case: &Case<'_>) -> Option<Decision> {
         "issue #{} carries the final label {label}, and there is no pull request",
         issue.number
     );
-    Some(closed(case, DONE_ISSUE, what))
+    Some(closed(case, DONE_ISSUE, what).rests_on(["labels"]))
 }
 
 /// The issue is closed.
 pub fn closed_issue(case: &Case<'_>) -> Option<Decision> {
     let issue = issue_alone(case).filter(|issue| !issue.open)?;
-    // A blocked session waits for a person; only an issue that was completed answers for them.
-    if case.state() == State::Blocked && issue.reason.as_deref() != Some("completed") {
+    // A blocked session waits for a person; only an issue that was completed answers for them. What vigil itself asked,
+    // it asked of an open issue.
+    if case.state() == State::Blocked
+        && case.own_block().is_none()
+        && issue.reason.as_deref() != Some("completed")
+    {
         return None;
     }
     let what = format!("{}, and there is no pull request", say::issue(issue));
@@ -49,8 +53,7 @@ pub fn gone_issue(case: &Case<'_>) -> Option<Decision> {
 }
 
 fn closed(case: &Case<'_>, rule: &str, what: String) -> Decision {
-    transition(State::Closed, rule, say::with_record(case, what))
-        .rests_on(["issue", "pull-request"])
+    transition(State::Closed, rule, say::done(case, what)).rests_on(["issue", "pull-request"])
 }
 
 /// The issue, in the states and circumstances in which it alone decides.

@@ -22,7 +22,7 @@ use super::stage::{self, Stage};
 
 /// One clock for vigil and for GitHub.
 #[derive(Clone)]
-struct Turned(Arc<AtomicU64>);
+pub(super) struct Turned(pub(super) Arc<AtomicU64>);
 
 impl World for Turned {
     fn now(&self) -> Timestamp {

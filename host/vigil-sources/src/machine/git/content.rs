@@ -106,7 +106,7 @@ impl Compared<'_> {
         }
         if configured || self.config_is_partial || filter == "lfs" {
             return Err(Gap::new(
-                GapKind::Unsupported,
+                GapKind::RunsCode,
                 format!(
                     "{} cannot be compared with what is committed without running the filter {filter}",
                     self.path.display()

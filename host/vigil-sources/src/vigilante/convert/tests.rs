@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use vigil_core::session::{IssueRef, PullRequestRef};
+use vigil_core::session::{IfLeft, IssueRef, PullRequestRef};
 
 use super::*;
 use crate::vigilante::testing::NOW;
@@ -65,7 +65,16 @@ fn a_plain_record_is_read_without_gaps() {
     assert_eq!(session.owner_says, None);
     assert_eq!(session.tracker, "github");
     assert_eq!(session.liveness, Liveness::default());
-    assert_eq!(session.owner_effects, fields::owner_effects());
+    assert_eq!(
+        session.owner_effects,
+        OwnerEffects {
+            if_left: Some(IfLeft {
+                silent_from: session.times.heartbeat,
+                stale_after_ms: 600_000,
+            }),
+            ..fields::owner_effects()
+        }
+    );
     assert_eq!(session.extra("provider"), Some("codex"));
     assert_eq!(work.pid, Ok(999_999));
     assert_eq!(work.pid_written, session.times.heartbeat);

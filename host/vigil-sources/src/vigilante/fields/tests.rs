@@ -422,3 +422,49 @@ fn an_undo_restores_values_and_leaves_bookkeeping() {
         }
     }
 }
+
+#[test]
+fn what_vigilante_does_to_a_record_that_is_left_goes_by_its_own_clock() {
+    let at = |text: &str| time::parse(text);
+    let of = |fields: &str| {
+        let text = format!("[{{\"repo\": \"o/r\", \"issue_number\": 1, {fields}}}]");
+        let file = RecordFile::parse(Path::new("f"), &text).unwrap();
+        if_left(&file.records()[0])
+    };
+    let heartbeat = "\"last_heartbeat_at\": \"2026-03-26T17:00:00Z\"";
+    let start = "\"started_at\": \"2026-03-26T16:00:00Z\"";
+    let updated = "\"updated_at\": \"2026-03-26T18:00:00Z\"";
+    // A word for the time that counts, `None` where it finds none.
+    let cases = [
+        (
+            format!("{heartbeat}, {start}, {updated}"),
+            at("2026-03-26T17:00:00Z"),
+        ),
+        (format!("{start}, {updated}"), at("2026-03-26T16:00:00Z")),
+        (
+            format!("\"last_heartbeat_at\": \"soon\", {start}"),
+            at("2026-03-26T16:00:00Z"),
+        ),
+        (format!("\"last_heartbeat_at\": \"\", {updated}"), None),
+    ];
+    for (fields, silent_from) in cases {
+        let left = of(&format!("\"status\": \"running\", {fields}")).unwrap();
+        assert_eq!(left.silent_from, silent_from, "{fields}");
+        assert_eq!(left.stale_after_ms, 10 * 60_000);
+    }
+    for status in [
+        "resuming",
+        "blocked",
+        "success",
+        "incomplete",
+        "failed",
+        "closed",
+        "parked",
+    ] {
+        assert_eq!(
+            of(&format!("\"status\": \"{status}\", {heartbeat}")),
+            None,
+            "{status}"
+        );
+    }
+}

@@ -169,14 +169,31 @@ fn a_write_makes_the_records_as_proposed_and_keeps_all_else() {
 }
 
 #[test]
-fn the_same_write_again_is_harmless_and_writes_nothing() {
+fn what_another_wrote_just_so_is_no_claim_and_the_rest_is() {
     let home = Home::with(&three());
     let source = home.source();
+    // Another vigil, with a state folder of its own, has read the same and proposes the same.
+    let state = home.dir.path().join("other");
+    let other = Vigilante::new("vigilante", home.path(), state, Settings::default());
     let proposed = proposals(&source, &[1]);
-    commit(&source, &proposed, &TestWorld::new());
-    let written = home.text();
-    let world = TestWorld::new();
-    assert_eq!(commit(&source, &proposed, &world), [exclusive()]);
+    let of_other = proposals(&other, &[1, 2]);
+    assert_eq!(proposed[0], of_other[0]);
+    assert_eq!(commit(&source, &proposed, &TestWorld::new()), [exclusive()]);
+    let outcomes = commit(&other, &of_other, &TestWorld::new());
+    let Committed::Conflict(why) = &outcomes[0] else {
+        panic!("{outcomes:?}");
+    };
+    assert!(why.contains("as proposed by someone else"), "{why}");
+    assert_eq!(outcomes[1], exclusive());
+    // Nothing is left to be written: nothing is.
+    let (written, world) = (home.text(), TestWorld::new());
+    let outcomes = commit(&other, &of_other, &world);
+    assert!(
+        outcomes
+            .iter()
+            .all(|one| matches!(one, Committed::Conflict(_))),
+        "{outcomes:?}"
+    );
     assert_eq!(world.steps(), [""; 0]);
     assert_eq!(home.text(), written);
 }

@@ -237,7 +237,7 @@ fn a_filtered_file_is_clean_as_recorded_and_otherwise_only_as_far_as_it_can_be_t
         vigil_core::Timestamp(1_100_000_000_000),
     );
     let gap = sample.dirty().expect_err("a gap");
-    assert_eq!(gap.kind, GapKind::Unsupported);
+    assert_eq!(gap.kind, GapKind::RunsCode);
     assert!(
         gap.detail.ends_with(
             "f.x cannot be compared with what is committed without running the filter loud"
