@@ -79,6 +79,17 @@ impl Facts {
     }
 }
 
+/// Somebody reopens the issue `number`.
+pub(crate) fn reopen(dir: &Path, number: u64) -> Result<()> {
+    let mut facts = Facts::read(dir)?;
+    for issue in &mut facts.issues {
+        if issue.number == number {
+            "open".clone_into(&mut issue.state);
+        }
+    }
+    facts.write(dir)
+}
+
 /// Calls to which this `gh` has no answer, from its own book: each makes the whole trial worthless.
 pub(crate) fn unanswered(dir: &Path) -> Result<Vec<String>> {
     let path = dir.join("unanswered");

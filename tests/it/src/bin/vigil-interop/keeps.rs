@@ -14,16 +14,16 @@ use crate::trial::{self, NUMBER, Record, Trial, Work};
 
 /// What is left of it, and what was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Left {
+pub(crate) struct Left {
     /// There was work that exists nowhere else.
-    unsaved: bool,
+    pub(crate) unsaved: bool,
     file: bool,
     commit: bool,
-    agents: usize,
+    pub(crate) agents: usize,
 }
 
 impl Left {
-    fn is_whole(self) -> bool {
+    pub(crate) fn is_whole(self) -> bool {
         self.file && self.commit
     }
 }
@@ -136,17 +136,24 @@ fn of_others(programs: &Programs, dir: &Path) -> Result<Vec<String>> {
 
 /// One answer for each trial, in order.
 fn try_all(programs: &Programs, dir: &Path, trials: &[Trial]) -> Result<Vec<Tried>> {
+    in_order(trials, |index, trial| {
+        try_one(programs, &dir.join(index.to_string()), trial)
+    })
+}
+
+/// `done` of each of `trials`, [`AT_ONCE`] at a time, in order.
+pub(crate) fn in_order<T: Sync, D: Send>(
+    trials: &[T],
+    done: impl Fn(usize, &T) -> Result<D> + Sync,
+) -> Result<Vec<D>> {
     let mut all = Vec::new();
     for some in trials.chunks(AT_ONCE) {
         let first = all.len();
-        let done: Vec<Result<Tried>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = some
-                .iter()
-                .enumerate()
-                .map(|(index, trial)| {
-                    let dir = dir.join((first + index).to_string());
-                    scope.spawn(move || try_one(programs, &dir, trial))
-                })
+        let done = &done;
+        let of_some: Vec<Result<D>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (first..)
+                .zip(some)
+                .map(|(index, trial)| scope.spawn(move || done(index, trial)))
                 .collect();
             threads
                 .into_iter()
@@ -157,8 +164,8 @@ fn try_all(programs: &Programs, dir: &Path, trials: &[Trial]) -> Result<Vec<Trie
                 })
                 .collect()
         });
-        for tried in done {
-            all.push(tried?);
+        for one in of_some {
+            all.push(one?);
         }
     }
     Ok(all)
@@ -273,7 +280,7 @@ fn after_vigil(programs: &Programs, dir: &Path, trial: &Trial) -> Result<After> 
     })
 }
 
-fn two_scans(stage: &Stage<'_>) -> Result<()> {
+pub(crate) fn two_scans(stage: &Stage<'_>) -> Result<()> {
     for _ in 0..2 {
         let said = stage.vigilante(&["daemon", "run", "--once"])?;
         anyhow::ensure!(
@@ -284,7 +291,7 @@ fn two_scans(stage: &Stage<'_>) -> Result<()> {
     stage.all_answered()
 }
 
-fn left(stage: &Stage<'_>, told: &Told, head: Option<&str>) -> Result<Left> {
+pub(crate) fn left(stage: &Stage<'_>, told: &Told, head: Option<&str>) -> Result<Left> {
     let worktree = stage.worktree(NUMBER);
     Ok(Left {
         unsaved: told.made.dirty || told.made.unpushed > 0,

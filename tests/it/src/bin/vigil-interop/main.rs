@@ -14,6 +14,8 @@
 mod agent;
 mod gh;
 mod keeps;
+mod left;
+mod reopened;
 mod stage;
 mod stale;
 mod trial;
@@ -59,6 +61,11 @@ fn both(programs: Programs) -> Result<ExitCode> {
         .context("failed to create a folder for the stages")?;
     let mut findings = stale::findings(&programs, &work.path().join("stale"))?;
     findings.extend(keeps::findings(&programs, &work.path().join("keeps"))?);
+    findings.extend(left::findings(&programs, &work.path().join("left"))?);
+    findings.extend(reopened::findings(
+        &programs,
+        &work.path().join("reopened"),
+    )?);
     for finding in &findings {
         println!("WRONG: {finding}");
     }

@@ -53,7 +53,14 @@ pub(crate) struct Told {
     pub(crate) issue: Issue,
     pub(crate) pull: Pull,
     pub(crate) label: Option<&'static str>,
+    /// Minutes before now at which the pull request ended, where it did.
+    pub(crate) pull_ended: u64,
+    /// The pull request's head is a commit that the clone has. Otherwise it moved on GitHub, or was pruned.
+    pub(crate) head_known: bool,
 }
+
+/// The head of a pull request that the clone does not have.
+const ELSEWHERE: &str = "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e";
 
 impl Told {
     /// The number of the pull request of an issue's session.
@@ -104,7 +111,11 @@ impl<'a> Stage<'a> {
             issues: Vec::new(),
         };
         for told in told {
-            let head = home.add(&told.made)?;
+            let pushed = home.add(&told.made)?;
+            let head = match told.head_known {
+                true => pushed,
+                false => ELSEWHERE.to_owned(),
+            };
             tell_model(&mut model, told, &head, now);
             facts.issues.push(tell_gh(told, &head, now));
         }
@@ -220,16 +231,16 @@ impl<'a> Stage<'a> {
 
     /// One pass of vigil.
     pub(crate) fn vigil(&self) -> Result<RunReport> {
+        let said = self.vigil_says(&["run", "--once", "--policy", "default.wasm"])?;
+        serde_json::from_value(said).context("failed to read vigil's report")
+    }
+
+    /// The JSON that a command of vigil's prints.
+    pub(crate) fn vigil_says(&self, arguments: &[&str]) -> Result<Value> {
         let output = self
             .command(&self.programs.vigil)?
-            .args([
-                "run",
-                "--once",
-                "--json",
-                "--policy",
-                "default.wasm",
-                "--config",
-            ])
+            .args(arguments)
+            .args(["--json", "--config"])
             .arg(self.dir.join("vigil.toml"))
             .env("VIGIL_STATE_DIR", self.dir.join("state"))
             .env("XDG_CACHE_HOME", &self.cache)
@@ -240,11 +251,20 @@ impl<'a> Stage<'a> {
             .context("failed to start vigil")?;
         ensure!(
             output.status.success(),
-            "vigil run ended with {}: {}",
+            "vigil {} ended with {}: {}",
+            arguments.join(" "),
             output.status,
             said(&output)
         );
-        serde_json::from_slice(&output.stdout).context("failed to read vigil's report")
+        serde_json::from_slice(&output.stdout).context("failed to read what vigil printed")
+    }
+
+    /// Somebody reopens `issue`: GitHub says so to vigil and to Vigilante.
+    pub(crate) fn reopen(&self, issue: u64) -> Result<()> {
+        self.model.with(|model| {
+            model.repo(REPO).issue(issue).reopened();
+        });
+        gh::reopen(&self.dir, issue)
     }
 
     /// The records as they stand.
@@ -342,10 +362,9 @@ fn shift(value: &mut Value, by: std::time::Duration) {
 }
 
 /// Minutes before now at which things happened: the session began 109 min ago.
-mod ago {
+pub(crate) mod ago {
     pub(super) const PULL_OPENED: u64 = 100;
-    pub(super) const PULL_ENDED: u64 = 80;
-    pub(super) const ISSUE_CLOSED: u64 = 78;
+    pub(crate) const PULL_ENDED: u64 = 80;
 }
 
 fn tell_model(model: &mut Model, told: &Told, head: &str, now: Timestamp) {
@@ -355,7 +374,8 @@ fn tell_model(model: &mut Model, told: &Told, head: &str, now: Timestamp) {
         issue = issue.label(label);
     }
     if told.issue == Issue::Closed {
-        issue = issue.closed_at("completed", at(ago::ISSUE_CLOSED));
+        // A moment after the pull request that closed it.
+        issue = issue.closed_at("completed", at(told.pull_ended) + 2_000);
     }
     if told.pull == Pull::None {
         return;
@@ -366,8 +386,8 @@ fn tell_model(model: &mut Model, told: &Told, head: &str, now: Timestamp) {
         .sha(head)
         .created_at(at(ago::PULL_OPENED));
     match told.pull {
-        Pull::Merged => pull.merged_at(at(ago::PULL_ENDED)),
-        Pull::Closed => pull.closed_at(at(ago::PULL_ENDED)),
+        Pull::Merged => pull.merged_at(at(told.pull_ended)),
+        Pull::Closed => pull.closed_at(at(told.pull_ended)),
         Pull::Open | Pull::None => pull,
     };
 }
@@ -379,7 +399,7 @@ fn tell_gh(told: &Told, head: &str, now: Timestamp) -> gh::Issue {
         Pull::Merged => Some("MERGED"),
         Pull::Closed => Some("CLOSED"),
     };
-    let merged = (told.pull == Pull::Merged).then(|| moment(now.before(minutes(ago::PULL_ENDED))));
+    let merged = (told.pull == Pull::Merged).then(|| moment(now.before(minutes(told.pull_ended))));
     gh::Issue {
         number: told.made.issue,
         state: if told.issue == Issue::Open {

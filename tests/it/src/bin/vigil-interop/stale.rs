@@ -7,7 +7,7 @@ use vigil::demo::Made;
 use vigil::report::Outcome;
 use vigil_core::State;
 
-use crate::stage::{Issue, Programs, Pull, Stage, Told, of_issue};
+use crate::stage::{Issue, Programs, Pull, Stage, Told, ago, of_issue};
 
 /// Four sessions that Vigilante calls stale, and what each is in truth.
 const FOUR: [(u64, Issue, Pull, Option<&str>, State); 4] = [
@@ -45,6 +45,8 @@ pub(crate) fn findings(programs: &Programs, dir: &Path) -> Result<Vec<String>> {
         issue,
         pull,
         label,
+        pull_ended: ago::PULL_ENDED,
+        head_known: true,
     });
     let stage = Stage::set(programs, dir, &told, true)?;
     let mut findings = Vec::new();

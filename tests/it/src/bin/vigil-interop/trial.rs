@@ -5,7 +5,7 @@ use vigil::demo::Made;
 use vigil_core::Timestamp;
 use vigil_core::time::minutes;
 
-use crate::stage::{Issue, Pull, Told};
+use crate::stage::{Issue, Pull, Told, ago};
 
 /// The issue of every trial.
 pub(crate) const NUMBER: u64 = 299;
@@ -167,6 +167,8 @@ impl Trial {
             issue: self.issue,
             pull: self.pull,
             label: Some(self.label),
+            pull_ended: ago::PULL_ENDED,
+            head_known: true,
         }
     }
 }
