@@ -47,6 +47,17 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
+    /// The file that was opened is not the one at its path any more. What was asked for was not done.
+    #[error(
+        "{path} {what} while vigil worked with it: nothing more is written; start vigil again, which goes on with what is \
+         there then"
+    )]
+    Lost {
+        /// The file: the database, one of SQLite's files beside it, or the daemon's lock.
+        path: PathBuf,
+        /// What became of it.
+        what: &'static str,
+    },
     /// The file is a database, but none of vigil's. It was not touched.
     #[error(
         "{path} is a database of another program and was not touched: point VIGIL_STATE_DIR at another folder"
@@ -57,7 +68,7 @@ pub enum StoreError {
     },
     /// No room on the disk. What was asked for was not done, what was there before is intact.
     #[error(
-        "no space is left to write {path}, and nothing was changed: free some space, then run again"
+        "no space is left to write {path}; what it holds is intact: free some space, then run again"
     )]
     Full {
         /// The file.
@@ -138,6 +149,17 @@ fn is_full_beside(error: &rusqlite::Error) -> bool {
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 impl StoreError {
+    /// Whether the file has become something else than what was opened, so that trying again is of no use.
+    pub fn is_lost(&self) -> bool {
+        matches!(
+            self,
+            StoreError::Lost { .. }
+                | StoreError::NewerSchema { .. }
+                | StoreError::Corrupt { .. }
+                | StoreError::Foreign { .. }
+        )
+    }
+
     /// SQLite's refusal of `doing`, sorted by what a caller would do about it.
     pub(crate) fn sqlite(doing: &'static str, path: &Path, error: rusqlite::Error) -> StoreError {
         let path = path.to_owned();

@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use vigil_core::Timestamp;
@@ -38,8 +38,23 @@ fn create(dir: &Path, path: &Path, now: Timestamp) -> Result<()> {
         .tempfile_in(dir)
         .map_err(|error| StoreError::io("create a file in", dir, error))?
         .into_temp_path();
-    // Closing the only connection folds SQLite's log into the file and forces it to the disk.
-    drop(Store::connect(&made, path, now)?);
+    // What SQLite puts beside it is no part of a whole database, and goes away whatever happens.
+    let beside = ["-wal", "-shm"].map(|suffix| {
+        let mut name = made.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    });
+    let whole = Store::connect(&made, path, now)
+        .and_then(Store::finish)
+        .and_then(|()| {
+            File::open(&made)
+                .and_then(|file| file.sync_all())
+                .map_err(|error| StoreError::io("write", path, error))
+        });
+    for path in beside {
+        let _ = fs::remove_file(path);
+    }
+    whole?;
     match made.persist_noclobber(path) {
         Ok(()) => File::open(dir)
             .and_then(|folder| folder.sync_all())
@@ -64,6 +79,29 @@ fn tighten(path: &Path, found: &fs::Metadata) -> Result<()> {
 }
 
 impl Store {
+    /// Folds all of SQLite's log into the file, looks whether the file is whole, and closes it. Only then may it count:
+    /// on a full disk each of these fails, and a file without its log would be damaged for good.
+    fn finish(self) -> Result<()> {
+        let (blocked, left, folded) = self.read("create", |db| {
+            db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+                let number = |at| row.get::<_, i64>(at);
+                Ok((number(0)?, number(1)?, number(2)?))
+            })
+        })?;
+        let path = self.path.clone();
+        if blocked != 0 || left != folded {
+            let error = io::Error::other("its log could not be folded into it");
+            return Err(StoreError::io("create", &path, error));
+        }
+        if let Some(damage) = self.damage()?.first() {
+            let error = io::Error::other(damage.clone());
+            return Err(StoreError::io("create", &path, error));
+        }
+        self.db
+            .close()
+            .map_err(|(_, error)| StoreError::sqlite("create", &path, error))
+    }
+
     /// Writes a consistent copy to `target`, readable by its owner alone, while others go on working.
     ///
     /// # Errors

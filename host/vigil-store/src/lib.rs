@@ -27,6 +27,7 @@ mod retention;
 mod row;
 mod schedule;
 mod transitions;
+mod watch;
 
 pub use alerts::Alert;
 pub use budget::DoneIntent;
@@ -48,3 +49,4 @@ pub use transitions::{
     Kind, LastWritten, NewTransition, ParseTransitionId, Settled, Standing, Transition,
     TransitionId,
 };
+pub use watch::{Held, Watch, stop_file, strays};

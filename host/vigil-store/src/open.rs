@@ -10,6 +10,7 @@ use vigil_core::Timestamp;
 use crate::error::{Result, StoreError};
 use crate::files;
 use crate::holders::Life;
+use crate::watch::Watch;
 
 /// How long a statement waits for another process: many times what the largest write takes (10,000 sessions take well
 /// under a second), and short enough that a person does not give up.
@@ -48,6 +49,8 @@ pub struct Store {
     pub(crate) path: PathBuf,
     /// Shows to other processes that the holders of our leases live.
     pub(crate) lives: Vec<Life>,
+    /// Whether the files are still those that were opened.
+    pub(crate) watch: Watch,
 }
 
 impl Store {
@@ -74,10 +77,12 @@ impl Store {
             db,
             path: named.to_owned(),
             lives: Vec::new(),
+            watch: Watch::none(named),
         };
         let is_new = store.accept()?;
         store.configure(is_new)?;
         store.migrate(now)?;
+        store.watch = Watch::over(file, &store.db)?;
         Ok(store)
     }
 
@@ -104,6 +109,7 @@ impl Store {
             .map_err(|error| StoreError::sqlite("open", &path, error))?;
         let mut store = Store {
             db,
+            watch: Watch::none(&path),
             path,
             lives: Vec::new(),
         };
@@ -120,6 +126,24 @@ impl Store {
     /// The database's file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Looks after the files of this store, also from other threads.
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
+    }
+
+    /// Whether this store is still the one that was opened: its files are in their place, and no newer vigil has
+    /// changed its schema.
+    ///
+    /// # Errors
+    /// Those of [`Watch::check`]; [`StoreError::NewerSchema`].
+    pub fn check(&self) -> Result<()> {
+        self.watch.check()?;
+        let found = self.read("open", |db| {
+            db.pragma_query_value(None, "user_version", |row| row.get(0))
+        })?;
+        self.refuse_newer(found)
     }
 
     /// The database's file in the folder `dir`, whether it is there or not.
@@ -201,7 +225,7 @@ impl Store {
     }
 
     /// Looks whether the file is ours and not from the future, before anything could change it. True: it is empty.
-    fn accept(&self) -> Result<bool> {
+    pub(crate) fn accept(&self) -> Result<bool> {
         // Closing the last connection would fold the log into the file: not into one that we refuse.
         let no_checkpoint = |on| {
             self.read("open", |db| {
