@@ -3,6 +3,7 @@
 //! A source reads its owner's records, looks at the machine for signs of life, and writes a transition back so that
 //! its owner neither destroys work nor starts an agent because of it. Foreign formats end at each module's `convert`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,16 +65,27 @@ pub trait Source: Send + Sync {
     /// survives; a crash at any point leaves a readable file. Assumes that the journal already holds the proposals.
     fn commit(&self, proposals: &[Proposal], world: &dyn World) -> Vec<Committed>;
 
-    /// The present revision of a record, or `None` when there is no such record. Recovery compares it with what was
-    /// proposed.
+    /// The present revision of a record, or `None` when there is no such record.
     fn revisions(
         &self,
         ids: &[SessionId],
         world: &dyn World,
     ) -> Result<Vec<Option<Revision>>, SourceError>;
 
-    /// Takes a written proposal back: a proposal whose `before` is the other's `after`, and the reverse. Fields that
-    /// are the owner's bookkeeping keep their present value.
+    /// Puts right what a crash left of writes: what others wrote at the same moment is brought back into the owner's
+    /// records, or kept for a person where that cannot be decided. Then tells how each of `prepared` ended, in order.
+    ///
+    /// Called at the beginning of each pass that writes, also with nothing prepared.
+    fn recover(&self, prepared: &[Proposal], world: &dyn World) -> Result<Vec<Fate>, SourceError>;
+
+    /// What the owner wrote and vigil could not bring together with other writes of the same moment: for a person, as
+    /// long as the files are there.
+    fn displaced(&self) -> Vec<Displaced> {
+        Vec::new()
+    }
+
+    /// Takes a written proposal back, as long as the fields that it wrote are as it left them. What the owner changed
+    /// besides, and fields that are its bookkeeping, keep their present value.
     fn propose_undo(&self, written: &Proposal, world: &dyn World) -> Result<Proposal, Refusal>;
 
     /// Where this source reads and writes, for `doctor`: label and value, in a fixed order.
@@ -136,6 +148,9 @@ pub struct Picked {
     /// The sessions that were chosen, each with its place in `listed`, in that order.
     pub sessions: Vec<(usize, Session)>,
 }
+
+/// The name of the last [`World::step`] before an owner's record changes: who fails it, stops the write.
+pub const LAST_STEP: &str = "rename";
 
 /// What a source needs from the world besides files: time, waiting, and a place where tests may end the process.
 pub trait World: Send + Sync {
@@ -231,6 +246,30 @@ pub enum Committed {
     Conflict(String),
     /// It could not be written; the record is as it was.
     Failed(String),
+}
+
+/// How a write ended that vigil did not see the end of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was made: the fields that it wrote are as it wrote them, or one is that nobody else can have written.
+    Written,
+    /// It was not made, and why that is known.
+    NotWritten(String),
+    /// Nobody can tell: someone else has written these fields since, or the record is gone.
+    Overtaken(String),
+}
+
+/// A text of the owner's that is kept for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Displaced {
+    /// Where it is kept. Removing it says that it has been looked at, unless it waits.
+    pub file: PathBuf,
+    /// The owner's file that it was written to.
+    pub target: PathBuf,
+    /// What could not be brought together, in words.
+    pub why: String,
+    /// It waits to be brought back by a pass that may write.
+    pub waits: bool,
 }
 
 /// Why a source's records could not be read. Nothing is written to such a source; other sources go on.

@@ -12,7 +12,9 @@ use vigil_core::{Fact, GapKind, State as Standing, Timestamp};
 use vigil_github::Account;
 use vigil_github::round::Round;
 use vigil_sources::vigilante::Vigilante;
-use vigil_sources::{Change, Committed, Proposal, Refusal, Source, SourceError, World};
+use vigil_sources::{
+    Change, Committed, Displaced, Fate, Proposal, Refusal, Source, SourceError, World,
+};
 
 use crate::cast::Body;
 use crate::plant::Bug;
@@ -306,6 +308,15 @@ impl Source for SimSource {
     ) -> Result<Vec<Option<Revision>>, SourceError> {
         let _ = self.stage.at("revisions");
         self.inner.revisions(ids, world)
+    }
+
+    fn recover(&self, prepared: &[Proposal], world: &dyn World) -> Result<Vec<Fate>, SourceError> {
+        let _ = self.stage.at("recover");
+        self.inner.recover(prepared, world)
+    }
+
+    fn displaced(&self) -> Vec<Displaced> {
+        self.inner.displaced()
     }
 
     fn propose_undo(&self, written: &Proposal, world: &dyn World) -> Result<Proposal, Refusal> {

@@ -1,7 +1,7 @@
 //! Changes to `sessions.json` by byte spans. Nothing is serialised again: the order of keys, keys that vigil does not
 //! know, the spelling of numbers and escapes, indentation and the last newline stay as their owner wrote them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -54,6 +54,51 @@ pub(crate) fn apply(file: &RecordFile<'_>, edits: &[(usize, Vec<Edit>)]) -> Stri
         }
     }
     out.push_str(&file.text[copied..]);
+    out
+}
+
+/// The text of `file` without the records at the places `removed`, and with the records `added` after the last: each
+/// as it stood in a text of the same writer. The space between records stays as it is.
+pub(crate) fn with_records(
+    file: &RecordFile<'_>,
+    removed: &BTreeSet<usize>,
+    added: &[&str],
+) -> String {
+    let text = file.text;
+    let spans: Vec<&Range<usize>> = file.outlines.iter().map(|one| &one.span).collect();
+    let (Some(first), Some(last)) = (spans.first(), spans.last()) else {
+        return match added {
+            [] => text.to_owned(),
+            added => format!("[\n  {}\n]\n", added.join(",\n  ")),
+        };
+    };
+    // What stands before the first record on its line, and between two.
+    let usual = match spans.as_slice() {
+        [.., before, last] => &text[before.end..last.start],
+        _ => ",\n  ",
+    };
+    let kept = (0..spans.len())
+        .filter(|at| !removed.contains(at))
+        .map(|at| {
+            let between = match at {
+                0 => usual,
+                at => &text[spans[at - 1].end..spans[at].start],
+            };
+            (between, &text[spans[at].clone()])
+        });
+    let all = kept.chain(added.iter().map(|record| (usual, *record)));
+    if removed.len() == spans.len() && added.is_empty() {
+        let (before, after) = (&text[..first.start], &text[last.end..]);
+        return format!("{}{}", before.trim_end(), after.trim_start());
+    }
+    let mut out = text[..first.start].to_owned();
+    for (number, (between, record)) in all.enumerate() {
+        if number > 0 {
+            out.push_str(between);
+        }
+        out.push_str(record);
+    }
+    out.push_str(&text[last.end..]);
     out
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Reads: `glance` (what is there, with `split`), `record` (the text), `convert` (its meaning, with `status`, `lookup`
 //! and `identity`), `liveness` (what is to be seen on the machine, with `processes`, `log`, `worktree`, `worktrees` and
-//! `git`). Writes: `fields` (what to change), `edit` (in the text), `lock` and `write` (safely).
+//! `git`). Writes: `fields` (what to change), `edit` (in the text), `lock`, `write` and `replace` (safely), `displaced`,
+//! `merge` and `recover` (what others wrote at the same moment, and what a crash left).
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -23,11 +24,14 @@ use crate::vigilante::split::Doubt;
 use crate::vigilante::worktree::Place;
 use crate::vigilante::worktrees::Around;
 use crate::{
-    Change, Committed, GitFiles, Listed, Picked, Proposal, Refusal, Source, SourceError, World,
+    Change, Committed, Displaced, Fate, GitFiles, Listed, Picked, Proposal, Refusal, Source,
+    SourceError, World,
 };
 
+mod attributes;
 mod backup;
 mod convert;
+mod displaced;
 mod edit;
 mod fields;
 mod git;
@@ -37,9 +41,11 @@ mod liveness;
 mod lock;
 mod log;
 mod lookup;
+mod merge;
 mod processes;
 mod propose;
 mod record;
+mod recover;
 mod replace;
 #[cfg(test)]
 pub(crate) mod scene;
@@ -276,6 +282,14 @@ impl Source for Vigilante {
         _world: &dyn World,
     ) -> Result<Vec<Option<Revision>>, SourceError> {
         propose::revisions(self, ids)
+    }
+
+    fn recover(&self, prepared: &[Proposal], world: &dyn World) -> Result<Vec<Fate>, SourceError> {
+        recover::recover(self, prepared, world)
+    }
+
+    fn displaced(&self) -> Vec<Displaced> {
+        displaced::kept(self)
     }
 
     fn propose_undo(&self, written: &Proposal, _world: &dyn World) -> Result<Proposal, Refusal> {

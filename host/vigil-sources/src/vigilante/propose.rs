@@ -8,7 +8,7 @@ use vigil_core::{State, Timestamp};
 use crate::vigilante::edit::{self, Edit};
 use crate::vigilante::record::{self, BOOKKEEPING, Record, RecordFile, SESSIONS_FILE};
 use crate::vigilante::write::{Index, chain};
-use crate::vigilante::{Vigilante, convert, fields};
+use crate::vigilante::{Vigilante, convert, fields, recover};
 use crate::{Change, Proposal, Refusal, SourceError, Target};
 
 /// For each of `changes` the proposal that makes it, in order. Reads the file once, and not at all for none.
@@ -48,7 +48,8 @@ pub(super) fn propose(
         .collect()
 }
 
-/// The proposal that takes `written` back, as long as the record is still as it left it.
+/// The proposal that takes `written` back, as long as the fields that it wrote are still as it left them: what its owner
+/// changed besides stays.
 ///
 /// What is restored are values, not their places: a field that the write had taken out comes back as the last one.
 /// Vigilante reads a restored `running` as it read the old one, with all that it does about stale sessions.
@@ -56,8 +57,8 @@ pub(super) fn undo(source: &Vigilante, written: &Proposal) -> Result<Proposal, R
     let (path, text) = read(source)?;
     let file = RecordFile::parse(&path, &text).map_err(|error| Refusal::Unsafe(chain(&error)))?;
     let index = Index::of(&file);
-    let (at, record) = find(&file, &index, &written.id)?;
-    if index.revision(at).as_ref() != Some(&written.after) {
+    let (_, record) = find(&file, &index, &written.id)?;
+    if !recover::still_stands(written, &record) {
         return Err(moved(&written.id));
     }
     let edits = edit::from_json(&written.edits).map_err(Refusal::Unsafe)?;

@@ -471,7 +471,7 @@ fn fold(key: &str) -> Cow<'_, str> {
 }
 
 /// A JSON value without insignificant space, its strings in one spelling. Numbers stay as they are written.
-fn canonical(raw: &str) -> Cow<'_, str> {
+pub(crate) fn canonical(raw: &str) -> Cow<'_, str> {
     // Most values are numbers, words and strings without escapes, which have no other spelling.
     let is_plain = match raw.as_bytes() {
         [b'"', ..] => !raw.contains('\\'),
@@ -519,7 +519,7 @@ fn string_end(text: &str) -> usize {
 }
 
 /// What Vigilante leaves out when it writes a record, or writes as an empty object for want of a way to leave it out.
-fn is_empty(canonical: &str) -> bool {
+pub(crate) fn is_empty(canonical: &str) -> bool {
     matches!(canonical, "\"\"" | "0" | "false" | "null" | "[]" | "{}")
 }
 

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use vigil_core::session::Revision;
 
-use crate::vigilante::Vigilante;
 use crate::vigilante::backup::Backup;
 use crate::vigilante::edit::{self, Edit};
 use crate::vigilante::lock::{self, Hold, NoHold, Patience};
+use crate::vigilante::processes::{Table, View};
 use crate::vigilante::record::{self, RecordFile, SESSIONS_FILE};
 use crate::vigilante::replace::{self, Prepared, Replaced, failed};
+use crate::vigilante::{Vigilante, displaced};
 use crate::{Committed, Proposal, World};
 
 /// How often a write starts over because somebody else wrote in between. Vigilante writes a few times a minute.
@@ -62,11 +63,6 @@ fn write(
     for round in 0..ROUNDS_MAX {
         let text = read(home)?;
         let target = resolve(&path)?;
-        if round == 0
-            && let Some(folder) = target.parent()
-        {
-            replace::sweep(folder, backup.folder(), world.now());
-        }
         let merged = merge(&path, &text, proposals, &edits, round == 0)?;
         let Some(new_text) = merged.text else {
             return Ok(merged.outcomes);
@@ -74,7 +70,7 @@ fn write(
         backup
             .keep(&text, world.now(), world)
             .map_err(nothing_written)?;
-        let prepared = Prepared::write(&target, new_text, world).map_err(nothing_written)?;
+        let mut prepared = Prepared::write(&target, new_text, world).map_err(nothing_written)?;
 
         world
             .step("lock")
@@ -86,16 +82,26 @@ fn write(
         world
             .step("reread")
             .map_err(|error| nothing_written(failed("read", &path, &error)))?;
-        // Without another copy in memory where nobody has written, which is the usual case.
-        let is_same = replace::holds(&path, text.as_bytes()).is_ok_and(|holds| holds);
-        if (!is_same && read(home)? != text) || resolve(&path)? != target {
+        if resolve(&path)? != target || !prepared.pin(&text).map_err(nothing_written)? {
             tracing::debug!(path = %path.display(), round, "sessions changed before the write");
             continue;
         }
-        let replaced = prepared.replace(&text, world).map_err(nothing_written)?;
+        let replaced = match prepared.replace(&text, world).map_err(nothing_written)? {
+            Replaced::NoExchange(prepared) => {
+                owner_is_down(source, &hold, &target, world)?;
+                prepared.rename_over().map_err(nothing_written)?
+            }
+            replaced => replaced,
+        };
         let unproven = match (&hold, replaced) {
-            (_, Replaced::No) => {
+            (_, Replaced::No | Replaced::NoExchange(_)) => {
                 tracing::debug!(path = %path.display(), round, "sessions changed during the write");
+                continue;
+            }
+            (_, Replaced::Contested(conflicts, lost)) => {
+                let why = displaced::contested(&conflicts);
+                displaced::keep(backup.folder(), &lost, &why, world.now())
+                    .map_err(nothing_written)?;
                 continue;
             }
             (Hold::Exclusive(_), Replaced::Yes) => None,
@@ -122,6 +128,39 @@ fn write(
         "{} changed under each of {ROUNDS_MAX} tries to write it",
         path.display()
     )))
+}
+
+/// Where two files cannot change places, whoever writes at the same moment loses their text without a trace. So nobody
+/// may: the scan's lock is ours, and no Vigilante runs where vigil would see it.
+fn owner_is_down(
+    source: &Vigilante,
+    hold: &Hold,
+    target: &Path,
+    world: &dyn World,
+) -> Result<(), Committed> {
+    let settings = &source.settings;
+    let view = View {
+        proc: &settings.proc,
+        home: source.home(),
+        same_namespace: settings.same_pid_namespace,
+        ignored: &settings.ignore_processes,
+        own: std::process::id(),
+        booted_at: world.booted_at(),
+    };
+    let table = Table::scan(&view, world.now());
+    let up = match hold {
+        Hold::Wedged(who) => Some(who.clone()),
+        Hold::Exclusive(_) => table.no_process_named("vigilante").err(),
+    };
+    match up {
+        None => Ok(()),
+        Some(why) => Err(nothing_written(format!(
+            "the file system of {} cannot let two files change places, so that what Vigilante wrote at the same moment \
+             would be lost: vigil writes there only while no Vigilante runs, and {why}; stop Vigilante for a pass of \
+             vigil's, keep its home on a local file system, or set `mode = \"observe\"` for this source",
+            target.display()
+        ))),
+    }
 }
 
 /// What a text would become.

@@ -55,6 +55,28 @@ impl Table {
         )
     }
 
+    /// That no process of the program `name` runs anywhere where it could use the same files.
+    ///
+    /// # Errors
+    /// What speaks against it, in words; also where looking proves nothing.
+    pub(crate) fn no_process_named(&self, name: &str) -> Result<(), String> {
+        let mut pids: Vec<u32> = self
+            .processes
+            .iter()
+            .filter(|(_, entry)| !entry.ended && entry.program.is_named(name))
+            .map(|(pid, _)| *pid)
+            .collect();
+        pids.sort_unstable();
+        match (pids.first(), self.blind.as_ref().or(self.foreign.as_ref())) {
+            (Some(pid), _) => Err(format!("pid {pid} ({name}) does")),
+            (None, Some(gap)) => Err(format!(
+                "whether one does is not to be seen: {}",
+                gap.detail
+            )),
+            (None, None) => Ok(()),
+        }
+    }
+
     /// The pid namespace of a process. `None`: it may not be looked at.
     fn namespace(&self, process: &str) -> Option<PathBuf> {
         fs::read_link(self.proc.join(process).join("ns/pid")).ok()

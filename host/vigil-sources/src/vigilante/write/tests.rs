@@ -14,7 +14,9 @@ use vigil_core::{Evidence, Fact, SessionId, State};
 use super::*;
 use crate::vigilante::testing::{self, NOW, TestWorld};
 use crate::vigilante::{Settings, propose};
-use crate::{Change, Refusal, Target};
+use crate::{Change, Refusal, Source as _, Target};
+
+mod at_once;
 
 /// A Vigilante home with vigil's state folder beside it.
 struct Home {
@@ -161,6 +163,7 @@ fn a_write_makes_the_records_as_proposed_and_keeps_all_else() {
             "lock",
             "reread",
             "rename",
+            "exchange",
             "look-back",
             "sync-folder"
         ]
@@ -369,7 +372,11 @@ fn a_write_that_cannot_be_proven_is_looked_at_again() {
         [Committed::Written { exclusive: false }]
     );
     assert_eq!(world.steps().last(), Some(&"read-back"));
+    // What it displaced was not looked at: the next pass does.
+    assert_eq!(home.leftovers().len(), 2);
+    source.recover(&[], &TestWorld::new()).unwrap();
     assert_eq!(home.leftovers(), [""; 0]);
+    assert_eq!(source.displaced(), []);
 }
 
 #[test]
