@@ -12,6 +12,7 @@ pub mod failure;
 pub mod fixture;
 pub mod forge;
 mod heard;
+mod limits;
 pub mod memory;
 pub mod notify;
 pub mod pass;

@@ -37,6 +37,9 @@ pub struct RunReport {
     pub github: GitHubReport,
     /// Wall time of the pass, in milliseconds.
     pub took_ms: u64,
+    /// Records were written, and this kept vigil from noting so in its journal; null: all is noted.
+    #[serde(default)]
+    pub journal_error: Option<String>,
 }
 
 /// One source.
@@ -306,6 +309,9 @@ pub struct StatusReport {
     pub sources: Vec<SourceReport>,
     /// Sources that are paused.
     pub paused: Vec<String>,
+    /// The file that stops all writes to owners; null: it is not there.
+    #[serde(default)]
+    pub stopped: Option<String>,
     /// Alerts that are open.
     pub alerts: Vec<AlertReport>,
     /// One entry for each session, settled ones included.

@@ -13,6 +13,7 @@ use crate::cli::DoctorArgs;
 use crate::config::Loaded;
 use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
 use crate::memory;
+use crate::pass;
 use crate::policies::Named;
 use crate::sources;
 use crate::ui::{self, Ui};
@@ -85,6 +86,8 @@ pub(crate) async fn run(args: &DoctorArgs, setup: Setup, loaded: &Loaded, ui: Ui
     findings.extend(of_sources);
     let (of_pauses, pauses) = pauses(&setup)?;
     findings.extend(of_pauses);
+    findings.extend(stopped(&setup)?);
+    findings.extend(strays(&setup));
     let looked = github::look(&setup, &sessions).await?;
     findings.extend(looked.findings);
     let ok = findings.iter().all(|finding| finding.ok);
@@ -206,14 +209,53 @@ fn source_findings(setup: &Setup) -> Result<(Vec<Finding>, Vec<Session>), Failur
                 "set its home in the configuration, or VIGILANTE_HOME",
             ),
         });
+        let is_there = findings.last().is_some_and(|finding| finding.ok);
+        if let Some(told) = pass::displaced(&configured.source.displaced()) {
+            findings.push(bad(&what, told, ""));
+        }
         // Where a source is not there, its places are not either.
-        if findings.last().is_some_and(|finding| finding.ok) {
+        if is_there {
             for (label, place) in configured.source.locations() {
                 findings.push(good(&what, format!("{label}: {place}")));
             }
         }
     }
     Ok((findings, all))
+}
+
+/// The file that stops all writes, where it is there.
+fn stopped(setup: &Setup) -> Result<Option<Finding>, Failure> {
+    let file = vigil_store::stop_file(&setup.environment.state_dir).map_err(memory::failed)?;
+    Ok(file.map(|file| {
+        note(
+            "every source",
+            format!("stopped by {}: nothing is written", file.display()),
+            "remove the file to let vigil write again",
+        )
+    }))
+}
+
+/// Processes that work with a journal which is not there any more.
+fn strays(setup: &Setup) -> Option<Finding> {
+    let strays = vigil_store::strays(&setup.environment.state_dir);
+    let first = strays.first()?;
+    Some(bad(
+        "journal",
+        format!(
+            "{} another journal than this one, and does not see what is said to it",
+            pids(&strays)
+        ),
+        format!("stop it with `kill {first}`; a daemon ends by itself before it writes again"),
+    ))
+}
+
+/// `pid 4711 works with`, or `pids 4711, 4712 work with`.
+pub(super) fn pids(pids: &[u32]) -> String {
+    let list: Vec<String> = pids.iter().map(ToString::to_string).collect();
+    match pids.len() {
+        1 => format!("pid {} works with", list.join(", ")),
+        _ => format!("pids {} work with", list.join(", ")),
+    }
 }
 
 fn pauses(setup: &Setup) -> Result<(Vec<Finding>, Vec<PauseReport>), Failure> {

@@ -11,12 +11,12 @@ use vigil_core::standing::Origin;
 use vigil_core::verdict::{Decision, PolicyAnswer, PolicyFailure, Verdict};
 use vigil_core::{Evidence, Fact, Timestamp, signs};
 use vigil_policy::ChainQuestion;
-use vigil_store::JournalRow;
+use vigil_store::{JournalRow, Transition};
 
 use crate::cli::SessionArg;
 use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
 use crate::memory;
-use crate::pass::{Batch, Entry, How, Reconciler};
+use crate::pass::{Batch, Entry, How, Reconciler, was_written};
 use crate::report::{self, GapReport, GuardReport, LastKnownReport, SessionReport};
 use crate::ui::{self, Ui};
 use crate::wiring::Setup;
@@ -83,7 +83,10 @@ pub(crate) async fn run(args: &SessionArg, setup: Setup, ui: Ui) -> Outcome {
             .map(|entry| (batch, entry))
     });
     let Some((batch, entry)) = found else {
-        return settled(&id.to_string(), last.as_ref(), ui);
+        let moves = reconciler.store.transitions(Some(&id), None, usize::MAX);
+        let mut moves = moves.map_err(memory::failed)?.into_iter();
+        let moved = moves.find(was_written);
+        return settled(&id.to_string(), last.as_ref(), moved.as_ref(), ui);
     };
     let failed = passed.failed();
     let would_move = what_ifs(&mut reconciler, batch, entry)?;
@@ -117,7 +120,7 @@ pub(crate) async fn run(args: &SessionArg, setup: Setup, ui: Ui) -> Outcome {
 }
 
 /// A settled session is not looked at any more; the journal says how it came there.
-fn settled(id: &str, last: Option<&JournalRow>, ui: Ui) -> Outcome {
+fn settled(id: &str, last: Option<&JournalRow>, moved: Option<&Transition>, ui: Ui) -> Outcome {
     if ui.json {
         let last = last.map(last_row);
         ui.document(&serde_json::json!({ "schema": report::EXPLAIN, "id": id, "settled": true, "last": last }))?;
@@ -126,16 +129,25 @@ fn settled(id: &str, last: Option<&JournalRow>, ui: Ui) -> Outcome {
     ui.line(format!(
         "{id} is settled: nothing follows its state, so vigil does not look at it again."
     ));
-    match last {
+    // A pass that was ended before it could note its decision had noted the write.
+    let unnoted = moved.filter(|moved| last.is_none_or(|last| last.last_at < moved.at));
+    match (unnoted, last) {
+        (Some(row), _) => ui.said(format!(
+            "Last move: {} by {} at {}: {}",
+            row.id,
+            row.rule,
+            ui::moment(row.at),
+            row.reason
+        )),
         // Its sentence is the first time's, and so are the ages in it.
-        Some(row) => ui.said(format!(
+        (None, Some(row)) => ui.said(format!(
             "Last decision: {} by {} at {}: {}",
             row.outcome,
             row.rule,
             ui::moment(row.first_at),
             row.reason
         )),
-        None => ui.line("Its owner recorded it so; vigil never moved it."),
+        (None, None) => ui.line("Its owner recorded it so; vigil never moved it."),
     }
     Ok(EXIT_DONE)
 }

@@ -28,6 +28,7 @@ use crate::cli::{Cli, Command, ConfigCommand, NotifyCommand, PolicyCommand};
 use crate::config as settings;
 use crate::environment::Environment;
 use crate::failure::{Failure, Outcome};
+use crate::limits;
 use crate::ui::{self, Bar, Ui};
 use crate::wiring::Setup;
 
@@ -38,7 +39,8 @@ pub fn main(cli: Cli) -> u8 {
         return compile_policy::run(job);
     }
     let ui = Ui { json: cli.json };
-    match dispatch(cli, ui) {
+    limits::tell_panics();
+    match limits::provide_files().and_then(|()| dispatch(cli, ui)) {
         Ok(code) => code,
         Err(failure) => {
             ui.failure(&failure);

@@ -4,6 +4,7 @@ mod doorbell;
 mod print;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,7 +124,7 @@ async fn daemon(
     bar: &Bar,
 ) -> Outcome {
     let dir = &setup.environment.state_dir;
-    let Some(_lock) = DaemonLock::try_take(dir).map_err(memory::failed)? else {
+    let Some(lock) = DaemonLock::try_take(dir).map_err(memory::failed)? else {
         let holder =
             DaemonLock::holder(dir).map_or_else(String::new, |pid| format!(" (pid {pid})"));
         return Err(Failure::request(format!(
@@ -141,7 +142,14 @@ async fn daemon(
     let mut how = How::watch();
     let mut trouble = None;
     let mut policies = Watch::new(loaded.clone());
+    let mut stopped = None;
     for number in 0_u64.. {
+        // Who works with a journal or a lock that is not there any more would write beside whoever starts anew.
+        if let Err(lost) = lock.check() {
+            doorbell.close(reconciler).await;
+            return Err(memory::failed(lost));
+        }
+        tell_stop(&mut stopped, reconciler)?;
         let started = setup.world.now();
         if number % PASSES_PER_PRUNE == 0 {
             // Anew from time to time: what nobody keeps is forgotten.
@@ -165,6 +173,9 @@ async fn daemon(
         match passed {
             Ok(passed) => {
                 log(&passed, setup.world.now());
+                if let Some(failure) = &passed.forgotten {
+                    tracing::error!(%failure, "records were written, and this could not be noted; the next pass finds it");
+                }
                 behind = passed.batches.iter().any(|batch| batch.behind);
                 // Told when it changes, and by every daemon that starts into it: an alert is raised only once.
                 if passed.github.trouble != trouble {
@@ -183,6 +194,12 @@ async fn daemon(
             }
             // A full disk or a busy journal may pass; nothing was written without its row.
             Err(failure) => tracing::error!(%failure, "pass failed; the next one tries again"),
+        }
+        if let Err(lost) = reconciler.store.watch().held("", setup.world.now())
+            && lost.is_lost()
+        {
+            doorbell.close(reconciler).await;
+            return Err(memory::failed(lost));
         }
         if number % PASSES_PER_PRUNE == 0
             && let Err(failure) = prune(reconciler, &setup.config)
@@ -226,6 +243,23 @@ async fn daemon(
         };
     }
     Ok(EXIT_DONE)
+}
+
+/// Says once that a file stops all writes, and once that it is gone.
+fn tell_stop(told: &mut Option<PathBuf>, reconciler: &Reconciler) -> Result<(), Failure> {
+    let now = reconciler.store.watch().stopped().map_err(memory::failed)?;
+    match (&told, &now) {
+        (None, Some(file)) => tracing::warn!(
+            file = %file.display(),
+            "stopped: nothing is written to any source until the file is removed"
+        ),
+        (Some(file), None) => {
+            tracing::info!(file = %file.display(), "writing again: the file is gone")
+        }
+        _ => {}
+    }
+    *told = now;
+    Ok(())
 }
 
 /// SIGTERM and SIGINT.

@@ -265,6 +265,9 @@ fn report(
             .into_iter()
             .map(|pause| pause.source.unwrap_or_else(|| "every source".to_owned()))
             .collect(),
+        stopped: vigil_store::stop_file(&setup.environment.state_dir)
+            .map_err(memory::failed)?
+            .map(|file| file.display().to_string()),
         alerts,
         sessions,
         github: passed.map_or_else(GitHubReport::default, |passed| passed.github.clone()),

@@ -30,6 +30,16 @@ pub(crate) async fn run(args: &UndoArgs, setup: &Setup, ui: Ui) -> Outcome {
                 .hint("`vigil history` lists them")
         })?;
     may_be_undone(&transition)?;
+    // A pause keeps vigil's own hands off, and taking its moves back is what people do then. The file stops everything.
+    if let Some(file) =
+        vigil_store::stop_file(&setup.environment.state_dir).map_err(memory::failed)?
+    {
+        return Err(Failure::world(format!(
+            "{id} is not undone: {} stops every write",
+            file.display()
+        ))
+        .hint("remove the file, then undo it"));
+    }
     let session = &transition.session;
     let configured = sources::configured(&setup.config, &setup.environment, Some(&session.source))?;
     let source = configured

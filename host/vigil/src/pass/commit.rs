@@ -1,19 +1,23 @@
 //! Writes: the journal first, then one write for all transitions of a source, then the journal again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use vigil_core::decide::Action;
 use vigil_core::guard::{Code, Objection};
 use vigil_core::{Grounds, Session, Timestamp};
 use vigil_sources::{Change, Committed, Proposal, Refusal, Target, World};
-use vigil_store::{Kind, NewTransition, Settled, Standing, Transition};
+use vigil_store::{
+    Held, Kind, NewTransition, Settled, Standing, StoreError, Transition, TransitionId, Watch,
+};
 
 use super::load::blocking;
 use super::{Batch, Entry, Moment, Reconciler};
+use crate::config::Mode;
 use crate::failure::Failure;
 use crate::memory;
 use crate::report::Outcome;
+use crate::sources::Configured;
 
 impl Reconciler {
     /// Works out what each ruling would write, without writing.
@@ -48,20 +52,37 @@ impl Reconciler {
         }
         self.propose(batches).await?;
         for batch in batches.iter_mut() {
+            if batch.read_only.is_none() {
+                self.commit_batch(batch, moment).await?;
+            }
             if let Some(objection) = &batch.read_only {
                 let objection = objection.clone();
-                for entry in batch
-                    .entries
-                    .iter_mut()
-                    .filter(|entry| entry.proposal.is_some())
-                {
+                let unwritten =
+                    |entry: &&mut Entry| entry.proposal.is_some() && entry.transition.is_none();
+                for entry in batch.entries.iter_mut().filter(unwritten) {
                     entry.guards.push(objection.clone());
                 }
-                continue;
             }
-            self.commit_batch(batch, moment).await?;
         }
         Ok(())
+    }
+
+    /// The world as a write to `source` sees it.
+    pub(super) fn watched(&self, configured: &Configured, moment: &Moment) -> Watched {
+        Watched {
+            world: Arc::clone(&self.world),
+            awake_since: moment.awake_since,
+            source: configured.source.name().to_owned(),
+            mode: configured.mode,
+            watch: self.store.watch(),
+            held: Mutex::new(None),
+        }
+    }
+
+    /// Why nothing may be written to `source` at this moment, whatever held when the pass began.
+    fn held(&self, source: &str) -> Result<Option<Objection>, Failure> {
+        let held = self.store.watch().held(source, self.world.now());
+        Ok(held.map_err(memory::failed)?.as_ref().map(read_only))
     }
 
     async fn commit_batch(&mut self, batch: &mut Batch, moment: &Moment) -> Result<(), Failure> {
@@ -81,15 +102,44 @@ impl Reconciler {
         if at.is_empty() {
             return Ok(());
         }
+        batch.read_only = self.held(batch.configured.source.name())?;
+        if batch.read_only.is_some() {
+            return Ok(());
+        }
         let ids = self.store.prepare(&new).map_err(memory::failed)?;
         let source = Arc::clone(&batch.configured.source);
-        let world = Watched {
-            world: Arc::clone(&self.world),
-            awake_since: moment.awake_since,
-        };
-        let committed = blocking(move || source.commit(&proposals, &world)).await?;
-
+        let world = self.watched(&batch.configured, moment);
+        let (committed, held) = blocking(move || {
+            let committed = source.commit(&proposals, &world);
+            (committed, world.held.into_inner())
+        })
+        .await?;
         let ended = self.world.now();
+        let held = held
+            .unwrap_or_else(PoisonError::into_inner)
+            .transpose()
+            .map_err(memory::failed)?;
+        if let Some(objection) = held {
+            // The rows end here; the sessions are held as if the pass had begun after it.
+            let settled: Vec<_> = ids.iter().zip(&committed).map(settled_row).collect();
+            tracing::warn!(
+                source = world_name(batch),
+                why = objection.detail,
+                "writing was stopped in the middle of a pass"
+            );
+            batch.read_only = Some(objection);
+            self.store
+                .settle_all(&settled, ended)
+                .map_err(memory::failed)?;
+            return Ok(());
+        }
+        // What was written is told whatever becomes of vigil's memory.
+        for ((&index, id), committed) in at.iter().zip(&ids).zip(&committed) {
+            let entry = &mut batch.entries[index];
+            entry.transition = Some(*id);
+            note(entry, committed.clone());
+            tell(entry);
+        }
         // Before the rows are settled: a crash in between leaves them to recovery, which does it again.
         for (&index, committed) in at.iter().zip(&committed) {
             if matches!(committed, Committed::Written { .. }) {
@@ -107,28 +157,46 @@ impl Reconciler {
                 }
             }
         }
-        let settled: Vec<_> = ids
-            .iter()
-            .copied()
-            .zip(committed.iter().map(settled_as))
-            .collect();
+        let settled: Vec<_> = ids.iter().zip(&committed).map(settled_row).collect();
         self.store
             .settle_all(&settled, ended)
             .map_err(memory::failed)?;
-        for ((index, id), committed) in at.into_iter().zip(ids).zip(committed) {
-            let entry = &mut batch.entries[index];
-            entry.transition = Some(id);
-            note(entry, committed);
-            tell(entry);
-        }
         Ok(())
     }
 }
 
-/// The world, with what this pass knows about breaks in watching: a lock looks stuck right after a laptop wakes.
-struct Watched {
+fn world_name(batch: &Batch) -> &str {
+    batch.configured.source.name()
+}
+
+fn settled_row((id, committed): (&TransitionId, &Committed)) -> (TransitionId, Settled) {
+    (*id, settled_as(committed))
+}
+
+/// What stops a write, as a guard says it.
+pub(super) fn read_only(held: &Held) -> Objection {
+    let detail = match held {
+        Held::Stopped(file) => format!(
+            "stopped by the file {}; remove it to let vigil write again",
+            file.display()
+        ),
+        Held::Paused(pause) => format!(
+            "paused since {}; `vigil resume` lets it write again",
+            crate::ui::moment(pause.since)
+        ),
+    };
+    Objection::new(Code::ReadOnly, detail)
+}
+
+/// The world, with what this pass knows about breaks in watching: a lock looks stuck right after a laptop wakes. And
+/// with the last look at what may stop a write: nothing else stands between it and the owner's file.
+pub(super) struct Watched {
     world: Arc<dyn World>,
     awake_since: Option<Timestamp>,
+    source: String,
+    mode: Mode,
+    watch: Watch,
+    held: Mutex<Option<Result<Objection, StoreError>>>,
 }
 
 impl World for Watched {
@@ -149,7 +217,23 @@ impl World for Watched {
     }
 
     fn step(&self, name: &'static str) -> std::io::Result<()> {
-        self.world.step(name)
+        self.world.step(name)?;
+        if name != vigil_sources::LAST_STEP {
+            return Ok(());
+        }
+        if self.mode == Mode::Observe {
+            return Err(std::io::Error::other("the source is only observed"));
+        }
+        let (why, held) = match self.watch.held(&self.source, self.world.now()) {
+            Ok(None) => return Ok(()),
+            Ok(Some(held)) => {
+                let objection = read_only(&held);
+                (objection.detail.clone(), Ok(objection))
+            }
+            Err(error) => (error.to_string(), Err(error)),
+        };
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+        Err(std::io::Error::other(why))
     }
 }
 

@@ -8,6 +8,7 @@ use vigil_core::Timestamp;
 use vigil_core::guard::Code;
 use vigil_core::requeue::backoff;
 
+use vigil_sources::Displaced;
 use vigil_store::Alert;
 
 use super::asking::Asked;
@@ -58,7 +59,8 @@ impl Reconciler {
             let of_session = |about: &str| names().any(|name| is_of(about, name));
             match (
                 key.strip_prefix("source-")
-                    .or(key.strip_prefix("mass-change-")),
+                    .or(key.strip_prefix("mass-change-"))
+                    .or(key.strip_prefix("displaced-")),
                 key.strip_prefix("owner-disagrees-")
                     .or(key.strip_prefix(REOPENED)),
             ) {
@@ -128,6 +130,12 @@ impl Reconciler {
         for batch in batches {
             let name = batch.configured.source.name();
             self.alert(&mut told, &format!("source-{name}"), batch.error.as_deref())?;
+            let displaced = displaced(&batch.configured.source.displaced());
+            self.alert(
+                &mut told,
+                &format!("displaced-{name}"),
+                displaced.as_deref(),
+            )?;
             if batch.error.is_some() {
                 continue;
             }
@@ -294,6 +302,28 @@ impl Reconciler {
         }
         Ok(())
     }
+}
+
+/// What a person has to look at, and how they say that they have.
+pub(crate) fn displaced(kept: &[Displaced]) -> Option<String> {
+    let first = kept.first()?;
+    let others = match kept.len() {
+        1 => String::new(),
+        2 => "; one more is beside it".to_owned(),
+        more => format!("; {} more are beside it", more - 1),
+    };
+    let (file, target) = (first.file.display(), first.target.display());
+    if first.waits {
+        return Some(format!(
+            "what its owner wrote to {target} waits in {file} to be brought back by the next pass that may write: {}{others}",
+            first.why
+        ));
+    }
+    Some(format!(
+        "what its owner wrote to {target} is not whole in it: {}; the text is kept in {file}: `diff {file} {target}` shows \
+         what differs, and `rm {file}` says that you have looked{others}",
+        first.why
+    ))
 }
 
 /// The alerts that are open, as the pass found them.

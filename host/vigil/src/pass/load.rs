@@ -11,8 +11,9 @@ use vigil_core::session::{BLOCKED_BY, BLOCKED_RULE, BY_VIGIL};
 use vigil_core::survey::{self, Kin, Survey};
 use vigil_core::{Fact, Session, SessionId, State};
 use vigil_sources::{Listed, Picked, SourceError};
-use vigil_store::Kind;
+use vigil_store::{Held, Kind};
 
+use super::commit;
 use super::{Batch, Entry, How, Moment, Reconciler, SeenSession};
 use crate::config::Mode;
 use crate::failure::Failure;
@@ -183,18 +184,15 @@ impl Reconciler {
             let detail = "the configuration only lets vigil observe this source";
             return Ok(Some(Objection::new(Code::ReadOnly, detail)));
         }
+        if let Some(file) = self.store.watch().stopped().map_err(memory::failed)? {
+            return Ok(Some(commit::read_only(&Held::Stopped(file))));
+        }
         let name = configured.source.name();
         let pause = self
             .store
             .paused(name, moment.now)
             .map_err(memory::failed)?;
-        Ok(pause.map(|pause| {
-            let since = crate::ui::moment(pause.since);
-            Objection::new(
-                Code::ReadOnly,
-                format!("paused since {since}; `vigil resume` lets it write again"),
-            )
-        }))
+        Ok(pause.map(|pause| commit::read_only(&Held::Paused(pause))))
     }
 
     /// Tells a session of vigil's own move to `blocked` as long as that is what its record shows: nobody, be it its owner

@@ -48,6 +48,7 @@ use asking::Asked;
 pub use asking::{Asking, Planned, Progress};
 pub(crate) use commit::settled_as;
 pub use commit::{proposal_of, was_written};
+pub(crate) use deliver::displaced;
 pub use moment::Moment;
 pub use reopened::{Reopened, Settled};
 
@@ -195,6 +196,25 @@ impl Batch {
             .filter(|listed| !listed.state.is_settled())
             .map(|listed| &listed.id)
     }
+
+    /// Whether a record of it was written.
+    fn was_written(&self) -> bool {
+        let written =
+            |entry: &Entry| matches!(entry.outcome, Outcome::Transitioned | Outcome::Repaired);
+        self.entries.iter().any(written)
+    }
+
+    /// What was to be written, and was not tried since vigil's memory failed.
+    fn give_up(&mut self) {
+        if self.read_only.is_some() {
+            return;
+        }
+        let untried = |entry: &&mut Entry| entry.outcome == Outcome::WouldTransition;
+        for entry in self.entries.iter_mut().filter(untried) {
+            entry.outcome = Outcome::Failed;
+            entry.outcome_detail = Some("not tried: vigil's journal failed before it".to_owned());
+        }
+    }
 }
 
 /// A session as it was when it was last judged.
@@ -324,6 +344,8 @@ pub struct Passed {
     pub github: GitHubReport,
     /// Something that concerns all: no token, the forge is down.
     pub trouble: Option<String>,
+    /// Records were written, and vigil's memory failed after it. The next pass finds in the records what was written.
+    pub forgotten: Option<Failure>,
 }
 
 impl Reconciler {
@@ -338,6 +360,7 @@ impl Reconciler {
     }
 
     async fn steps(&mut self, how: &How) -> Result<Passed, Failure> {
+        self.store.check().map_err(crate::memory::failed)?;
         let moment = self.moment(how)?;
         if !how.dry_run {
             self.recover(&moment)?;
@@ -368,11 +391,18 @@ impl Reconciler {
             self.rule(&mut batches, &moment)?;
         }
         self.note_reopened(&mut batches, &moment)?;
+        let mut forgotten = None;
         if !how.dry_run {
             self.grant(&mut batches, &moment)?;
-            self.commit(&mut batches, &moment).await?;
-            self.settle(&batches, &moment)?;
-            self.deliver(&batches, &asked, &moment).await?;
+            if let Err(failure) = self.carry(&mut batches, &asked, &moment).await {
+                if !batches.iter().any(Batch::was_written) {
+                    return Err(failure);
+                }
+                forgotten = Some(failure);
+                batches.iter_mut().for_each(Batch::give_up);
+                // As where the whole pass fails.
+                let _ = self.store.release(&self.holder);
+            }
         } else {
             self.propose(&mut batches).await?;
             if how.keep_facts {
@@ -387,7 +417,20 @@ impl Reconciler {
             github: asked.github,
             trouble: asked.trouble.map(|trouble| trouble.to_string()),
             batches,
+            forgotten,
         })
+    }
+
+    /// Carries the rulings out, and keeps what came of it.
+    async fn carry(
+        &mut self,
+        batches: &mut Vec<Batch>,
+        asked: &Asked,
+        moment: &Moment,
+    ) -> Result<(), Failure> {
+        self.commit(batches, moment).await?;
+        self.settle(batches, moment)?;
+        self.deliver(batches, asked, moment).await
     }
 }
 
@@ -402,6 +445,7 @@ impl Passed {
             sessions: self.batches.iter().flat_map(sessions).collect(),
             github: self.github.clone(),
             took_ms: ended.0.saturating_sub(self.moment.now.0),
+            journal_error: self.forgotten.as_ref().map(ToString::to_string),
         }
     }
 
@@ -420,6 +464,7 @@ impl Passed {
     /// Whether a source, GitHub or a write failed: exit code 1.
     pub fn failed(&self) -> bool {
         self.trouble.is_some()
+            || self.forgotten.is_some()
             || self.batches.iter().any(|batch| {
                 batch.error.is_some()
                     || batch

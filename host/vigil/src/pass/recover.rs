@@ -3,36 +3,28 @@
 use std::collections::BTreeMap;
 
 use vigil_core::SessionId;
+use vigil_sources::Fate;
 use vigil_store::{Settled, Transition};
 
-use super::{Moment, Reconciler};
+use super::{Moment, Reconciler, proposal_of};
 use crate::failure::Failure;
 use crate::memory;
 
 impl Reconciler {
-    /// Settles what an earlier vigil prepared, by comparing the record with both digests.
+    /// Settles what an earlier vigil prepared, by what the records say, and lets each source put right what it left.
     pub(super) fn recover(&mut self, moment: &Moment) -> Result<(), Failure> {
-        let unsettled = self.store.unsettled().map_err(memory::failed)?;
-        if unsettled.is_empty() {
-            return Ok(());
-        }
         let mut by_source: BTreeMap<String, Vec<Transition>> = BTreeMap::new();
-        for transition in unsettled {
+        for transition in self.store.unsettled().map_err(memory::failed)? {
             by_source
                 .entry(transition.session.source.clone())
                 .or_default()
                 .push(transition);
         }
         let mut settled = Vec::new();
-        for (name, transitions) in by_source {
-            // A source that is not configured now may be tomorrow: its rows wait.
-            let Some(configured) = self
-                .sources
-                .iter()
-                .find(|configured| configured.source.name() == name)
-            else {
-                continue;
-            };
+        // A source that is not configured now may be tomorrow: its rows wait.
+        for configured in self.sources.clone() {
+            let name = configured.source.name();
+            let transitions = by_source.remove(name).unwrap_or_default();
             let ids: Vec<SessionId> = transitions
                 .iter()
                 .map(|transition| transition.session.clone())
@@ -46,27 +38,22 @@ impl Reconciler {
                     std::time::Duration::from_secs(60),
                 )
                 .map_err(memory::failed)?;
-            let Ok(revisions) = configured.source.revisions(&ids, self.world.as_ref()) else {
+            let proposals: Vec<_> = transitions.iter().map(proposal_of).collect();
+            // What stops a write stops this one, too.
+            let world = self.watched(&configured, moment);
+            let Ok(fates) = configured.source.recover(&proposals, &world) else {
+                // It is told when the records are read.
                 continue;
             };
-            for ((transition, revision), lease) in transitions.into_iter().zip(revisions).zip(free)
-            {
+            for ((transition, fate), lease) in transitions.into_iter().zip(fates).zip(free) {
                 // Another vigil is writing it right now.
                 if !lease {
                     continue;
                 }
-                let how = match revision {
-                    Some(now) if now == transition.revision_after => {
-                        Settled::Written { exclusive: false }
-                    }
-                    Some(now) if now == transition.revision_before => {
-                        Settled::Failed("vigil ended before it was written".to_owned())
-                    }
-                    Some(_) => Settled::Conflict(
-                        "vigil ended while it was being written, and the record changed since"
-                            .to_owned(),
-                    ),
-                    None => Settled::Conflict("the record is gone".to_owned()),
+                let how = match fate {
+                    Fate::Written => Settled::Written { exclusive: false },
+                    Fate::NotWritten(why) => Settled::Failed(why),
+                    Fate::Overtaken(why) => Settled::Conflict(why),
                 };
                 if matches!(how, Settled::Written { .. }) {
                     for granted in &transition.intents {
@@ -77,6 +64,9 @@ impl Reconciler {
                 tracing::info!(transition = %transition.id, session = %transition.session, ?how, "recovered");
                 settled.push((transition.id, how));
             }
+        }
+        if settled.is_empty() {
+            return Ok(());
         }
         self.store
             .settle_all(&settled, moment.now)

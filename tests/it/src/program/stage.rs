@@ -311,23 +311,12 @@ impl Stage {
     /// What the program is made of, to be run in this process by a clock of the test's. It has read the configuration
     /// of [`Stage::configure`].
     pub(super) fn inside(&self, world: Arc<dyn World>) -> Setup {
-        let mut environment = Environment::default()
-            .with("GH_TOKEN", TOKEN)
-            .with("VIGILANTE_HOME", self.home.vigilante().to_string_lossy())
-            .with("GITHUB_API_URL", format!("http://{}", self.address()))
-            .with(
-                "GITHUB_GRAPHQL_URL",
-                format!("http://{}/graphql", self.address()),
-            );
-        environment.home = self.user();
-        environment.config_dir = self.user().join(".config/vigil");
-        environment.cache_dir = cache().join("vigil");
-        environment.state_dir = self.state_dir();
-        let loaded = vigil::config::load(None, &environment).expect("a configuration");
-        Setup {
-            world,
-            ..Setup::live(loaded.config, environment)
-        }
+        setup(&self.user(), &self.home.vigilante(), self.address(), world)
+    }
+
+    /// Where GitHub answers.
+    pub(super) fn github_address(&self) -> SocketAddr {
+        self.address()
     }
 
     /// Runs the program to its end.
@@ -343,6 +332,29 @@ impl Stage {
     /// What `status --json` says.
     pub(super) fn status(&self) -> Ran {
         self.run(&["status", "--json"])
+    }
+}
+
+/// What the program is made of for the user whose folder is `user`.
+pub(super) fn setup(
+    user: &Path,
+    vigilante: &Path,
+    github: SocketAddr,
+    world: Arc<dyn World>,
+) -> Setup {
+    let mut environment = Environment::default()
+        .with("GH_TOKEN", TOKEN)
+        .with("VIGILANTE_HOME", vigilante.to_string_lossy())
+        .with("GITHUB_API_URL", format!("http://{github}"))
+        .with("GITHUB_GRAPHQL_URL", format!("http://{github}/graphql"));
+    environment.home = user.to_owned();
+    environment.config_dir = user.join(".config/vigil");
+    environment.cache_dir = cache().join("vigil");
+    environment.state_dir = user.join("state");
+    let loaded = vigil::config::load(None, &environment).expect("a configuration");
+    Setup {
+        world,
+        ..Setup::live(loaded.config, environment)
     }
 }
 

@@ -46,6 +46,13 @@ pub(in crate::commands) fn print(report: &RunReport, ui: Ui) {
             ui.hint(hint);
         }
     }
+    if let Some(error) = &report.journal_error {
+        ui.line(format!(
+            "{} the records below that moved were written, and this could not be noted: {error}",
+            ui::styled(ui::ALARM, "journal failed:"),
+        ));
+        ui.hint("the next pass finds in the records what was written");
+    }
     let notable: Vec<&SessionReport> = report
         .sessions
         .iter()

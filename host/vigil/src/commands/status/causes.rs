@@ -197,6 +197,7 @@ pub(super) mod tests {
             offline: false,
             sources: Vec::new(),
             paused: Vec::new(),
+            stopped: None,
             alerts: Vec::new(),
             sessions,
             github: GitHubReport::default(),

@@ -33,6 +33,13 @@ pub(in crate::commands) fn print(report: &StatusReport, all: bool, ui: Ui) {
     {
         ui.hint(hint);
     }
+    if let Some(file) = &report.stopped {
+        ui.line(format!(
+            "{} vigil writes nothing to any source while {} is there; remove it to let vigil write again",
+            ui::styled(ui::NOTICE, "stopped"),
+            ui::clean(file)
+        ));
+    }
     for source in &report.paused {
         ui.line(format!(
             "{} vigil writes nothing to {source}",
