@@ -7,6 +7,8 @@ mod checks;
 mod issue;
 mod pull_request;
 
+use std::fmt;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -86,6 +88,17 @@ impl Asked<'_> {
             None => read().unwrap_or_else(Fact::from),
         }
     }
+}
+
+/// A gap for a repository that has another name by now: GitHub answers under the old one, and somebody else may take it.
+pub(crate) fn renamed(old: &Repo, new: impl fmt::Display) -> Gap {
+    Gap::new(
+        GapKind::IdentityChanged,
+        format!(
+            "{old} was renamed or transferred: it is now called {new}; give it that name in its owner's records and in \
+             the clone's remote, and vigil asks about it again"
+        ),
+    )
 }
 
 /// A gap for what GitHub should not have answered.

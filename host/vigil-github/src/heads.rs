@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use vigil_core::{Gap, GapKind, Timestamp};
 
-use crate::convert::{malformed, read, timestamp};
+use crate::convert::{malformed, read, renamed, timestamp};
 use crate::envelope::{self, Learned, Received};
 use crate::errors::{Class, Errors};
 use crate::limits::Meter;
@@ -198,10 +198,7 @@ fn heads_of(value: &Value, repo: &Repo, with_issues: bool) -> Result<RepoHeads, 
     match Repo::parse(&raw.name_with_owner) {
         Ok(name) if name == *repo => {}
         Ok(name) => {
-            return Err(Gap::new(
-                GapKind::IdentityChanged,
-                format!("{repo} is now called {name}"),
-            ));
+            return Err(renamed(repo, name));
         }
         Err(_) => return Err(malformed(format!("repository {repo} has no name"))),
     }

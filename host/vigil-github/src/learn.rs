@@ -233,10 +233,7 @@ impl One<'_> {
         let name = repository.get("nameWithOwner").and_then(Value::as_str);
         match name.map(Repo::parse) {
             Some(Ok(name)) if name == *repo => Ok(repository),
-            Some(Ok(name)) => Err(Open::Gap(Gap::new(
-                GapKind::IdentityChanged,
-                format!("{repo} is now called {name}"),
-            ))),
+            Some(Ok(name)) => Err(Open::Gap(convert::renamed(repo, name))),
             _ => Err(malformed(format!("repository {repo} has no name")).into()),
         }
     }

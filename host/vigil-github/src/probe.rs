@@ -11,7 +11,7 @@ use serde_json::Value;
 use vigil_core::forge::Issue;
 use vigil_core::{Gap, GapKind, Timestamp};
 
-use crate::convert::{issue_of_rest, malformed, read};
+use crate::convert::{issue_of_rest, malformed, read, renamed};
 use crate::envelope::{Learned, Received, message, said};
 use crate::limits::{self, Meter};
 use crate::question::Repo;
@@ -236,10 +236,7 @@ fn of_this_repository(entry: &Value, repo: &Repo) -> Result<(), Gap> {
     };
     match home {
         Ok(home) if home == *repo => Ok(()),
-        Ok(home) => Err(Gap::new(
-            GapKind::IdentityChanged,
-            format!("{repo} is now called {home}"),
-        )),
+        Ok(home) => Err(renamed(repo, home)),
         Err(_) => Err(malformed(format!(
             "{url:?} is the address of no repository"
         ))),

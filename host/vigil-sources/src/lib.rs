@@ -242,8 +242,11 @@ pub enum Committed {
         /// Nobody else can have written between the last read and the rename.
         exclusive: bool,
     },
-    /// Someone else wrote first, or holds the lock: look again.
+    /// Someone else wrote first: look again.
     Conflict(String),
+    /// Someone holds the lock that every write of this source needs, so that nothing was written: who, and what is known
+    /// of it.
+    Locked(String),
     /// It could not be written; the record is as it was.
     Failed(String),
 }

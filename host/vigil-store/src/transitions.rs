@@ -380,6 +380,31 @@ impl Store {
         })
     }
 
+    /// Forgets the tries before each of `latest` that were the same move of the same record and met a conflict as well:
+    /// the latest says all that they did.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn forget_repeats(&mut self, latest: &[TransitionId]) -> Result<usize> {
+        if latest.is_empty() {
+            return Ok(0);
+        }
+        self.write("forget repeated tries", |db| {
+            let mut statement = db.prepare_cached(
+                "DELETE FROM transitions WHERE id IN (
+                     SELECT o.id FROM transitions t JOIN transitions o ON o.source = t.source AND o.session = t.session
+                     WHERE t.id = ?1 AND o.id < t.id AND t.outcome = 'conflict' AND o.outcome = 'conflict'
+                     AND o.kind = t.kind AND o.to_state = t.to_state AND o.rule = t.rule
+                     AND o.revision_before = t.revision_before)",
+            )?;
+            let mut forgotten = 0;
+            for id in latest {
+                forgotten += statement.execute([id.0])?;
+            }
+            Ok(forgotten)
+        })
+    }
+
     /// Transitions that were prepared and not settled, the oldest first: what recovery has to look at. Those whose
     /// session another vigil holds a lease on are under way and none of ours.
     ///

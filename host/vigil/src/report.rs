@@ -51,6 +51,8 @@ pub struct SourceReport {
     pub kind: String,
     /// Why it could not be read; null: it was.
     pub error: Option<String>,
+    /// Who holds the lock that a write needs, so that this pass wrote nothing; null: nobody stood in the way.
+    pub locked: Option<String>,
 }
 
 /// What became of a session.

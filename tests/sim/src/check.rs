@@ -399,12 +399,14 @@ impl Checker {
                         "{id} is called written, and the file does not have it"
                     ));
                 }
-                Committed::Conflict(why) | Committed::Failed(why) if shown => {
+                Committed::Conflict(why) | Committed::Locked(why) | Committed::Failed(why)
+                    if shown =>
+                {
                     return Err(format!(
                         "{id} is called not written ({why}), and the file has it"
                     ));
                 }
-                Committed::Conflict(_) | Committed::Failed(_) => {}
+                Committed::Conflict(_) | Committed::Locked(_) | Committed::Failed(_) => {}
             }
         }
         Ok(())

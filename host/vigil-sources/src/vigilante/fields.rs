@@ -245,6 +245,10 @@ impl Draft<'_> {
             "stale_auto_restart_stopped_at",
         ]);
         self.set_now(&["ended_at", "updated_at"]);
+        // Vigilante tells people what the record says of it. A blocked session is left alone whatever that is.
+        if let Some(pr) = self.change.evidence.pull_request.found().cloned() {
+            self.snapshot(&pr);
+        }
     }
 
     /// The pull request is open. With an open issue Vigilante goes on looking after it.

@@ -41,6 +41,7 @@ mod liveness;
 mod lock;
 mod log;
 mod lookup;
+mod malformed;
 mod merge;
 mod processes;
 mod propose;
@@ -298,10 +299,20 @@ impl Source for Vigilante {
 
     fn locations(&self) -> Vec<(&'static str, String)> {
         let show = |path: &Path| path.display().to_string();
+        // A home without them is one where Vigilante has not worked yet, or not Vigilante's.
+        let there = |path: &Path| match path.symlink_metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                format!(
+                    "{} (not there: Vigilante makes it with its first session)",
+                    show(path)
+                )
+            }
+            _ => show(path),
+        };
         vec![
             ("home", show(&self.home)),
-            ("sessions", show(&self.home.join(SESSIONS_FILE))),
-            ("logs", show(&self.home.join("logs"))),
+            ("sessions", there(&self.home.join(SESSIONS_FILE))),
+            ("logs", there(&self.home.join("logs"))),
             ("backups", show(&self.state_dir.join("backups"))),
             ("scan.lock", lock::standing(&self.home)),
         ]

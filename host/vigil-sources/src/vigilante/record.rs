@@ -16,6 +16,7 @@ use vigil_core::session::Revision;
 use crate::SourceError;
 use crate::machine::open;
 use crate::vigilante::identity::{self, Named};
+use crate::vigilante::malformed;
 
 /// The file's name within Vigilante's home.
 pub(crate) const SESSIONS_FILE: &str = "sessions.json";
@@ -164,9 +165,7 @@ pub(crate) fn read_text(home: &Path) -> Result<Option<String>, SourceError> {
     };
     String::from_utf8(bytes).map(Some).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let before = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
-        let (line, column) = position(&before, before.len());
-        malformed(&path, line, column, "a byte that is not UTF-8")
+        malformed::not_utf8(&path, error.as_bytes(), valid)
     })
 }
 
@@ -174,11 +173,8 @@ impl<'a> RecordFile<'a> {
     /// Parses `text`, which was read from `path`: an array of objects, or `null`, which is how Go spells an array
     /// that was never made.
     pub(crate) fn parse(path: &Path, text: &'a str) -> Result<Self, SourceError> {
-        let elements: Option<Vec<&'a RawValue>> = serde_json::from_str(text).map_err(|error| {
-            let what = error.to_string();
-            let what = what.split(" at line ").next().unwrap_or("not JSON");
-            malformed(path, error.line().max(1), error.column().max(1), what)
-        })?;
+        let elements: Option<Vec<&'a RawValue>> =
+            serde_json::from_str(text).map_err(|error| malformed::not_json(path, text, &error))?;
         let mut lines = Lines::new(text);
         let outlines = elements
             .unwrap_or_default()
@@ -186,10 +182,9 @@ impl<'a> RecordFile<'a> {
             .map(|element| {
                 let span = span_in(text, element.get());
                 let record = Record::parse(text, span.clone(), &mut lines);
-                record.map(Outline::of).map_err(|what| {
-                    let (line, column) = position(text, span.start);
-                    malformed(path, line, column, &what)
-                })
+                record
+                    .map(Outline::of)
+                    .map_err(|what| malformed::malformed(path, position(text, span.start), &what))
             })
             .collect::<Result<_, _>>()?;
         Ok(RecordFile { text, outlines })
@@ -429,17 +424,6 @@ impl<'a> Lines<'a> {
         self.seen = offset;
         let column = self.text[self.line_start..offset].chars().count() + 1;
         (self.line, column)
-    }
-}
-
-fn malformed(path: &Path, line: usize, column: usize, what: &str) -> SourceError {
-    SourceError::Malformed {
-        path: path.display().to_string(),
-        line,
-        column,
-        what: format!(
-            "{what}; nothing is read from or written to this file until Vigilante or a person repairs it"
-        ),
     }
 }
 

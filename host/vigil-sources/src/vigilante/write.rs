@@ -76,7 +76,7 @@ fn write(
             .step("lock")
             .map_err(|error| nothing_written(failed("lock", &home.join("scan.lock"), &error)))?;
         let hold = lock::take(home, &mut patience, world).map_err(|no| match no {
-            NoHold::Busy(why) => Committed::Conflict(why),
+            NoHold::Busy(why) => Committed::Locked(why),
             NoHold::Failed(why) => nothing_written(why),
         })?;
         world

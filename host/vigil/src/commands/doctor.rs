@@ -5,15 +5,18 @@ mod github;
 mod silences;
 mod webhooks;
 
+use std::io::ErrorKind;
+
 use serde::Serialize;
 use vigil_core::Session;
+use vigil_sources::SourceError;
 use vigil_store::{DaemonLock, Store};
 
 use crate::cli::DoctorArgs;
 use crate::config::Loaded;
 use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
 use crate::memory;
-use crate::pass;
+use crate::pass::{self, POLICY_FAILED};
 use crate::policies::Named;
 use crate::sources;
 use crate::ui::{self, Ui};
@@ -81,6 +84,7 @@ fn bad(what: &str, detail: impl Into<String>, hint: impl Into<String>) -> Findin
 pub(crate) async fn run(args: &DoctorArgs, setup: Setup, loaded: &Loaded, ui: Ui) -> Outcome {
     let mut findings = vec![configuration(loaded), journal(&setup), daemon(&setup)];
     findings.extend(policies(&setup));
+    findings.extend(failing_policies(&setup)?);
     findings.extend(webhooks::look(&setup, args.listen));
     let (of_sources, sessions) = source_findings(&setup)?;
     findings.extend(of_sources);
@@ -113,6 +117,24 @@ pub(crate) async fn run(args: &DoctorArgs, setup: Setup, loaded: &Loaded, ui: Ui
         }
     }
     Ok(if ok { EXIT_DONE } else { EXIT_FAILED })
+}
+
+/// Policies that failed in the latest pass that asked them. That a component loads says nothing of what it meets.
+fn failing_policies(setup: &Setup) -> Result<Vec<Finding>, Failure> {
+    let Some(store) = setup.store_if_any()? else {
+        return Ok(Vec::new());
+    };
+    let open = store.open_alerts().map_err(memory::failed)?;
+    let failing = open.iter().filter_map(|alert| {
+        let name = alert.key.strip_prefix(POLICY_FAILED)?;
+        let since = ui::moment(alert.since);
+        Some(bad(
+            &format!("policy {name}"),
+            format!("{} (since {since})", alert.text),
+            "`vigil explain SESSION` shows what it was asked; repair it, or take it out of the chain",
+        ))
+    });
+    Ok(failing.collect())
 }
 
 fn configuration(loaded: &Loaded) -> Finding {
@@ -203,11 +225,10 @@ fn source_findings(setup: &Setup) -> Result<(Vec<Finding>, Vec<Session>), Failur
                 all.extend(sessions);
                 good(&what, said)
             }
-            Err(error) => bad(
-                &what,
-                format!("{:#}", anyhow::Error::new(error)),
-                "set its home in the configuration, or VIGILANTE_HOME",
-            ),
+            Err(error) => {
+                let hint = hint(&error);
+                bad(&what, format!("{:#}", anyhow::Error::new(error)), hint)
+            }
         });
         let is_there = findings.last().is_some_and(|finding| finding.ok);
         if let Some(told) = pass::displaced(&configured.source.displaced()) {
@@ -286,4 +307,16 @@ fn pauses(setup: &Setup) -> Result<(Vec<Finding>, Vec<PauseReport>), Failure> {
         until: pause.until.map(ui::moment),
     });
     Ok((findings.collect(), reports.collect()))
+}
+
+/// What helps where a source could not be read.
+fn hint(error: &SourceError) -> &'static str {
+    match error {
+        SourceError::Missing { .. } => "set its home in the configuration, or VIGILANTE_HOME",
+        SourceError::Malformed { .. } => "repair the file, or put a copy back",
+        SourceError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            "run vigil as the user who runs Vigilante"
+        }
+        SourceError::Io { .. } => "look at the file and the folders above it",
+    }
 }

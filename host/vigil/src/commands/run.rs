@@ -92,7 +92,7 @@ async fn once(
     } else {
         print(&report, ui);
     }
-    Ok(if passed.failed() {
+    Ok(if passed.failed() || passed.a_policy_failed() {
         EXIT_FAILED
     } else {
         EXIT_DONE

@@ -259,6 +259,9 @@ fn report(
                 name: one.configured.source.name().to_owned(),
                 kind: one.configured.source.kind().to_owned(),
                 error: one.error.clone(),
+                locked: passed
+                    .and_then(|passed| passed.locked(one.configured.source.name()))
+                    .map(str::to_owned),
             })
             .collect(),
         paused: paused

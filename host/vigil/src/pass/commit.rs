@@ -133,12 +133,27 @@ impl Reconciler {
                 .map_err(memory::failed)?;
             return Ok(());
         }
+        batch.locked = committed.iter().find_map(|committed| match committed {
+            Committed::Locked(why) => Some(why.clone()),
+            _ => None,
+        });
+        if let Some(why) = &batch.locked {
+            // The same for all of them, so that it is told once.
+            tracing::warn!(
+                source = world_name(batch),
+                sessions = at.len(),
+                why,
+                "nothing could be written"
+            );
+        }
         // What was written is told whatever becomes of vigil's memory.
         for ((&index, id), committed) in at.iter().zip(&ids).zip(&committed) {
             let entry = &mut batch.entries[index];
             entry.transition = Some(*id);
             note(entry, committed.clone());
-            tell(entry);
+            if !matches!(committed, Committed::Locked(_)) {
+                tell(entry);
+            }
         }
         // Before the rows are settled: a crash in between leaves them to recovery, which does it again.
         for (&index, committed) in at.iter().zip(&committed) {
@@ -161,6 +176,10 @@ impl Reconciler {
         self.store
             .settle_all(&settled, ended)
             .map_err(memory::failed)?;
+        if batch.locked.is_some() {
+            // The journal keeps the latest of tries that were alike.
+            self.store.forget_repeats(&ids).map_err(memory::failed)?;
+        }
         Ok(())
     }
 }
@@ -331,7 +350,9 @@ pub(crate) fn settled_as(committed: &Committed) -> Settled {
         Committed::Written { exclusive } => Settled::Written {
             exclusive: *exclusive,
         },
-        Committed::Conflict(detail) => Settled::Conflict(detail.clone()),
+        Committed::Conflict(detail) | Committed::Locked(detail) => {
+            Settled::Conflict(detail.clone())
+        }
         Committed::Failed(detail) => Settled::Failed(detail.clone()),
     }
 }
@@ -353,6 +374,14 @@ fn note(entry: &mut Entry, committed: Committed) {
         Committed::Conflict(detail) => {
             entry.outcome = Outcome::Conflict;
             entry.guards.push(Objection::new(Code::FreshRead, detail));
+        }
+        Committed::Locked(_) => {
+            entry.outcome = Outcome::Conflict;
+            // Who holds it is said once for all.
+            let detail = "the lock that a write needs is held";
+            entry.guards.push(Objection::new(Code::FreshRead, detail));
+            // The decision is the same at each try.
+            entry.transition = None;
         }
         Committed::Failed(detail) => {
             entry.outcome = Outcome::Failed;

@@ -24,6 +24,9 @@ use crate::ui;
 /// What the keys of alerts about reopened sessions begin with; the session follows.
 const REOPENED: &str = "reopened-";
 
+/// How the keys of alerts about policies that fail begin; the policy's name follows.
+pub const POLICY_FAILED: &str = "policy-failed-";
+
 impl Reconciler {
     /// Queues what is to be told, then delivers what waits.
     pub(super) async fn deliver(
@@ -126,6 +129,7 @@ impl Reconciler {
                 text.as_deref(),
             )?;
         }
+        self.failures_of_policies(&mut told, batches)?;
         self.replaced_policies(&mut told)?;
         for batch in batches {
             let name = batch.configured.source.name();
@@ -143,6 +147,38 @@ impl Reconciler {
             self.alert(&mut told, &format!("mass-change-{name}"), mass.as_deref())?;
             self.disagreements_of_owners(&mut told, batch)?;
             self.reopenings(&mut told, batch)?;
+        }
+        Ok(())
+    }
+
+    /// Policies that failed about a session, and hold it for that. One that was not asked in this pass may still fail.
+    fn failures_of_policies(&mut self, told: &mut Told, batches: &[Batch]) -> Result<(), Failure> {
+        for link in Arc::clone(&self.chain).links() {
+            let name = link.policy.name();
+            let answers = batches
+                .iter()
+                .flat_map(|batch| &batch.entries)
+                .flat_map(|entry| &entry.answers)
+                .filter(|answer| answer.policy == name);
+            let (mut asked, mut first) = (false, None);
+            for answer in answers {
+                asked = true;
+                first = first.or(answer.answer.as_ref().err());
+            }
+            if !asked {
+                continue;
+            }
+            let text = first.map(|failed| {
+                let stays = match failed.passes {
+                    true => "the next policy speaks in its place",
+                    false => "what it fails about is held",
+                };
+                format!(
+                    "policy {name} fails ({}): {}; {stays}",
+                    failed.kind, failed.detail
+                )
+            });
+            self.alert(told, &format!("{POLICY_FAILED}{name}"), text.as_deref())?;
         }
         Ok(())
     }

@@ -80,6 +80,7 @@ impl Reconciler {
                 configured,
                 context,
                 error,
+                locked: None,
                 read_only,
                 entries,
                 listed,

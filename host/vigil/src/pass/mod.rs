@@ -48,6 +48,7 @@ use asking::Asked;
 pub use asking::{Asking, Planned, Progress};
 pub(crate) use commit::settled_as;
 pub use commit::{proposal_of, was_written};
+pub use deliver::POLICY_FAILED;
 pub(crate) use deliver::displaced;
 pub use moment::Moment;
 pub use reopened::{Reopened, Settled};
@@ -174,6 +175,8 @@ pub struct Batch {
     pub context: Context,
     /// Why the records could not be read; then there are no entries.
     pub error: Option<String>,
+    /// Who holds the lock that a write needs, so that nothing was written; `None`: nobody stood in the way.
+    pub locked: Option<String>,
     /// Why nothing may be written.
     pub read_only: Option<Objection>,
     /// The sessions that are looked at.
@@ -449,6 +452,15 @@ impl Passed {
         }
     }
 
+    /// Who holds the lock that a write to this source needs; `None`: nobody stood in the way.
+    pub fn locked(&self, source: &str) -> Option<&str> {
+        let batch = self
+            .batches
+            .iter()
+            .find(|batch| batch.configured.source.name() == source)?;
+        batch.locked.as_deref()
+    }
+
     /// Every source, read or not.
     pub fn sources(&self) -> Vec<SourceReport> {
         self.batches
@@ -457,16 +469,28 @@ impl Passed {
                 name: batch.configured.source.name().to_owned(),
                 kind: batch.configured.source.kind().to_owned(),
                 error: batch.error.clone(),
+                locked: batch.locked.clone(),
             })
             .collect()
     }
 
-    /// Whether a source, GitHub or a write failed: exit code 1.
+    /// Whether a policy failed about a session, which is held for it: exit code 1 of `run --once`, since nobody else
+    /// waits for a person's repair.
+    pub fn a_policy_failed(&self) -> bool {
+        let mut entries = self.batches.iter().flat_map(|batch| &batch.entries);
+        entries.any(|entry| {
+            let rule = entry.ruling.as_ref().map(|ruling| ruling.rule.as_str());
+            rule == Some(vigil_core::decide::rule::POLICY_FAILED)
+        })
+    }
+
+    /// Whether a source, GitHub or a write failed, or a lock let nothing be written: exit code 1.
     pub fn failed(&self) -> bool {
         self.trouble.is_some()
             || self.forgotten.is_some()
             || self.batches.iter().any(|batch| {
                 batch.error.is_some()
+                    || batch.locked.is_some()
                     || batch
                         .entries
                         .iter()

@@ -20,7 +20,9 @@ fn a_corrupt_file_is_named_with_line_and_column_and_other_sources_go_on() {
         ("{\"sessions\": []}\n", ":1:"),
         ("", ":1:"),
         ("[1, 2]", ":1:"),
-        ("\u{feff}[]", ":1:"),
+        ("\u{feff}[]", ":1:1: it begins with a byte order mark"),
+        ("[\n<<<<<<< HEAD\n]", ":2:1: a mark of a merge"),
+        ("[{},\n]", ":2:1: a comma with nothing behind it"),
     ] {
         let stage = Stage::with_merged(1);
         let broken = stage.path("broken");
@@ -43,6 +45,20 @@ fn a_corrupt_file_is_named_with_line_and_column_and_other_sources_go_on() {
             said.contains(&format!("sessions.json{place}")),
             "{text:?}: {said}"
         );
+        // The same words wherever a person looks, and no hint about another folder.
+        for command in [&["status"] as &[&str], &["run", "--once"], &["doctor"]] {
+            let shown = stage.run(command);
+            assert_eq!(shown.code, Some(1), "{shown:#?}");
+            assert!(shown.out.contains(said), "{command:?}: {shown:#?}");
+            assert!(
+                !shown.out.contains("VIGILANTE_HOME"),
+                "{command:?}: {shown:#?}"
+            );
+            assert!(
+                !shown.out.contains("No sessions."),
+                "{command:?}: {shown:#?}"
+            );
+        }
         assert_eq!(error("good"), Value::Null);
         assert_eq!(
             session(&run, 1)["outcome"],

@@ -179,7 +179,7 @@ fn a_policy_that_traps_holds_its_session_and_says_so() {
             "default.wasm",
             "--json",
         ])
-        .json_with(0);
+        .json_with(1);
     let held = bad(&run);
     assert_eq!(held["outcome"], "held", "{held:#}");
     let reason = held["reason"].as_str().expect("a reason");
@@ -224,7 +224,7 @@ fn a_policy_that_says_that_it_failed_holds_with_its_own_words() {
             &guests::path("returns-err"),
             "--json",
         ])
-        .json_with(0);
+        .json_with(1);
     let held = session(&run, 2);
     assert_eq!(held["outcome"], "held");
     assert!(

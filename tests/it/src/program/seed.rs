@@ -479,7 +479,10 @@ fn every_documented_key_is_there_and_no_other() {
         (run["schema"].as_str(), keys(&run)),
         (Some("vigil.run/1"), pass.to_vec())
     );
-    assert_eq!(keys(&run["sources"][0]), ["error", "kind", "name"]);
+    assert_eq!(
+        keys(&run["sources"][0]),
+        ["error", "kind", "locked", "name"]
+    );
     assert_eq!(
         keys(&run["github"]),
         [

@@ -198,3 +198,119 @@ fn a_reason_holds_moments_and_is_shown_with_ages() {
         "{shown}"
     );
 }
+
+#[test]
+fn a_block_leaves_the_record_true_about_its_pull_request_and_an_undo_takes_that_back() {
+    let mut stage = Stage::new();
+    let snapshot = json!({"pull_request_number": 21, "pull_request_state": "OPEN"});
+    let head = recorded(&mut stage, 1, "running", snapshot);
+    opened(&mut stage, 1, &head);
+    stage.on_github(|model| {
+        model.repo(REPO).pull(21).closed();
+    });
+    stage.write();
+    let moved = session(&stage.pass().json_with(0), 1);
+    assert_eq!(moved["to"], "blocked", "{moved:#}");
+    says(
+        &moved,
+        "closed-pr",
+        "verdict",
+        "PR #21 was closed without a merge",
+    );
+    let record = stage.record(1);
+    assert_eq!(record["pull_request_state"], "CLOSED", "{record:#}");
+    assert_eq!(record["pull_request_number"], 21, "{record:#}");
+    assert_eq!(record["pull_request_head_branch"], Home::branch(1));
+    let id = moved["transition_id"].as_str().expect("a name");
+    stage.run(&["undo", id]).ended(0);
+    let record = stage.record(1);
+    assert_eq!(record["pull_request_state"], "OPEN", "{record:#}");
+    assert!(
+        record.get("pull_request_head_branch").is_none(),
+        "{record:#}"
+    );
+}
+
+#[test]
+fn a_policy_that_fails_is_told_wherever_people_look() {
+    let mut stage = Stage::with_merged(1);
+    stage.set_merged(2);
+    let policy = ["--policy", &super::guests::path("traps-in-decide")];
+    let ran = stage.run(&[&["run", "--once"], &policy[..]].concat());
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    let row = "policy failed acme/app#1, acme/app#2: policy ";
+    assert!(ran.out.contains(row), "{ran:#?}");
+    assert!(ran.err.contains("alert raised"), "{ran:#?}");
+    let status = stage
+        .run(&[&["status", "--json"], &policy[..]].concat())
+        .json();
+    let alert = &status["alerts"][0];
+    let key = alert["key"].as_str().expect("a key");
+    assert!(key.starts_with("policy-failed-"), "{alert:#}");
+    let text = alert["text"].as_str().expect("a text");
+    assert!(
+        text.contains("(trap)") && text.contains("is held"),
+        "{text}"
+    );
+    let doctor = stage.run(&["doctor"]);
+    assert_eq!(doctor.code, Some(1), "{doctor:#?}");
+    assert!(doctor.out.contains(text), "{doctor:#?}");
+    // Whoever does not ask it any more does not hear of it: that it fails is not over.
+    stage.pass().json_with(0);
+    let status = stage.status().json();
+    assert_eq!(status["alerts"][0]["key"], key, "{status:#}");
+}
+
+#[test]
+fn a_pass_that_holds_everything_says_why() {
+    let stage = Stage::with_merged(1).unplug();
+    let ran = stage.run(&["run", "--once"]);
+    let causes: Vec<&str> = ran
+        .out
+        .lines()
+        .filter(|line| line.contains(" unknown ("))
+        .collect();
+    assert_eq!(causes.len(), 1, "{ran:#?}");
+    let begins = "acme/app#1: issue, pull-request unknown (unreachable): ";
+    assert!(causes[0].starts_with(begins), "{ran:#?}");
+}
+
+#[test]
+fn a_lock_that_lets_nothing_be_written_is_told_once_and_its_tries_do_not_pile_up() {
+    let mut stage = Stage::new();
+    for issue in 1..=3 {
+        let made = Made {
+            issue,
+            ..Made::default()
+        };
+        stage.add_merged(&made);
+    }
+    stage.write();
+    let before = stage.sessions();
+    let lock = stage.home.vigilante().join("scan.lock");
+    let lock = std::fs::File::create(lock).expect("the lock");
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).expect("held");
+    for _ in 0..2 {
+        let ran = stage.run(&["run", "--once"]);
+        assert_eq!(ran.code, Some(1), "{ran:#?}");
+        let holder = format!("pid {}", std::process::id());
+        assert_eq!(ran.out.matches(&holder).count(), 1, "{ran:#?}");
+        assert_eq!(ran.err.matches(&holder).count(), 1, "{ran:#?}");
+        assert!(
+            ran.out.contains("nothing was written to vigilante: "),
+            "{ran:#?}"
+        );
+    }
+    let run = stage.pass().json_with(1);
+    let why = run["sources"][0]["locked"].as_str().expect("the holder");
+    assert!(why.contains("scan.lock is held by"), "{why}");
+    assert_eq!(stage.sessions(), before);
+    let history = stage.run(&["history", "--json"]).json_with(0);
+    let rows = history["transitions"].as_array().expect("a list");
+    assert_eq!(rows.len(), 3, "{history:#}");
+    // Once it is free the next pass goes through.
+    drop(lock);
+    let run = stage.pass().json_with(0);
+    assert_eq!(run["sources"][0]["locked"], Value::Null);
+    assert_eq!(session(&run, 1)["outcome"], "transitioned");
+}

@@ -160,29 +160,131 @@ fn blocked_waits_for_a_person() {
         "2 commits beyond the pull request's head; uncommitted changes in the worktree; ",
         "unpushed commits unknown (timed-out)\"\n    }"
     );
+    let own = [
+        ("status", "\"blocked\""),
+        ("blocked_at", NOW_TEXT),
+        ("blocked_stage", "\"issue_execution\""),
+        ("blocked_reason", reason),
+        ("retry_policy", "\"paused\""),
+        ("resume_required", "true"),
+        (
+            "resume_hint",
+            "\"vigilante resume --repo owner/repo --issue 299\"",
+        ),
+        ("ended_at", NOW_TEXT),
+        ("updated_at", NOW_TEXT),
+        ("pull_request_state", "\"MERGED\""),
+        ("pull_request_merged_at", "\"2026-03-26T17:39:35Z\""),
+    ];
     check(
         &seen,
         State::Blocked,
-        &[
-            ("status", "\"blocked\""),
-            ("blocked_at", NOW_TEXT),
-            ("blocked_stage", "\"issue_execution\""),
-            ("blocked_reason", reason),
-            ("retry_policy", "\"paused\""),
-            ("resume_required", "true"),
-            (
-                "resume_hint",
-                "\"vigilante resume --repo owner/repo --issue 299\"",
-            ),
-            ("ended_at", NOW_TEXT),
-            ("updated_at", NOW_TEXT),
-        ],
+        &all(&[&own, &SNAPSHOT]),
         &[
             "process_id",
             "last_heartbeat_at",
             "stale_auto_restart_attempts",
         ],
     );
+}
+
+/// Every state that is written beside every state that its pull request can be in: what the record says of the pull
+/// request afterwards is what the evidence found, and where it found none the record keeps its word.
+#[test]
+fn after_each_write_the_record_is_true_about_the_pull_request() {
+    use PullRequestState::{Closed, Merged, Open};
+    let earlier = testing::record(299).replace(
+        "\"process_id\"",
+        "\"pull_request_number\": 17,\n    \"pull_request_url\": \"https://github.com/owner/repo/pull/17\",\n    \
+         \"pull_request_state\": \"OPEN\",\n    \"pull_request_merged_at\": \"2026-03-01T00:00:00Z\",\n    \
+         \"process_id\"",
+    );
+    for record in [testing::record(299), earlier] {
+        for (to, found) in [
+            (State::Blocked, vec![Open, Merged, Closed]),
+            (State::Closed, vec![Open, Merged, Closed]),
+            (State::Maintaining, vec![Open]),
+            (State::Succeeded, vec![Merged]),
+        ] {
+            for state in found {
+                let text = testing::file(std::slice::from_ref(&record));
+                let before = RecordFile::parse(Path::new("b"), &text).unwrap();
+                let seen = evidence(true, Some(state));
+                let change = Change {
+                    evidence: &seen,
+                    target: Target::State(to),
+                    at: NOW,
+                    rule: "r",
+                    reason: "r",
+                };
+                let forth = edits(&text, &before.records()[0], &change).unwrap();
+                let after_text = edit::apply(&before, &[(0, forth.clone())]);
+                let after = RecordFile::parse(Path::new("a"), &after_text).unwrap();
+                let after = &after.records()[0];
+                let says = |key: &str| after.text(key).unwrap();
+                let name = format!("{to} with one that is {state:?}");
+                assert_eq!(
+                    after.number("pull_request_number").unwrap(),
+                    Some(319),
+                    "{name}"
+                );
+                let words = match state {
+                    Open => ("OPEN", None),
+                    Merged => ("MERGED", Some("2026-03-26T17:39:35Z".to_owned())),
+                    Closed => ("CLOSED", None),
+                };
+                assert_eq!(
+                    (
+                        says("pull_request_state").as_deref(),
+                        says("pull_request_merged_at")
+                    ),
+                    (Some(words.0), words.1),
+                    "{name}"
+                );
+                let url = says("pull_request_url");
+                assert_eq!(
+                    url.as_deref(),
+                    Some("https://github.com/owner/repo/pull/319"),
+                    "{name}"
+                );
+                assert_eq!(
+                    (
+                        says("pull_request_head_branch").as_deref(),
+                        says("pull_request_base_branch").as_deref()
+                    ),
+                    (Some("vigilante/issue-299-t"), Some("main")),
+                    "{name}"
+                );
+                // And it is taken back with the rest.
+                let back = undo_edits(&before.records()[0], after, &forth, &[]);
+                let file = RecordFile::parse(Path::new("a"), &after_text).unwrap();
+                let undone_text = edit::apply(&file, &[(0, back)]);
+                let undone = RecordFile::parse(Path::new("u"), &undone_text).unwrap();
+                assert_eq!(
+                    undone.records()[0].revision(),
+                    before.records()[0].revision(),
+                    "{name}"
+                );
+            }
+        }
+        let text = testing::file(std::slice::from_ref(&record));
+        let file = RecordFile::parse(Path::new("b"), &text).unwrap();
+        let seen = evidence(true, None);
+        for to in [State::Blocked, State::Closed] {
+            let change = Change {
+                evidence: &seen,
+                target: Target::State(to),
+                at: NOW,
+                rule: "r",
+                reason: "r",
+            };
+            let made = edits(&text, &file.records()[0], &change).unwrap();
+            let touched = made
+                .iter()
+                .any(|edit| edit.key().starts_with("pull_request"));
+            assert!(!touched, "{to}: nobody found one");
+        }
+    }
 }
 
 #[test]

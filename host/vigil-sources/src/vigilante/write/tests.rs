@@ -425,14 +425,14 @@ fn a_link_stays_a_link_and_what_it_leads_to_is_written() {
 }
 
 #[test]
-fn a_held_lock_is_a_conflict() {
+fn a_held_lock_is_told_apart_from_a_conflict() {
     let home = Home::with(&three());
     let source = home.source();
     let proposed = proposals(&source, &[1, 2]);
     let _held = hold(&home.path());
     let outcomes = commit(&source, &proposed, &TestWorld::new());
     for outcome in outcomes {
-        let Committed::Conflict(why) = outcome else {
+        let Committed::Locked(why) = outcome else {
             panic!("{outcome:?}");
         };
         assert!(

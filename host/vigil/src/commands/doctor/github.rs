@@ -379,6 +379,11 @@ impl Visit<'_> {
         if let Some(gap) = error {
             let hint = match gap.kind {
                 GapKind::NotFound | GapKind::Denied => self.how_to_see(&access.repo),
+                GapKind::IdentityChanged => {
+                    "sessions keep the old name until their owner's records have the new one; nothing moves them until \
+                     then"
+                        .to_owned()
+                }
                 _ => String::new(),
             };
             self.find(bad(&what, gap.detail.clone(), hint));

@@ -1,5 +1,9 @@
 //! What `vigil run` says to people.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use vigil_core::decide;
+
 use crate::report::{GitHubReport, Outcome, PlannedReport, RunReport, SessionReport};
 use crate::ui::{self, Ui};
 
@@ -36,6 +40,16 @@ pub(in crate::commands) fn print(report: &RunReport, ui: Ui) {
             ));
         }
     }
+    for source in &report.sources {
+        if let Some(why) = &source.locked {
+            ui.line(format!(
+                "{} {}: {}",
+                ui::styled(ui::ALARM, "nothing was written to"),
+                source.name,
+                ui::clean(why)
+            ));
+        }
+    }
     if let Some(trouble) = &report.github.trouble {
         ui.line(format!(
             "{} {}",
@@ -53,6 +67,13 @@ pub(in crate::commands) fn print(report: &RunReport, ui: Ui) {
         ));
         ui.hint("the next pass finds in the records what was written");
     }
+    for line in failures_of_policies(report) {
+        ui.line(format!(
+            "{} {}",
+            ui::styled(ui::ALARM, "policy failed"),
+            ui::clean(&line)
+        ));
+    }
     let notable: Vec<&SessionReport> = report
         .sessions
         .iter()
@@ -66,6 +87,12 @@ pub(in crate::commands) fn print(report: &RunReport, ui: Ui) {
         ui.table(&["session", "change", "outcome", "rule", "why"], rows);
     }
     let held = report.sessions.len() - notable.len();
+    if notable.is_empty() {
+        // Nothing happened: what could not be learned is why, as far as it is.
+        for line in causes(report) {
+            ui.said(line);
+        }
+    }
     let unknown = report
         .sessions
         .iter()
@@ -86,6 +113,47 @@ pub(in crate::commands) fn print(report: &RunReport, ui: Ui) {
     ui.line(summary);
     if report.dry_run {
         ui.line("Dry run: nothing was changed.");
+    }
+}
+
+/// One line for each policy that failed, by its words, with the number of the sessions that are held for it.
+fn failures_of_policies(report: &RunReport) -> Vec<String> {
+    let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let failed = |session: &&SessionReport| session.rule == decide::rule::POLICY_FAILED;
+    for session in report.sessions.iter().filter(failed) {
+        all.entry(&session.reason).or_default().push(&session.id);
+    }
+    all.into_iter()
+        .map(|(reason, sessions)| format!("{}: {reason}", who(&sessions)))
+        .collect()
+}
+
+/// Why facts are unknown: one line for each cause, with the facts and the sessions that it concerns.
+fn causes(report: &RunReport) -> Vec<String> {
+    let mut all: BTreeMap<(&str, &str), (BTreeSet<&str>, Vec<&str>)> = BTreeMap::new();
+    for session in &report.sessions {
+        for gap in &session.gaps {
+            let (facts, sessions) = all.entry((&gap.kind, &gap.detail)).or_default();
+            facts.insert(&gap.fact);
+            if sessions.last() != Some(&session.id.as_str()) {
+                sessions.push(&session.id);
+            }
+        }
+    }
+    all.into_iter()
+        .map(|((kind, detail), (facts, sessions))| {
+            let facts: Vec<&str> = facts.into_iter().collect();
+            let facts = facts.join(", ");
+            format!("{}: {facts} unknown ({kind}): {detail}", who(&sessions))
+        })
+        .collect()
+}
+
+/// Up to 3 sessions by name, more by their number.
+fn who(sessions: &[&str]) -> String {
+    match sessions {
+        [_] | [_, _] | [_, _, _] => sessions.join(", "),
+        more => format!("{} sessions", more.len()),
     }
 }
 

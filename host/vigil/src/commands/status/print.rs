@@ -61,8 +61,12 @@ pub(in crate::commands) fn print(report: &StatusReport, all: bool, ui: Ui) {
         }
         ui.line("");
     }
+    let failed = report.sources.iter().any(|source| source.error.is_some());
     if report.sessions.is_empty() {
-        ui.line("No sessions.");
+        // Of a source that could not be read nobody knows whether it has any.
+        if !failed {
+            ui.line("No sessions.");
+        }
     } else {
         sessions(report, all, ui);
     }
