@@ -127,7 +127,7 @@ fn a_chain_in_which_all_pass_holds_the_session_and_says_so() {
 }
 
 /// Session 3 makes the guest trap, session 2 does not.
-fn with_a_bad_one() -> Stage {
+pub(super) fn with_a_bad_one() -> Stage {
     let mut stage = labelled();
     let extra = json!({ "repo": "acme/bad", "push_repo": "acme/bad" });
     let head = stage
