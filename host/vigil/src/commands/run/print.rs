@@ -130,7 +130,9 @@ fn failures_of_policies(report: &RunReport) -> Vec<String> {
 
 /// Why facts are unknown: one line for each cause, with the facts and the sessions that it concerns.
 fn causes(report: &RunReport) -> Vec<String> {
-    let mut all: BTreeMap<(&str, &str), (BTreeSet<&str>, Vec<&str>)> = BTreeMap::new();
+    /// The facts that are unknown for one reason, and the sessions that they are of.
+    type Concerned<'a> = (BTreeSet<&'a str>, Vec<&'a str>);
+    let mut all: BTreeMap<(&str, &str), Concerned<'_>> = BTreeMap::new();
     for session in &report.sessions {
         for gap in &session.gaps {
             let (facts, sessions) = all.entry((&gap.kind, &gap.detail)).or_default();
