@@ -5,4 +5,6 @@
 
 pub mod child;
 pub(crate) mod git;
+pub mod ignored;
 pub mod open;
+pub mod walk;

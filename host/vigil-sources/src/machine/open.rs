@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use vigil_core::fact::{Gap, GapKind};
 
+/// What [`special`] calls a link.
+const LINK: &str = "a link";
+
 /// What [`special`] calls a folder.
 const FOLDER: &str = "a folder";
 
@@ -98,6 +101,11 @@ pub fn text(path: &Path, bytes_max: u64) -> Result<String, Trouble> {
 }
 
 impl Regular {
+    /// Where it was found.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// What the kernel says of it, as it was when it was opened.
     pub fn found(&self) -> &Metadata {
         &self.found
@@ -175,7 +183,7 @@ pub fn special(found: &Metadata) -> Option<&'static str> {
     } else if kind.is_socket() {
         Some("a socket")
     } else if kind.is_symlink() {
-        Some("a link")
+        Some(LINK)
     } else {
         Some("a device")
     }
@@ -232,6 +240,11 @@ impl Trouble {
     /// Whether a folder stands there.
     pub fn is_folder(&self) -> bool {
         matches!(self.why, Why::Special(FOLDER))
+    }
+
+    /// Whether a link stands there that was not to be followed.
+    pub fn is_link(&self) -> bool {
+        matches!(self.why, Why::Special(LINK))
     }
 
     /// The system's own error, or what is wrong in words, without the path: for messages that name it themselves.

@@ -1,16 +1,17 @@
 //! The worktree as files: whether it is there, whose it is, and when it was last written to.
 
-use std::collections::HashSet;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-use ignore::WalkBuilder;
+use rustix::fs::Stat;
 use vigil_core::fact::{Fact, Gap, GapKind, Sighting};
 use vigil_core::{Timestamp, time as span};
 
+use crate::machine::ignored::Matchers;
 use crate::machine::open;
+use crate::machine::walk::Walk;
 use crate::vigilante::git::Repository;
 use crate::vigilante::processes::resolved;
 use crate::vigilante::time;
@@ -19,6 +20,9 @@ use crate::vigilante::worktrees::{self, Around, Entry, Sought, Worktrees};
 /// 20,000 files and folders: a walk over that many takes about a tenth of a second from a warm cache. Ignored folders
 /// are not entered, so that even large repositories stay below it.
 pub(crate) const ENTRIES_MAX: usize = 20_000;
+
+/// 200,000 files and folders, ignored ones included, of folders that are not ignored.
+const LISTED_MAX: usize = 200_000;
 
 /// 64 KiB: the name of a folder, which is shorter than any path.
 const LINK_BYTES_MAX: u64 = 64 << 10;
@@ -353,17 +357,24 @@ pub(crate) fn last_write(place: &Place, fresh_for: Duration, now: Timestamp) -> 
         }
         Place::Foreign(gap) | Place::Unknown(gap) => return Fact::from(gap.clone()),
     };
-    let mut walk = Walk {
-        newest: None,
-        left: ENTRIES_MAX,
-    };
+    let mut newest = Newest(None);
     // The log of HEAD grows with every commit, checkout and rebase. The index does not count: anybody's `git status`
     // writes it.
-    if let Ok(found) = fs::metadata(git_dir.join("logs/HEAD")) {
-        walk.see(&found, &git_dir.join("logs/HEAD"));
+    let log = git_dir.join("logs/HEAD");
+    if let Ok(found) = rustix::fs::stat(&log) {
+        newest.see(&found, &log);
     }
-    let walked = walk.over(dir);
-    let newest = walk.newest;
+    let walk = Walk {
+        dir,
+        exclude: Some(common(git_dir).join("info/exclude")),
+        mounts: &[],
+        entries_max: ENTRIES_MAX,
+        listed_max: LISTED_MAX,
+    };
+    let walked = walk.over(&mut Matchers::default(), &mut |found, path| {
+        newest.see(found, path);
+    });
+    let newest = newest.0;
     match walked {
         Ok(()) => {}
         Err(gap) => {
@@ -389,100 +400,27 @@ pub(crate) fn last_write(place: &Place, fresh_for: Duration, now: Timestamp) -> 
     }
 }
 
-struct Walk {
-    newest: Option<(Timestamp, PathBuf)>,
-    left: usize,
+/// The git folder that all worktrees of the repository share, when `git_dir` is one of theirs.
+fn common(git_dir: &Path) -> &Path {
+    let worktrees = git_dir
+        .parent()
+        .filter(|worktrees| worktrees.ends_with("worktrees"));
+    worktrees.and_then(Path::parent).unwrap_or(git_dir)
 }
 
-impl Walk {
-    fn over(&mut self, dir: &Path) -> Result<(), Gap> {
-        let mut entered: Vec<PathBuf> = Vec::new();
-        let mut walked: HashSet<PathBuf> = HashSet::new();
-        let entries = WalkBuilder::new(dir)
-            .hidden(false)
-            // Only git's own ignore files, and only those of this worktree: the repository around it usually ignores
-            // the folder that all worktrees lie in.
-            .ignore(false)
-            .parents(false)
-            .git_global(false)
-            .git_exclude(true)
-            .git_ignore(true)
-            .follow_links(false)
-            .same_file_system(true)
-            .filter_entry(|entry| entry.file_name() != ".git")
-            .build();
-        for entry in entries {
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(error) => match error.io_error() {
-                    // It went away during the walk, which is a write to the folder that held it.
-                    Some(io) if io.kind() == io::ErrorKind::NotFound => continue,
-                    _ => {
-                        return Err(Gap::new(
-                            GapKind::Denied,
-                            format!("a part of {} cannot be read: {error}", dir.display()),
-                        ));
-                    }
-                },
-            };
-            self.count(dir)?;
-            let path = entry.path();
-            if let Ok(found) = fs::symlink_metadata(path) {
-                self.see(&found, path);
-                if found.is_dir() {
-                    entered.push(path.to_owned());
-                    walked.insert(path.to_owned());
-                }
-            }
-        }
-        for folder in entered {
-            self.ignored_folders(dir, &folder, &walked)?;
-        }
-        Ok(())
-    }
+/// The newest of all that was seen.
+struct Newest(Option<(Timestamp, PathBuf)>);
 
-    /// Folders inside `folder` that the walk left out.
-    fn ignored_folders(
-        &mut self,
-        dir: &Path,
-        folder: &Path,
-        walked: &HashSet<PathBuf>,
-    ) -> Result<(), Gap> {
-        let Ok(entries) = fs::read_dir(folder) else {
-            return Ok(());
-        };
-        for entry in entries.flatten() {
-            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if !is_folder || entry.file_name() == ".git" || walked.contains(&entry.path()) {
-                continue;
-            }
-            self.count(dir)?;
-            if let Ok(found) = entry.metadata() {
-                self.see(&found, &entry.path());
-            }
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, dir: &Path) -> Result<(), Gap> {
-        self.left = self.left.checked_sub(1).ok_or_else(|| {
-            Gap::new(
-                GapKind::TooLarge,
-                format!(
-                    "{} holds more than {ENTRIES_MAX} files that git does not ignore",
-                    dir.display()
-                ),
-            )
-        })?;
-        Ok(())
-    }
-
-    fn see(&mut self, found: &Metadata, path: &Path) {
-        let Some(at) = modified(found) else {
+impl Newest {
+    fn see(&mut self, found: &Stat, path: &Path) {
+        // Before 1970 is no time that anything was written at.
+        let Ok(seconds) = u64::try_from(found.st_mtime) else {
             return;
         };
-        if self.newest.as_ref().is_none_or(|(newest, _)| at > *newest) {
-            self.newest = Some((at, path.to_owned()));
+        let millis = u64::try_from(found.st_mtime_nsec).unwrap_or(0) / 1_000_000;
+        let at = Timestamp(seconds.saturating_mul(1_000).saturating_add(millis));
+        if self.0.as_ref().is_none_or(|(newest, _)| at > *newest) {
+            self.0 = Some((at, path.to_owned()));
         }
     }
 }
