@@ -68,6 +68,9 @@ pub enum Command {
         /// What it may use up, as JSON
         job: String,
     },
+    /// Look at files for another vigil, which can end it when a mount does not answer
+    #[command(hide = true)]
+    Look,
     /// Print a script that completes vigil's commands in a shell
     Completions {
         /// The shell

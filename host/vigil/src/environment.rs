@@ -23,7 +23,7 @@ pub struct Environment {
     pub state_dir: PathBuf,
     /// Where compiled policies lie: `$XDG_CACHE_HOME/vigil`.
     pub cache_dir: PathBuf,
-    /// The running program's own file, which compiles policies in a process of its own; `None`: this process compiles.
+    /// The running program's own file, which compiles policies and looks at files in processes of their own; `None`: this process does.
     pub program: Option<PathBuf>,
 }
 

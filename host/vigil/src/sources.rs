@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use vigil_core::evidence::SourceFacts;
 use vigil_core::time::millis;
+use vigil_sources::machine::looker::Program;
+use vigil_sources::machine::mounts::Mounts;
 use vigil_sources::vigilante::{Settings, Vigilante};
 use vigil_sources::{GitFiles, Source};
 
@@ -45,12 +47,17 @@ pub fn configured(
     let mut all: Vec<Configured> = all
         .map(|(name, source)| one(name, source, &host, environment))
         .collect();
+    let mounts = Mounts::read();
     let mut homes: BTreeMap<PathBuf, &str> = BTreeMap::new();
     for configured in &all {
         let home = &configured.home;
         let name = configured.source.name();
         // One that is not there yet has the name that it was given.
-        let place = home.canonicalize().unwrap_or_else(|_| home.clone());
+        let place = match mounts.of(home).is_some_and(|mount| mount.is_remote) {
+            // To follow it could take for ever, and to look at it is for a process that can be ended.
+            true => home.clone(),
+            false => home.canonicalize().unwrap_or_else(|_| home.clone()),
+        };
         if let Some(other) = homes.insert(place, name) {
             return Err(Failure::request(format!(
                 "source.{other} and source.{name} are the same records: {}",
@@ -90,6 +97,10 @@ fn one(
         ignore_processes: source.ignore_processes.clone(),
         same_pid_namespace: source.same_pid_namespace,
         git: git_files(environment),
+        look: environment.program.clone().map(|program| Program {
+            program,
+            arguments: vec!["look".to_owned()],
+        }),
         ..Settings::default()
     };
     Configured {

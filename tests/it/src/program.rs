@@ -3,6 +3,7 @@
 
 mod gate;
 mod guests;
+mod hung;
 mod stage;
 mod standing;
 
@@ -21,6 +22,7 @@ mod limits;
 mod looking;
 mod notify;
 mod owner_writes;
+mod places;
 mod policies;
 mod repositories;
 mod security;

@@ -6,6 +6,8 @@
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
 
+use serde::{Deserialize, Serialize};
+
 /// The variables that every child gets, as far as they are set: who runs it, where programs and files lie, language
 /// and time zone.
 pub const ALLOWED: [&str; 17] = [
@@ -32,7 +34,7 @@ pub const ALLOWED: [&str; 17] = [
 pub const ALLOWED_PREFIX: &str = "LC_";
 
 /// The environment of a child.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChildEnvironment(Vec<(OsString, OsString)>);
 
 impl ChildEnvironment {

@@ -6,5 +6,7 @@
 pub mod child;
 pub(crate) mod git;
 pub mod ignored;
+pub mod looker;
+pub mod mounts;
 pub mod open;
 pub mod walk;

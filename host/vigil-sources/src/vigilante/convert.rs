@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use vigil_core::fact::{Gap, GapKind};
 use vigil_core::session::{
     Attempts, FieldGap, Liveness, Lookup, OwnerEffects, Revision, Session, SessionId, Times,
@@ -19,7 +20,7 @@ use crate::vigilante::{fields, log, time, words};
 const DEFAULT_PROVIDER: &str = "codex";
 
 /// What is needed to look at a session's work on this machine, and no policy's business.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Work {
     /// Of the record that all this was read from.
     pub(crate) revision: Revision,

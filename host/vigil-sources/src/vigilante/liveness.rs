@@ -4,14 +4,17 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
+use serde::{Deserialize, Serialize};
 use vigil_core::fact::{Fact, Gap, GapKind};
-use vigil_core::session::{Liveness, Occupant, Process, Session};
+use vigil_core::session::{Liveness, Occupant, Process};
 use vigil_core::{State, Timestamp};
 
-use crate::World;
+use crate::machine::ignored::Matchers;
+use crate::machine::looker::Telling;
+use crate::machine::mounts::{self, Mounts};
 use crate::vigilante::convert::Work;
 use crate::vigilante::git::{Git, Line, Repository};
 use crate::vigilante::processes::{Recorded, Table, View, Workplace, resolved};
@@ -27,7 +30,7 @@ pub(crate) type Opened = Arc<Result<Repository, Gap>>;
 
 /// What matters in a session's state. What does not is not looked at: it would cost time, and a gap in it would hold
 /// the session for nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Looks {
     /// Processes in the worktree: nothing is to be written under a live agent.
     pub(crate) agent: bool,
@@ -36,9 +39,6 @@ pub(crate) struct Looks {
     /// Uncommitted and unpushed work: whether a write may follow.
     pub(crate) unsaved: bool,
 }
-
-/// What was seen of one session, and where its worktree was found. `None`: nobody looked for it.
-pub(crate) type Look = (Liveness, Option<Place>);
 
 /// What to look at. Nothing for a session that is held or settled; the signs of progress only where the record
 /// claims that something is at work, be it an agent or a maintenance round.
@@ -54,146 +54,225 @@ pub(crate) fn looks(state: State, work: &Work) -> Looks {
     }
 }
 
-/// Where to look.
-pub(crate) struct Observer<'a> {
+/// What a look needs to know beside the session's work.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Brief {
     /// Vigilante's folder.
-    pub(crate) home: &'a Path,
+    pub(crate) home: PathBuf,
     /// How the source is set.
-    pub(crate) settings: &'a Settings,
-    /// When, and since when this machine is up.
-    pub(crate) world: &'a dyn World,
+    pub(crate) settings: Settings,
+    /// When.
+    pub(crate) now: Timestamp,
+    /// Since when this machine is up.
+    pub(crate) booted_at: Option<Timestamp>,
+    /// Whether processes are looked for.
+    pub(crate) processes: bool,
+    /// vigil's own pid: what stems from it works for vigil.
+    pub(crate) own: u32,
 }
 
-impl Observer<'_> {
-    /// One answer for each session, in order, and the repositories that were opened on the way. A session without
-    /// its work's particulars comes with the reason.
-    pub(crate) fn observe(
-        &self,
-        sessions: &[(&Session, Result<Arc<Work>, Gap>)],
-    ) -> (Vec<Look>, HashMap<PathBuf, Opened>) {
-        let now = self.world.now();
-        let wanted: Vec<Looks> = sessions
-            .iter()
-            .map(|(session, work)| {
-                work.as_ref()
-                    .map_or(Looks::default(), |work| looks(session.state, work))
-            })
-            .collect();
-        let table = wanted
-            .iter()
-            .any(|looks| looks.agent || looks.progress)
-            .then(|| {
-                let view = View {
-                    proc: &self.settings.proc,
-                    home: self.home,
-                    same_namespace: self.settings.same_pid_namespace,
-                    ignored: &self.settings.ignore_processes,
-                    own: std::process::id(),
-                    booted_at: self.world.booted_at(),
-                };
-                Table::scan(&view, now)
-            });
-        let around = Around::new(table.as_ref());
-        let git = Git::new(&self.settings.git);
-        let repositories = open_all(&git, sessions, &wanted);
-        let seen = in_parallel(sessions.len(), |index| {
-            let (session, work) = &sessions[index];
-            match work {
-                Err(gap) if !session.state.is_settled() => (unknown(gap), None),
-                Err(_) => (Liveness::default(), None),
-                Ok(work) => {
-                    let repository = work
-                        .repo_path
-                        .as_ref()
-                        .ok()
-                        .and_then(|path| repositories.get(path));
-                    let asked = Asked {
-                        work,
-                        since: session.times.started,
-                        looks: wanted[index],
-                        repository,
-                    };
-                    self.look(&asked, table.as_ref(), &around, &git, now)
-                }
-            }
-        });
-        (seen, repositories)
+/// How a look goes about what may never answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Care<'a> {
+    /// Places that are left alone.
+    pub(crate) avoid: &'a [PathBuf],
+    /// Who wants to know where it looks.
+    pub(crate) told: &'a dyn Telling,
+}
+
+impl Care<'_> {
+    /// Tells what was seen by now.
+    fn part(&self, seen: &Liveness) {
+        self.told
+            .part(&|| serde_json::to_vec(seen).unwrap_or_default());
     }
 
-    fn look(
-        &self,
-        asked: &Asked<'_>,
-        table: Option<&Table>,
-        around: &Around<'_>,
-        git: &Git,
-        now: Timestamp,
-    ) -> Look {
-        let Asked {
-            work,
-            looks,
-            repository,
-            ..
-        } = *asked;
-        let mut seen = Liveness::default();
-        if looks == Looks::default() {
-            return (seen, None);
+    /// Goes to `path`, and no further where it leads to a place that is left alone.
+    pub(crate) fn follow(&self, path: &Path) -> Result<(), Gap> {
+        mounts::follow(path, self.avoid, &|place| self.told.at(place))
+    }
+}
+
+/// Who looks, with what was found on the way.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    brief: Brief,
+    table: Option<Arc<Table>>,
+    around: Around,
+    git: Git,
+    mounts: Mounts,
+    matchers: Mutex<Matchers>,
+    repositories: Mutex<HashMap<PathBuf, Arc<OnceLock<Opened>>>>,
+}
+
+impl Observer {
+    /// Looks at the processes, if they are wanted.
+    pub(crate) fn new(brief: Brief) -> Self {
+        let table = brief.processes.then(|| {
+            let view = View {
+                proc: &brief.settings.proc,
+                home: &brief.home,
+                same_namespace: brief.settings.same_pid_namespace,
+                ignored: &brief.settings.ignore_processes,
+                own: brief.own,
+                booted_at: brief.booted_at,
+            };
+            Arc::new(Table::scan(&view, brief.now))
+        });
+        Observer {
+            around: Around::new(table.clone()),
+            table,
+            git: Git::new(&brief.settings.git),
+            mounts: Mounts::read(),
+            matchers: Mutex::default(),
+            repositories: Mutex::default(),
+            brief,
+        }
+    }
+
+    /// The repository at `path`, opened once for all that ask.
+    fn repository(&self, path: &Path) -> Opened {
+        let mut known = lock(&self.repositories);
+        let place = Arc::clone(known.entry(path.to_owned()).or_default());
+        drop(known);
+        Arc::clone(place.get_or_init(|| Arc::new(self.git.open(path))))
+    }
+
+    /// What stands where the session's worktree should be.
+    fn place(&self, work: &Work, care: Care<'_>) -> (Option<Opened>, Place) {
+        let repo_path = match &work.repo_path {
+            Ok(repo_path) => repo_path,
+            Err(gap) => return (None, Place::Unknown(gap.clone())),
+        };
+        if let Err(gap) = care.follow(repo_path) {
+            return (None, Place::Unknown(gap));
+        }
+        let opened = self.repository(repo_path);
+        if let Ok(worktree) = &work.worktree
+            && let Err(gap) = care.follow(worktree)
+        {
+            return (None, Place::Unknown(gap));
         }
         let branch = work.branch.as_deref().ok();
-        let place = match (&work.repo_path, repository) {
-            (Err(gap), _) => Place::Unknown(gap.clone()),
-            (Ok(_), Some(opened)) => worktree::find(opened, &work.worktree, branch, around),
-            (Ok(path), None) => Place::Unknown(Gap::new(
-                GapKind::NoControl,
-                format!("{} was not opened", path.display()),
-            )),
+        let place = worktree::find(&opened, &work.worktree, branch, &self.around);
+        // Where it was moved to need not be where the record says.
+        if let Place::Linked { dir, .. } = &place
+            && let Err(gap) = care.follow(dir)
+        {
+            return (None, Place::Unknown(gap));
+        }
+        (Some(opened), place)
+    }
+
+    /// How many commits of the session's are beyond `head_sha`, the head of its pull request.
+    pub(crate) fn beyond(&self, work: &Work, head_sha: &str, care: Care<'_>) -> Fact<u32> {
+        let (opened, place) = self.place(work, care);
+        let opened = match (opened, &place) {
+            (Some(opened), _) => opened,
+            (None, Place::Unknown(gap)) => return Fact::from(gap.clone()),
+            (None, _) => return Fact::NotAsked,
         };
-        seen.worktree_moved_to = moved(&place, &work.worktree);
+        let repository = match opened.as_ref() {
+            Ok(repository) => repository,
+            Err(gap) => return Fact::from(gap.clone()),
+        };
+        let branch = match &work.branch {
+            Ok(branch) => Some(branch.as_str()),
+            Err(gap) if gap.kind == GapKind::Unrecorded => None,
+            Err(gap) => return Fact::from(gap.clone()),
+        };
+        let remote_bases = work.remote_bases();
+        let line = Line {
+            branch,
+            base: work.base_branch.as_deref(),
+            remote_bases: &remote_bases,
+        };
+        let worktree = self.git.enter(repository, &place);
+        self.git
+            .beyond(repository, &worktree, line, head_sha, self.brief.now)
+    }
+
+    /// What is to be seen of the work of one session, which began at `since`.
+    pub(crate) fn look(
+        &self,
+        work: &Work,
+        since: Option<Timestamp>,
+        looks: Looks,
+        care: Care<'_>,
+    ) -> Liveness {
+        let now = self.brief.now;
+        let table = self.table.as_deref();
+        let mut seen = Liveness::default();
+        if looks == Looks::default() {
+            return seen;
+        }
         let recorded = work.pid.clone().map(|pid| Recorded {
             pid,
             written: work.pid_written,
             last_word: work.last_word,
         });
-        if let (true, Some(table)) = (looks.agent, table) {
-            let kin = recorded.as_ref().ok().and_then(|it| table.kin(*it));
-            (seen.agent, seen.occupant) = self.at_work(asked, table, kin, &place);
-        }
         if looks.progress {
             seen.supervisor = match (&recorded, table) {
                 (Err(gap), _) => Fact::from(gap.clone()),
                 (Ok(recorded), Some(table)) => table.supervisor(*recorded),
                 (Ok(_), None) => Fact::NotAsked,
             };
-            let logs = self.home.join("logs");
-            match &work.log {
-                Ok(name) => {
+            care.part(&seen);
+            let logs = self.brief.home.join("logs");
+            match (&work.log, care.follow(&logs)) {
+                (Ok(name), Ok(())) => {
                     seen.log_written = log::last_write(&logs, name, now);
                     seen.log_outcome = log::outcome(&logs, name);
                 }
-                Err(gap) => seen.log_written = Fact::from(gap.clone()),
+                (Err(gap), _) => seen.log_written = Fact::from(gap.clone()),
+                (_, Err(gap)) => seen.log_written = Fact::from(gap),
             }
-            seen.worktree_written = worktree::last_write(&place, self.settings.fresh_for, now);
+            care.part(&seen);
+        }
+        let (opened, place) = self.place(work, care);
+        seen.worktree_moved_to = moved(&place, &work.worktree);
+        if let (true, Some(table)) = (looks.agent, table) {
+            let kin = recorded.as_ref().ok().and_then(|it| table.kin(*it));
+            (seen.agent, seen.occupant) = self.at_work(work, since, table, kin, &place, care);
+            care.part(&seen);
+        }
+        if looks.progress {
+            seen.worktree_written = worktree::last_write(
+                &place,
+                self.brief.settings.fresh_for,
+                now,
+                &self.mounts,
+                &mut lock(&self.matchers),
+            );
+            care.part(&seen);
         }
         if looks.unsaved {
-            (seen.dirty, seen.unpushed) = unsaved(git, work, &place, repository, now);
+            (seen.dirty, seen.unpushed) = unsaved(&self.git, work, &place, opened.as_ref(), now);
         }
-        (seen, Some(place))
+        seen
     }
 
     /// The agent, and another process that may be one. Where the worktree stands nobody knows where, not to be seen at
     /// the recorded place is no absence.
     fn at_work(
         &self,
-        asked: &Asked<'_>,
+        work: &Work,
+        since: Option<Timestamp>,
         table: &Table,
         kin: Option<u32>,
         place: &Place,
+        care: Care<'_>,
     ) -> (Fact<Process>, Fact<Occupant>) {
-        let work = asked.work;
         let recorded = match &work.worktree {
             Ok(worktree) => worktree,
             Err(gap) => return (Fact::from(gap.clone()), Fact::from(gap.clone())),
         };
+        // What stands there is asked who it is.
+        if let Err(gap) = care.follow(recorded) {
+            return (Fact::from(gap.clone()), Fact::from(gap));
+        }
         let named = self
+            .brief
             .settings
             .provider_process_names
             .iter()
@@ -205,7 +284,7 @@ impl Observer<'_> {
             Place::Linked { dir, .. } => dir,
             _ => recorded,
         };
-        let workplace = Workplace::new(dir, &named, kin, asked.since);
+        let workplace = Workplace::new(dir, &named, kin, since);
         let agent = table.agent(&workplace);
         if matches!(agent, Fact::Found(_)) {
             return (agent, Fact::NotAsked);
@@ -226,16 +305,6 @@ impl Observer<'_> {
             None => (agent, occupant),
         }
     }
-}
-
-/// What is asked about one session.
-#[derive(Clone, Copy)]
-struct Asked<'a> {
-    work: &'a Work,
-    /// When its work began.
-    since: Option<Timestamp>,
-    looks: Looks,
-    repository: Option<&'a Opened>,
 }
 
 /// `fact`, but for an absence that `gap` speaks against.
@@ -262,10 +331,10 @@ fn unsaved(
     git: &Git,
     work: &Work,
     place: &Place,
-    repository: Option<&Opened>,
+    opened: Option<&Opened>,
     now: Timestamp,
 ) -> (Fact<bool>, Fact<u32>) {
-    let Some(opened) = repository else {
+    let Some(opened) = opened else {
         let gap = match place {
             Place::Unknown(gap) => gap.clone(),
             _ => Gap::new(GapKind::NoControl, "no repository was opened"),
@@ -292,26 +361,11 @@ fn unsaved(
     (dirty, unpushed)
 }
 
-/// Opens each repository that any session needs, once.
-fn open_all(
-    git: &Git,
-    sessions: &[(&Session, Result<Arc<Work>, Gap>)],
-    wanted: &[Looks],
-) -> HashMap<PathBuf, Opened> {
-    let mut paths: Vec<&PathBuf> = sessions
-        .iter()
-        .zip(wanted)
-        .filter(|(_, looks)| looks.progress || looks.unsaved)
-        .filter_map(|((_, work), _)| work.as_ref().ok()?.repo_path.as_ref().ok())
-        .collect();
-    paths.sort();
-    paths.dedup();
-    let opened = in_parallel(paths.len(), |index| Arc::new(git.open(paths[index])));
-    paths.into_iter().cloned().zip(opened).collect()
-}
-
 /// `look(0)`, `look(1)`, ... in order, made by [`LOOKERS`] threads.
-fn in_parallel<T: Send + Sync>(count: usize, look: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub(crate) fn in_parallel<T: Send + Sync>(
+    count: usize,
+    look: impl Fn(usize) -> T + Sync,
+) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::with_capacity(count));
     let work = || {
@@ -337,7 +391,7 @@ fn in_parallel<T: Send + Sync>(count: usize, look: impl Fn(usize) -> T + Sync) -
     done.into_iter().map(|(_, seen)| seen).collect()
 }
 
-fn unknown(gap: &Gap) -> Liveness {
+pub(crate) fn unknown(gap: &Gap) -> Liveness {
     Liveness {
         agent: Fact::from(gap.clone()),
         occupant: Fact::from(gap.clone()),
@@ -349,6 +403,10 @@ fn unknown(gap: &Gap) -> Liveness {
         dirty: Fact::from(gap.clone()),
         unpushed: Fact::from(gap.clone()),
     }
+}
+
+fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

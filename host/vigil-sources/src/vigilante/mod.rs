@@ -1,28 +1,29 @@
 //! Vigilante: sessions in one JSON file, worktrees beside the repository, one supervisor for all agents.
 //!
 //! Reads: `glance` (what is there, with `split`), `record` (the text), `convert` (its meaning, with `status`, `lookup`
-//! and `identity`), `liveness` (what is to be seen on the machine, with `processes`, `log`, `worktree`, `worktrees` and
-//! `git`). Writes: `fields` (what to change), `edit` (in the text), `lock`, `write` and `replace` (safely), `displaced`,
-//! `merge` and `recover` (what others wrote at the same moment, and what a crash left).
+//! and `identity`), `look` (by whom) and `liveness` (what is to be seen on the machine, with `processes`, `log`, `worktree`,
+//! `worktrees` and `git`). Writes: `fields` (what to change), `edit` (in the text), `lock`, `write` and `replace` (safely),
+//! `displaced`, `merge` and `recover` (what others wrote at the same moment, and what a crash left).
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use vigil_core::Timestamp;
 use vigil_core::fact::{Fact, Gap, GapKind};
 use vigil_core::session::{Liveness, Revision, Session, SessionId};
 use vigil_core::time::minutes;
 
+use crate::machine::child::ChildEnvironment;
+use crate::machine::looker::{Lookers, Program};
 use crate::vigilante::convert::Work;
-use crate::vigilante::git::{Git, Line};
 use crate::vigilante::glance::Glance;
-use crate::vigilante::liveness::{Observer, Opened};
+use crate::vigilante::liveness::{Brief, looks};
+use crate::vigilante::look::Desk;
 use crate::vigilante::record::{RecordFile, SESSIONS_FILE};
 use crate::vigilante::split::Doubt;
-use crate::vigilante::worktree::Place;
-use crate::vigilante::worktrees::Around;
 use crate::{
     Change, Committed, Displaced, Fate, GitFiles, Listed, Picked, Proposal, Refusal, Source,
     SourceError, World,
@@ -40,6 +41,7 @@ mod identity;
 mod liveness;
 mod lock;
 mod log;
+mod look;
 mod lookup;
 mod malformed;
 mod merge;
@@ -61,6 +63,7 @@ mod worktrees;
 mod write;
 
 pub use fields::owner_effects;
+pub use look::help;
 
 /// One Vigilante home.
 #[derive(Clone, Debug)]
@@ -69,6 +72,8 @@ pub struct Vigilante {
     home: PathBuf,
     state_dir: PathBuf,
     settings: Settings,
+    /// Who looks at what may never answer; `None`: this process.
+    lookers: Option<Arc<Lookers>>,
     /// What the latest look found, shared by clones.
     seen: Arc<Mutex<Seen>>,
 }
@@ -79,15 +84,14 @@ struct Seen {
     /// When.
     at: Timestamp,
     works: HashMap<String, Arc<Work>>,
-    repositories: HashMap<PathBuf, Opened>,
-    /// Where each session's worktree was found.
-    places: HashMap<String, Place>,
+    /// Who looks, and what was found on the way.
+    desk: Option<Desk>,
     /// The records as they were read last, for the next reading.
     glance: Option<Arc<Glance>>,
 }
 
 /// What a configuration may change about a Vigilante source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// How long a session counts as at work after its last sign of life.
     pub fresh_for: Duration,
@@ -105,6 +109,10 @@ pub struct Settings {
     /// Whether Vigilante runs in the same pid namespace as vigil, so that the pids it records mean the same to both.
     /// `None`: find out. That is sure outside of containers; inside one it takes a running Vigilante.
     pub same_pid_namespace: Option<bool>,
+    /// The program that looks at files, so that it can be ended when a mount does not answer: it must call [`help`].
+    /// `None`: this process looks, and waits for as long as the kernel takes.
+    #[serde(skip)]
+    pub look: Option<Program>,
     /// Where processes are looked at. Only tests have a reason to change it.
     pub proc: PathBuf,
 }
@@ -123,6 +131,7 @@ impl Default for Settings {
             ignore_processes: Vec::new(),
             git: GitFiles::default(),
             same_pid_namespace: None,
+            look: None,
             proc: PathBuf::from("/proc"),
         }
     }
@@ -137,7 +146,12 @@ impl Vigilante {
         state_dir: impl Into<PathBuf>,
         settings: Settings,
     ) -> Self {
+        let lookers = settings.look.as_ref().map(|program| {
+            let lookers = Lookers::new(program.clone(), ChildEnvironment::default());
+            Arc::new(lookers)
+        });
         Vigilante {
+            lookers,
             name: name.into(),
             home: home.into(),
             state_dir: state_dir.into(),
@@ -185,13 +199,21 @@ impl Source for Vigilante {
         pick: &mut dyn FnMut(&Listed) -> bool,
         world: &dyn World,
     ) -> Result<Picked, SourceError> {
+        if let Some(lookers) = &self.lookers {
+            lookers.begin();
+            let path = self.home.join(SESSIONS_FILE);
+            look::probe(lookers, &path).map_err(|source| SourceError::Io {
+                doing: "read",
+                path: path.display().to_string(),
+                source,
+            })?;
+        }
         let (listed, read) = self.read(pick, world)?;
         let mut seen = self.seen();
         seen.at = world.now();
         // What was learned of repositories belongs to one pass.
-        seen.repositories.clear();
+        seen.desk = None;
         seen.works.clear();
-        seen.places.clear();
         let mut sessions = Vec::with_capacity(read.len());
         for (place, session, work) in read {
             seen.works.insert(session.id.id.clone(), Arc::new(work));
@@ -203,21 +225,21 @@ impl Source for Vigilante {
     fn observe(&self, sessions: &[&Session], world: &dyn World) -> Vec<Liveness> {
         let works = self.works(sessions, world);
         let looked: Vec<_> = sessions.iter().copied().zip(works).collect();
-        let observer = Observer {
-            home: &self.home,
-            settings: &self.settings,
-            world,
-        };
-        let (seen_of_each, repositories) = observer.observe(&looked);
+        let processes = looked.iter().any(|(session, work)| {
+            let looks = work.as_ref().map(|work| looks(session.state, work));
+            looks.is_ok_and(|looks| looks.agent || looks.progress)
+        });
+        if let Some(lookers) = &self.lookers {
+            lookers.renew();
+        }
+        let desk = self.desk(world.now(), world.booted_at(), processes);
+        let liveness = desk.observe(&looked);
         let mut seen = self.seen();
         seen.at = world.now();
-        seen.repositories.extend(repositories);
-        let mut liveness = Vec::with_capacity(looked.len());
-        for ((session, work), (alive, place)) in looked.into_iter().zip(seen_of_each) {
-            let id = &session.id.id;
-            seen.works.extend(work.ok().map(|work| (id.clone(), work)));
-            seen.places.extend(place.map(|place| (id.clone(), place)));
-            liveness.push(alive);
+        seen.desk = Some(desk);
+        for (session, work) in looked {
+            seen.works
+                .extend(work.ok().map(|work| (session.id.id.clone(), work)));
         }
         liveness
     }
@@ -230,39 +252,13 @@ impl Source for Vigilante {
         let Some(work) = known.filter(|work| work.revision == session.revision) else {
             return Fact::from(moved(session));
         };
-        let repo_path = match &work.repo_path {
-            Ok(repo_path) => repo_path,
-            Err(gap) => return Fact::from(gap.clone()),
-        };
-        let git = Git::new(&self.settings.git);
-        let known = self.seen().repositories.get(repo_path).cloned();
-        let opened = known.unwrap_or_else(|| {
-            let opened = Arc::new(git.open(repo_path));
-            self.seen()
-                .repositories
-                .insert(repo_path.clone(), Arc::clone(&opened));
-            opened
+        let known = self.seen().desk.clone();
+        let desk = known.unwrap_or_else(|| {
+            let desk = self.desk(now, None, false);
+            self.seen().desk = Some(desk.clone());
+            desk
         });
-        let repository = match opened.as_ref() {
-            Ok(repository) => repository,
-            Err(gap) => return Fact::from(gap.clone()),
-        };
-        let branch = match &work.branch {
-            Ok(branch) => Some(branch.as_str()),
-            Err(gap) if gap.kind == GapKind::Unrecorded => None,
-            Err(gap) => return Fact::from(gap.clone()),
-        };
-        let known = self.seen().places.get(&session.id.id).cloned();
-        let place = known
-            .unwrap_or_else(|| worktree::find(&opened, &work.worktree, branch, &Around::new(None)));
-        let remote_bases = work.remote_bases();
-        let line = Line {
-            branch,
-            base: work.base_branch.as_deref(),
-            remote_bases: &remote_bases,
-        };
-        let worktree = git.enter(repository, &place);
-        git.beyond(repository, &worktree, line, head_sha, now)
+        desk.beyond(&work, head_sha)
     }
 
     fn propose(
@@ -413,6 +409,18 @@ impl Vigilante {
                 _ => Err(moved(session)),
             })
             .collect()
+    }
+
+    fn desk(&self, now: Timestamp, booted_at: Option<Timestamp>, processes: bool) -> Desk {
+        let brief = Brief {
+            home: self.home.clone(),
+            settings: self.settings.clone(),
+            now,
+            booted_at,
+            processes,
+            own: std::process::id(),
+        };
+        Desk::new(brief, self.lookers.clone())
     }
 
     /// A panic while the lock was held leaves at worst what an earlier look found, and that is checked before use.

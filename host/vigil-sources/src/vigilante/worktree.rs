@@ -10,6 +10,7 @@ use vigil_core::fact::{Fact, Gap, GapKind, Sighting};
 use vigil_core::{Timestamp, time as span};
 
 use crate::machine::ignored::Matchers;
+use crate::machine::mounts::Mounts;
 use crate::machine::open;
 use crate::machine::walk::Walk;
 use crate::vigilante::git::Repository;
@@ -59,7 +60,7 @@ pub(crate) fn find(
     repository: &Result<Repository, Gap>,
     path: &Result<PathBuf, Gap>,
     branch: Option<&str>,
-    around: &Around<'_>,
+    around: &Around,
 ) -> Place {
     let (repository, path) = match (repository, path) {
         (Ok(repository), Ok(path)) => (repository, path),
@@ -86,7 +87,7 @@ struct Record<'a> {
     repository: &'a Repository,
     path: &'a Path,
     branch: Option<&'a str>,
-    around: &'a Around<'a>,
+    around: &'a Around,
 }
 
 impl Record<'_> {
@@ -345,7 +346,13 @@ fn belongs(git_dir: &Path, common: &Path) -> bool {
 ///
 /// A file that lies ahead of the clock makes it a gap, and so does a worktree beyond [`ENTRIES_MAX`] in which nothing
 /// within `fresh_for` was found.
-pub(crate) fn last_write(place: &Place, fresh_for: Duration, now: Timestamp) -> Fact<Timestamp> {
+pub(crate) fn last_write(
+    place: &Place,
+    fresh_for: Duration,
+    now: Timestamp,
+    mounts: &Mounts,
+    matchers: &mut Matchers,
+) -> Fact<Timestamp> {
     let (dir, git_dir) = match place {
         Place::Linked { dir, git_dir } => (dir, git_dir),
         Place::Missing(path) => {
@@ -367,11 +374,11 @@ pub(crate) fn last_write(place: &Place, fresh_for: Duration, now: Timestamp) -> 
     let walk = Walk {
         dir,
         exclude: Some(common(git_dir).join("info/exclude")),
-        mounts: &[],
+        mounts: &mounts.below(dir),
         entries_max: ENTRIES_MAX,
         listed_max: LISTED_MAX,
     };
-    let walked = walk.over(&mut Matchers::default(), &mut |found, path| {
+    let walked = walk.over(matchers, &mut |found, path| {
         newest.see(found, path);
     });
     let newest = newest.0;
@@ -417,7 +424,7 @@ impl Newest {
         let Ok(seconds) = u64::try_from(found.st_mtime) else {
             return;
         };
-        let millis = u64::try_from(found.st_mtime_nsec).unwrap_or(0) / 1_000_000;
+        let millis = found.st_mtime_nsec / 1_000_000;
         let at = Timestamp(seconds.saturating_mul(1_000).saturating_add(millis));
         if self.0.as_ref().is_none_or(|(newest, _)| at > *newest) {
             self.0 = Some((at, path.to_owned()));

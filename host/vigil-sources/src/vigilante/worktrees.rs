@@ -204,8 +204,8 @@ pub(crate) enum Sought {
 
 /// Where worktrees are looked for in one pass: lists and folders are read once, whoever asks.
 #[derive(Debug, Default)]
-pub(crate) struct Around<'t> {
-    table: Option<&'t Table>,
+pub(crate) struct Around {
+    table: Option<Arc<Table>>,
     lists: Mutex<HashMap<PathBuf, Arc<Result<Worktrees, Gap>>>>,
     beside: Mutex<HashMap<PathBuf, Arc<Result<Claims, Gap>>>>,
     at_work: OnceLock<Claims>,
@@ -214,9 +214,9 @@ pub(crate) struct Around<'t> {
 /// Folders by the git folder that they say is theirs.
 type Claims = HashMap<PathBuf, PathBuf>;
 
-impl<'t> Around<'t> {
+impl Around {
     /// With the processes of this pass, which may work in a worktree that nobody else knows the place of.
-    pub(crate) fn new(table: Option<&'t Table>) -> Around<'t> {
+    pub(crate) fn new(table: Option<Arc<Table>>) -> Around {
         Around {
             table,
             ..Around::default()
@@ -243,7 +243,7 @@ impl<'t> Around<'t> {
             Err(gap) => unknown = Some(gap),
         }
         let at_work = self.at_work.get_or_init(|| {
-            let folders = self.table.into_iter().flat_map(Table::folders);
+            let folders = self.table.as_deref().into_iter().flat_map(Table::folders);
             claims(folders.map(Path::to_owned))
         });
         match (at_work.get(git_dir), unknown) {

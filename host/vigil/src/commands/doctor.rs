@@ -2,6 +2,7 @@
 
 mod asked;
 mod github;
+mod places;
 mod silences;
 mod webhooks;
 
@@ -88,6 +89,7 @@ pub(crate) async fn run(args: &DoctorArgs, setup: Setup, loaded: &Loaded, ui: Ui
     findings.extend(webhooks::look(&setup, args.listen));
     let (of_sources, sessions) = source_findings(&setup)?;
     findings.extend(of_sources);
+    findings.extend(places::look(&setup)?);
     let (of_pauses, pauses) = pauses(&setup)?;
     findings.extend(of_pauses);
     findings.extend(stopped(&setup)?);

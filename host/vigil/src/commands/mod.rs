@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod explain;
 mod history;
+mod look;
 mod notify_test;
 mod pause;
 mod policy_inspect;
@@ -50,6 +51,10 @@ pub fn main(cli: Cli) -> u8 {
 }
 
 fn dispatch(cli: Cli, ui: Ui) -> Outcome {
+    // It serves another vigil, and needs nothing else.
+    if let Command::Look = cli.command {
+        return look::run();
+    }
     let environment = Environment::read()
         .map_err(|error| Failure::request("failed to read the environment").because(error))?;
     let bar = Bar::new(ui);
@@ -98,6 +103,7 @@ fn dispatch(cli: Cli, ui: Ui) -> Outcome {
         Command::Completions { .. }
         | Command::CompilePolicy { .. }
         | Command::Demo(_)
+        | Command::Look
         | Command::Policy(_) => Ok(0),
     }
 }

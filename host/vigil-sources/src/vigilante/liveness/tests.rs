@@ -4,14 +4,15 @@ use serde_json::{Value, json};
 use std::fs;
 
 use vigil_core::SessionId;
+use vigil_core::session::Session;
 use vigil_core::time::minutes;
 
 use super::*;
-use crate::Source;
 use crate::vigilante::Vigilante;
 use crate::vigilante::scene::{
     BRANCH, Scene, booted_at, commit, now, run, run_as, set_time, set_times,
 };
+use crate::{Source, World};
 
 struct RealTime;
 

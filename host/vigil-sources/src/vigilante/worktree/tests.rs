@@ -24,7 +24,13 @@ fn aged(scene: &Scene, age: Duration) -> Timestamp {
 }
 
 fn written(scene: &Scene) -> Fact<Timestamp> {
-    last_write(&place(scene), FRESH_FOR, now())
+    last_write(
+        &place(scene),
+        FRESH_FOR,
+        now(),
+        &Mounts::read(),
+        &mut Matchers::default(),
+    )
 }
 
 fn kind<T>(fact: &Fact<T>) -> Option<&GapKind> {

@@ -141,7 +141,7 @@ fn moved_far_by_hand_it_is_found_where_somebody_works_in_it() {
         &repository,
         &Ok(recorded),
         Some(BRANCH),
-        &Around::new(Some(&table)),
+        &Around::new(Some(std::sync::Arc::new(table))),
     );
     assert!(
         matches!(&place, Place::Linked { dir, .. } if *dir == far),

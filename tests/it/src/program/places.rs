@@ -1,0 +1,294 @@
+//! One session's files attack vigil: the others move in the same pass, every command answers, and the place is named.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use vigil::demo::Made;
+use vigil::demo::home::REPO;
+
+use super::hung::{Hung, Silence};
+use super::stage::{Held, Stage, session, wait_for, wait_for_end};
+
+/// The session that is attacked, and the last of the others.
+const ATTACKED: u64 = 1;
+const LAST: u64 = 8;
+
+/// Eight stale sessions whose pull requests are merged.
+fn stage() -> Stage {
+    let mut stage = Stage::new();
+    for issue in ATTACKED..=LAST {
+        stage.add_merged(&Made {
+            issue,
+            log: "[2026-03-26T19:00:00Z] session started status=running\n",
+            ..Made::default()
+        });
+    }
+    stage.write();
+    stage
+}
+
+/// Every session but the attacked one has been moved.
+#[track_caller]
+fn others_moved(stage: &Stage, name: &str) {
+    for issue in ATTACKED + 1..=LAST {
+        assert_eq!(stage.record(issue)["status"], "success", "{name}: {issue}");
+    }
+}
+
+fn pipe(path: &Path) {
+    mknodat(CWD, path, FileType::Fifo, Mode::from(0o600), 0).expect("a pipe");
+}
+
+fn socket(path: &Path) {
+    drop(UnixListener::bind(path).expect("a socket"));
+}
+
+fn zero(path: &Path) {
+    symlink("/dev/zero", path).expect("a link");
+}
+
+fn sparse(path: &Path) {
+    let file = File::create(path).expect("a file");
+    file.set_len(1 << 40).expect("1 TiB of nothing");
+}
+
+fn folder(path: &Path) {
+    fs::create_dir(path).expect("a folder");
+}
+
+fn patterns(path: &Path) {
+    let text: String = (0..200_000).map(|n| format!("{n}*.x\n")).collect();
+    fs::write(path, text).expect("a file");
+}
+
+/// Puts something where a file of the session was expected.
+type Put = fn(&Path);
+
+#[test]
+fn whatever_an_agent_puts_where_a_file_is_expected_holds_up_its_own_session_alone() {
+    let worktree = |stage: &Stage| stage.home.worktree(ATTACKED);
+    let of_git = |stage: &Stage| stage.home.repository().join(".git/worktrees/issue-1");
+    // The place, what stands there, and whether that is a trouble that `doctor` names.
+    let cases: Vec<(&str, PathBuf, Put, bool)> = {
+        let stage = stage();
+        let base = stage.home.root().to_owned();
+        let below = |path: PathBuf| path.strip_prefix(&base).expect("below it").to_owned();
+        let ignore = below(worktree(&stage).join(".gitignore"));
+        let deep = below(worktree(&stage).join("sub/.gitignore"));
+        let link = below(worktree(&stage).join(".git"));
+        let log = below(stage.home.log(ATTACKED));
+        let head = below(of_git(&stage).join("HEAD"));
+        vec![
+            (".gitignore: pipe", ignore.clone(), pipe as Put, true),
+            (".gitignore: socket", ignore.clone(), socket, true),
+            (".gitignore: folder", ignore.clone(), folder, true),
+            (".gitignore: sparse", ignore.clone(), sparse, true),
+            (".gitignore: patterns", ignore.clone(), patterns, true),
+            (".gitignore: zero", ignore, zero, false),
+            ("sub/.gitignore: pipe", deep.clone(), pipe, true),
+            ("sub/.gitignore: sparse", deep, sparse, true),
+            (".git: pipe", link.clone(), pipe, false),
+            (".git: zero", link.clone(), zero, false),
+            (".git: sparse", link, sparse, false),
+            ("HEAD: pipe", head, pipe, false),
+            ("log: pipe", log.clone(), pipe, true),
+            ("log: socket", log.clone(), socket, true),
+            ("log: zero", log, zero, true),
+        ]
+    };
+    for (name, place, put, is_told) in cases {
+        let stage = stage();
+        let place = stage.home.root().join(place);
+        fs::create_dir_all(place.parent().expect("a parent")).expect("a folder");
+        let _ = fs::remove_file(&place);
+        put(&place);
+        // Before the pass: what is settled is not looked at any more.
+        let doctor = stage.run(&["doctor", "--json"]).json();
+        assert_eq!(names(&doctor, &place), is_told, "{name}: {doctor:#}");
+        stage.pass();
+        others_moved(&stage, name);
+        let status = stage.status().json();
+        assert_eq!(
+            session(&status, ATTACKED)["id"],
+            format!("{REPO}#{ATTACKED}"),
+            "{name}"
+        );
+    }
+}
+
+/// Whether a failed finding holds `place`.
+fn names(doctor: &Value, place: &Path) -> bool {
+    let place = place.to_str().expect("a path");
+    let findings = doctor["findings"].as_array().expect("a list");
+    findings.iter().any(|finding| {
+        finding["ok"] == false
+            && finding["detail"]
+                .as_str()
+                .is_some_and(|text| text.contains(place))
+    })
+}
+
+#[test]
+fn the_daemon_goes_on_beside_a_pipe_and_ends_when_it_is_told() {
+    let stage = stage();
+    let _ = fs::remove_file(stage.home.worktree(ATTACKED).join(".gitignore"));
+    pipe(&stage.home.worktree(ATTACKED).join(".gitignore"));
+    let mut daemon = Held(
+        stage
+            .vigil(&["run", "--interval", "5s"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("vigil starts"),
+    );
+    wait_for("the others to move", || {
+        (ATTACKED + 1..=LAST)
+            .all(|issue| stage.record(issue)["status"] == "success")
+            .then_some(())
+    });
+    let pid = Pid::from_child(&daemon.0);
+    kill_process(pid, Signal::TERM).expect("it is our child");
+    assert_eq!(wait_for_end(&mut daemon.0).code(), Some(0));
+}
+
+#[test]
+fn a_mount_that_does_not_answer_holds_up_those_behind_it_alone() {
+    for silence in [Silence::FromTheStart, Silence::WithRequests] {
+        let mut stage = stage();
+        // Three more, whose worktrees were moved behind it: one by a link.
+        let place = stage.path("far");
+        for issue in 11..=13 {
+            let worktree = match issue {
+                13 => stage.path("link").join("13"),
+                _ => place.join(issue.to_string()),
+            };
+            stage.add_merged(&Made {
+                issue,
+                extra: json!({ "worktree_path": worktree })
+                    .as_object()
+                    .expect("an object")
+                    .clone(),
+                ..Made::default()
+            });
+        }
+        symlink(&place, stage.path("link")).expect("a link");
+        stage.write();
+        let Some(hung) = Hung::mount(&place, silence) else {
+            return;
+        };
+        let begun = Instant::now();
+        stage.pass();
+        let took = begun.elapsed();
+        others_moved(&stage, &format!("{silence:?}"));
+        // One look is waited for in vain, and not three: 4 s, and the machine's own pace.
+        assert!(
+            took < Duration::from_secs(40),
+            "{silence:?}: it took {took:?}"
+        );
+        let begun = Instant::now();
+        let status = stage.status().json();
+        assert!(begun.elapsed() < Duration::from_secs(40), "{silence:?}");
+        for issue in 11..=13 {
+            let seen = session(&status, issue);
+            let gaps = seen["gaps"].as_array().expect("a list");
+            let timed_out = gaps.iter().any(|gap| {
+                gap["kind"] == "timed-out"
+                    && gap["detail"]
+                        .as_str()
+                        .is_some_and(|detail| detail.contains(place.to_str().expect("a path")))
+            });
+            assert!(timed_out, "{silence:?}: {seen:#}");
+            assert_eq!(stage.record(issue)["status"], "running", "{silence:?}");
+        }
+        let doctor = stage.run(&["doctor", "--json"]).json();
+        assert!(names(&doctor, &place), "{silence:?}: {doctor:#}");
+        drop(hung);
+    }
+}
+
+#[test]
+fn a_home_behind_a_mount_that_does_not_answer_is_a_source_that_failed() {
+    let stage = stage();
+    let place = stage.path("far");
+    let Some(hung) = Hung::mount(&place, Silence::WithRequests) else {
+        return;
+    };
+    stage.configure(&format!(
+        "[source.near]\nkind = \"vigilante\"\nhome = {:?}\n\
+         [source.far]\nkind = \"vigilante\"\nhome = {:?}\n",
+        stage.home.vigilante(),
+        place.join("home")
+    ));
+    let ran = stage.pass();
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert!(ran.out.contains("did not answer"), "{ran:#?}");
+    assert_eq!(stage.record(LAST)["status"], "success", "{ran:#?}");
+    drop(hung);
+}
+
+#[test]
+fn a_daemon_leaves_at_most_one_process_behind_for_a_mount() {
+    let mut stage = stage();
+    let place = stage.path("far");
+    stage.add_merged(&Made {
+        issue: 11,
+        extra: json!({ "worktree_path": place.join("11") })
+            .as_object()
+            .expect("an object")
+            .clone(),
+        ..Made::default()
+    });
+    stage.write();
+    let Some(hung) = Hung::mount(&place, Silence::WithRequests) else {
+        return;
+    };
+    let mut daemon = Held(
+        stage
+            .vigil(&["run", "--interval", "5s"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("vigil starts"),
+    );
+    wait_for("the others to move", || {
+        (ATTACKED + 1..=LAST)
+            .all(|issue| stage.record(issue)["status"] == "success")
+            .then_some(())
+    });
+    // Another comes and goes in a later pass: the mount was looked at, or left alone, again.
+    stage.add_merged(&Made {
+        issue: 12,
+        ..Made::default()
+    });
+    stage.write();
+    wait_for("one more to move", || {
+        (stage.record(12)["status"] == "success").then_some(())
+    });
+    let left = children(daemon.0.id());
+    assert_eq!(left.len(), 1, "{left:?}");
+    let pid = Pid::from_child(&daemon.0);
+    kill_process(pid, Signal::TERM).expect("it is our child");
+    assert_eq!(wait_for_end(&mut daemon.0).code(), Some(0));
+    drop(hung);
+}
+
+/// The children of a process that were told to end and did not.
+fn children(parent: u32) -> Vec<String> {
+    let processes = fs::read_dir("/proc").expect("processes").flatten();
+    processes
+        .filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
+        .filter(|stat| {
+            let after = stat.rsplit_once(") ").map(|(_, after)| after);
+            let mut fields = after.unwrap_or_default().split(' ');
+            let state = fields.next();
+            state == Some("D") && fields.next() == Some(&parent.to_string())
+        })
+        .collect()
+}
