@@ -276,7 +276,7 @@ fn an_undo_looks_at_what_it_takes_back_so_that_a_change_right_after_it_counts() 
     stage.run(&["undo", "t3"]).ended(0);
     stage.on_github(|model| {
         model.set_now(later(10));
-        model.repo(REPO).issue(1).closed("completed");
+        model.repo(REPO).issue(1).closed("not_planned");
     });
     becomes(&stage, "transitioned");
 }
