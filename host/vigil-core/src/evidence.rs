@@ -20,6 +20,9 @@ pub struct Evidence {
     pub pull_request: Fact<PullRequest>,
     /// Commits on the local branch beyond the pull request's head.
     pub beyond_head: Fact<u32>,
+    /// Pull requests that might have been the session's and do not speak for it, the nearest first.
+    #[serde(default)]
+    pub passed_over: Vec<PassedOver>,
     /// Other sessions on the same issue or branch.
     pub siblings: Vec<Sibling>,
 }
@@ -64,6 +67,7 @@ impl Evidence {
                 "auto-merge",
                 pull_request.and_then(|pr| pr.auto_merge.gap()),
             ),
+            ("landed", pull_request.and_then(|pr| pr.landed.gap())),
             ("beyond-head", self.beyond_head.gap()),
             ("agent", liveness.agent.gap()),
             ("occupant", liveness.occupant.gap()),
@@ -84,6 +88,16 @@ impl Evidence {
             .chain(fields)
             .collect()
     }
+}
+
+/// A pull request that might have been the session's, and is not the one that speaks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PassedOver {
+    /// Within its repository.
+    pub number: u64,
+    /// Why another one speaks, for people: `closed without a merge`.
+    pub why: String,
 }
 
 /// Another session on the same issue or branch.
@@ -114,6 +128,10 @@ pub struct SourceFacts {
     pub final_labels: Vec<String>,
     /// A pull request that was closed without a merge ends its session even while the issue is open.
     pub closed_pr_is_final: bool,
+    /// Patterns of branches on which merged work counts as landed, besides the record's base and the repository's
+    /// default branch. Only the host's configuration names them.
+    #[serde(default)]
+    pub landing_branches: Vec<String>,
 }
 
 /// What holds for a whole batch.

@@ -80,7 +80,7 @@ pub struct Reference {
 pub enum PullRequestState {
     /// Under way.
     Open,
-    /// Its work is in the base branch.
+    /// Its work is in its base branch, which need not be where the work is meant for: see [`PullRequest::landed`].
     Merged,
     /// Ended without a merge.
     Closed,
@@ -112,6 +112,13 @@ pub struct PullRequest {
     pub head_sha: String,
     /// `None`: the fork that held it is gone.
     pub head_owner: Option<String>,
+    /// The commit that its merge made on the base branch; `None`: not merged, or the forge does not say.
+    #[serde(default)]
+    pub merge_commit: Option<String>,
+    /// Whether its merge has reached a branch where the session's work counts as landed; false: it was merged into
+    /// another branch, and is on no landing branch yet. Absent: it is not merged. Depends on the session.
+    #[serde(default)]
+    pub landed: Fact<bool>,
     /// Absent: it has ended. Wanted as `mergeability`.
     pub mergeability: Fact<Mergeability>,
     /// What the reviews amount to: `approved`, `changes-requested` or `review-required`; absent: no rule asks for
@@ -156,6 +163,8 @@ impl PullRequest {
             base_ref: String::new(),
             head_sha: String::new(),
             head_owner: None,
+            merge_commit: None,
+            landed: Fact::NotAsked,
             mergeability: Fact::NotAsked,
             review: Fact::NotAsked,
             review_list: Fact::NotAsked,

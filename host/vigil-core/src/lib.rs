@@ -11,6 +11,7 @@ pub mod forge;
 pub mod grounds;
 pub mod guard;
 pub mod intents;
+pub mod landing;
 pub mod left;
 pub mod queue;
 pub mod requeue;

@@ -55,7 +55,10 @@ pub struct Session {
     pub issue: Option<u64>,
     /// `None`: the record names none.
     pub branch: Option<String>,
-    /// The pull request that the record names.
+    /// The branch that the work is meant for; `None`: the record names none.
+    #[serde(default)]
+    pub base: Option<String>,
+    /// The pull request that the record names: one candidate among others.
     pub pull_request: Option<u64>,
     /// In vigil's words.
     pub state: State,

@@ -86,7 +86,7 @@ impl Fragment {
             }
             Fragment::PullRequest => {
                 "fragment PullRequestFacts on PullRequest { id updatedAt number prState: state isDraft createdAt \
-                 mergedAt closedAt url headRefName baseRefName headRefOid headRepositoryOwner { login } }"
+                 mergedAt closedAt url headRefName baseRefName headRefOid headRepositoryOwner { login } mergeCommit { oid } }"
             }
             Fragment::Mergeability => {
                 "fragment Mergeability on PullRequest { mergeable mergeStateStatus }"

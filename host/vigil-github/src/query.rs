@@ -71,7 +71,7 @@ impl Query {
             let _ = write!(
                 body,
                 "  {alias}: repository(owner: $owner{at}, name: $name{at}, followRenames: false) {{\n    \
-                 id\n    nameWithOwner\n    hasIssuesEnabled\n{block}  }}\n"
+                 id\n    nameWithOwner\n    hasIssuesEnabled\n    defaultBranchRef {{ name }}\n{block}  }}\n"
             );
             variables.insert(format!("owner{at}"), repo.owner().into());
             variables.insert(format!("name{at}"), repo.name().into());

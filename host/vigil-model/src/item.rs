@@ -116,6 +116,8 @@ pub struct Pull {
     pub head_owner: Option<String>,
     /// Branch that it goes into.
     pub base_ref: String,
+    /// What its merge made on the base; `None`: not merged.
+    pub merge_commit: Option<String>,
     /// Upper case: `MERGEABLE`, `CONFLICTING`, `UNKNOWN`.
     pub mergeable: String,
     /// Upper case: `CLEAN`, `DIRTY`, `BLOCKED`, `BEHIND`, `UNSTABLE`, ...

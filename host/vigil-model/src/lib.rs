@@ -87,6 +87,7 @@ mod edit;
 mod fault;
 mod flight;
 mod graphql;
+mod history;
 mod hook;
 mod item;
 mod jwt;

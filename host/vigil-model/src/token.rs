@@ -22,11 +22,13 @@ pub enum Permission {
     ActionsRead,
     /// Read merge queues.
     MergeQueuesRead,
+    /// Read commits and branches.
+    ContentsRead,
 }
 
 impl Permission {
     /// All of them; of one name reading comes first.
-    pub(crate) const ALL: [Permission; 7] = [
+    pub(crate) const ALL: [Permission; 8] = [
         Permission::IssuesRead,
         Permission::IssuesWrite,
         Permission::PullsRead,
@@ -34,6 +36,7 @@ impl Permission {
         Permission::StatusesRead,
         Permission::ActionsRead,
         Permission::MergeQueuesRead,
+        Permission::ContentsRead,
     ];
 
     /// GitHub's name for it, and the level.
@@ -46,6 +49,7 @@ impl Permission {
             Permission::StatusesRead => ("statuses", "read"),
             Permission::ActionsRead => ("actions", "read"),
             Permission::MergeQueuesRead => ("merge_queues", "read"),
+            Permission::ContentsRead => ("contents", "read"),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::commit::{Commit, Suite};
+use crate::history::History;
 use crate::item::Item;
 
 /// Everything that can be asked for. Cloned for a lagging replica.
@@ -110,6 +111,10 @@ pub struct Repo {
     pub transferred_issues: BTreeMap<u64, (u64, u64)>,
     /// What was run on commits, by their hashes.
     pub(crate) commits: BTreeMap<String, Commit>,
+    /// `None`: it has none, as an empty repository.
+    pub default_branch: Option<String>,
+    /// What its branches hold.
+    pub(crate) history: History,
     /// Numbers of pull requests by the branch at their head, forks included.
     pub(crate) heads: HashMap<String, Vec<u64>>,
     /// When each item last moved and its number, and whether it is a pull request: lists by `since` begin in the
@@ -138,6 +143,8 @@ impl Repo {
             deleted_issues: BTreeSet::new(),
             transferred_issues: BTreeMap::new(),
             commits: BTreeMap::new(),
+            default_branch: Some("main".to_owned()),
+            history: History::default(),
             heads: HashMap::new(),
             by_update: BTreeMap::new(),
             closers: HashMap::new(),

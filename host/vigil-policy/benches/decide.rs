@@ -85,6 +85,8 @@ impl Case {
                 fresh_for_ms: 1_800_000,
                 final_labels: vec!["vigilante:done".into()],
                 closed_pr_is_final: false,
+                landing_branches: Vec::new(),
+                landing_branches: Vec::new(),
             },
         };
         Case {

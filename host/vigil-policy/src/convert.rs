@@ -44,6 +44,7 @@ pub(crate) fn context<'a>(
             fresh_for: context.source.fresh_for_ms,
             final_labels: texts(&context.source.final_labels, arena),
             closed_pr_is_final: context.source.closed_pr_is_final,
+            landing_branches: texts(&context.source.landing_branches, arena),
         },
         settings,
     }
@@ -61,6 +62,12 @@ pub(crate) fn evidence<'a>(question: &Question<'a>, arena: &'a Bump) -> wit::Evi
             found => forge::pull_request(found, arena)
         ),
         beyond_head: count(&evidence.beyond_head),
+        passed_over: arena.alloc_slice_fill_iter(evidence.passed_over.iter().map(|one| {
+            wit::PassedOver {
+                number: one.number,
+                why: &one.why,
+            }
+        })),
         siblings: arena.alloc_slice_fill_iter(evidence.siblings.iter().map(sibling)),
         memo: question.memo,
     }
@@ -76,6 +83,7 @@ pub(crate) fn session<'a>(session: &'a Session, arena: &'a Bump) -> wit::Session
         repo: session.repo.as_deref(),
         issue: session.issue,
         branch: session.branch.as_deref(),
+        base: session.base.as_deref(),
         pull_request: session.pull_request,
         state: state(session.state),
         native_state: &session.native_state,

@@ -1,6 +1,6 @@
 //! The evidence that every policy is tried on when it is loaded.
 
-use vigil_core::evidence::{Context, SourceFacts};
+use vigil_core::evidence::{Context, PassedOver, SourceFacts};
 use vigil_core::forge::{
     Actor, AutoMerge, Check, HeldRun, Issue, Mergeability, PullRequest, PullRequestState,
     QueueEntry, Reference, Review,
@@ -54,6 +54,7 @@ fn context() -> Context {
             fresh_for_ms: 30 * 60_000,
             final_labels: vec!["done".to_owned()],
             closed_pr_is_final: false,
+            landing_branches: vec!["release/*".to_owned()],
         },
     }
 }
@@ -70,6 +71,7 @@ fn evidence() -> Evidence {
             repo: Some("trial/trial".to_owned()),
             issue: Some(1),
             branch: Some("issue-1".to_owned()),
+            base: Some("main".to_owned()),
             pull_request: Some(2),
             state: State::Running,
             native_state: "running".to_owned(),
@@ -140,6 +142,8 @@ fn evidence() -> Evidence {
             base_ref: "main".to_owned(),
             head_sha: "0".repeat(40),
             head_owner: Some("trial".to_owned()),
+            merge_commit: Some("1".repeat(40)),
+            landed: Fact::Found(false),
             mergeability: Fact::Found(Mergeability {
                 mergeable: true,
                 merge_state: "blocked".to_owned(),
@@ -175,6 +179,10 @@ fn evidence() -> Evidence {
             observed: NOW,
         }),
         beyond_head: Fact::Found(0),
+        passed_over: vec![PassedOver {
+            number: 4,
+            why: "closed without a merge".to_owned(),
+        }],
         siblings: vec![Sibling {
             id: "trial/trial#3".to_owned(),
             state: State::Blocked,

@@ -53,12 +53,14 @@ fn strip(evidence: &mut Evidence) {
         issue,
         pull_request,
         beyond_head,
+        passed_over,
         siblings,
     } = evidence;
     strip_session(session);
     fact(issue, strip_issue);
     fact(pull_request, strip_pull_request);
     fact(beyond_head, |_| ());
+    passed_over.sort_by_key(|one| one.number);
     siblings.sort_by(|one, other| one.id.cmp(&other.id));
 }
 
@@ -70,6 +72,7 @@ fn strip_session(session: &mut Session) {
         repo: _,
         issue: _,
         branch: _,
+        base: _,
         pull_request: _,
         state: _,
         native_state: _,
@@ -175,6 +178,8 @@ fn strip_pull_request(pull_request: &mut PullRequest) {
         base_ref: _,
         head_sha: _,
         head_owner: _,
+        merge_commit: _,
+        landed,
         mergeability,
         review,
         review_list,
@@ -192,6 +197,7 @@ fn strip_pull_request(pull_request: &mut PullRequest) {
     }
     maybe(merged);
     maybe(closed);
+    fact(landed, |_| ());
     fact(mergeability, |merge| merge.observed = Timestamp::default());
     fact(review, |_| ());
     fact(review_list, |reviews| {

@@ -87,6 +87,10 @@ pub struct SourceConfig {
     /// worktree.
     #[serde(default)]
     pub ignore_processes: Vec<String>,
+    /// Patterns of branches on which merged work counts as landed, besides the record's base and the repository's
+    /// default branch.
+    #[serde(default, deserialize_with = "patterns")]
+    pub landing_branches: Vec<String>,
     /// Whether the system runs in the same pid namespace as vigil, so that recorded pids mean the same to both.
     /// None: find out; inside a container that takes a running system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,6 +100,15 @@ pub struct SourceConfig {
 /// 30 min: agents think for minutes, and a build in a worktree is silent for longer than people expect.
 fn fresh_for() -> Span {
     Span::minutes(30)
+}
+
+/// A pattern that can name no branch is told with its place.
+fn patterns<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let patterns = Vec::<String>::deserialize(deserializer)?;
+    for pattern in &patterns {
+        vigil_core::landing::check(pattern).map_err(serde::de::Error::custom)?;
+    }
+    Ok(patterns)
 }
 
 fn final_labels() -> Vec<String> {
@@ -113,6 +126,7 @@ impl SourceConfig {
             final_labels: final_labels(),
             closed_pr_is_final: false,
             ignore_processes: Vec::new(),
+            landing_branches: Vec::new(),
             same_pid_namespace: None,
         }
     }

@@ -83,6 +83,7 @@ fn one(
         fresh_for_ms: millis(source.fresh_for.0),
         final_labels: source.final_labels.clone(),
         closed_pr_is_final: source.closed_pr_is_final,
+        landing_branches: source.landing_branches.clone(),
     };
     let SourceKind::Vigilante = source.kind;
     let home = match (&source.home, environment.get("VIGILANTE_HOME")) {

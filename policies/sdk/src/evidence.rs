@@ -47,8 +47,8 @@ pub use forge::{
 use crate::time::mins;
 use crate::{
     Attempts, Context, CountFact, Evidence, ExtraName, FieldGap, FlagFact, Gap, IssueFact,
-    Liveness, Millis, Occupant, OccupantFact, Process, ProcessFact, PullRequestFact, Session,
-    Sibling, Sighting, Source, State, TimeFact, Times, Timestamp,
+    Liveness, Millis, Occupant, OccupantFact, PassedOver, Process, ProcessFact, PullRequestFact,
+    Session, Sibling, Sighting, Source, State, TimeFact, Times, Timestamp,
 };
 
 /// The moment that builders call now: 26 March 2026, 19:00 UTC.
@@ -77,6 +77,7 @@ pub fn context() -> Context {
             fresh_for: mins(30),
             final_labels: vec!["vigilante:done".into()],
             closed_pr_is_final: false,
+            landing_branches: Vec::new(),
         },
         settings: "{}".into(),
     }
@@ -168,6 +169,7 @@ pub fn evidence() -> EvidenceBuilder {
             repo: Some("acme/app".into()),
             issue: Some(299),
             branch: Some("vigilante/issue-299".into()),
+            base: Some("main".into()),
             pull_request: None,
             state: State::Running,
             native_state: "running".into(),
@@ -199,6 +201,7 @@ pub fn evidence() -> EvidenceBuilder {
         issue: IssueFact::NotAsked,
         pull_request: PullRequestFact::NotAsked,
         beyond_head: CountFact::NotAsked,
+        passed_over: Vec::new(),
         siblings: Vec::new(),
         memo: None,
     })
@@ -256,6 +259,8 @@ setters! {
     pull_request(fact: impl Into<PullRequestFact>) = |e| e.pull_request = fact.into();
     /// Commits on the local branch beyond the pull request's head.
     beyond_head(fact: impl Into<CountFact>) = |e| e.beyond_head = fact.into();
+    /// One more pull request that does not speak for the session.
+    passed_over(other: PassedOver) = |e| e.passed_over.push(other);
     /// One more sibling.
     sibling(sibling: Sibling) = |e| e.siblings.push(sibling);
     /// What the policy's last decision left.

@@ -70,10 +70,10 @@ pub use bindings::vigil::policy::types::{
     Actor, ActorFact, Attempts, AutoMerge, AutoMergeFact, Check, CheckListFact, ChecksFact,
     Context, CountFact, Decision, Description, Evidence, FieldGap, FlagFact, Gap, HeldRun,
     HeldRunsFact, Intent, Issue, IssueFact, Liveness, Mergeability, MergeabilityFact, Millis,
-    NamesFact, Occupant, OccupantFact, Process, ProcessFact, PullRequest, PullRequestFact,
-    PullRequestState, QueueEntry, QueueFact, Reference, ReferencesFact, Review, ReviewFact,
-    ReviewListFact, Rule, Session, Sibling, Sighting, Source, State, Task, TimeFact, Times,
-    Timestamp, Verdict,
+    NamesFact, Occupant, OccupantFact, PassedOver, Process, ProcessFact, PullRequest,
+    PullRequestFact, PullRequestState, QueueEntry, QueueFact, Reference, ReferencesFact, Review,
+    ReviewFact, ReviewListFact, Rule, Session, Sibling, Sighting, Source, State, Task, TimeFact,
+    Times, Timestamp, Verdict,
 };
 pub use export::{About, Exported, Policy};
 pub use registry::{ExtraName, FactName, GapKind, IntentKind};

@@ -233,6 +233,7 @@ impl<'a> Run<'a> {
             fresh_for_ms: 30 * 60_000,
             final_labels: vec![truth::FINAL_LABEL.to_owned()],
             closed_pr_is_final: false,
+            landing_branches: Vec::new(),
         };
         self.vigil = Some(Reconciler {
             sources: vec![Configured {

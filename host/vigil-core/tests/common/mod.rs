@@ -30,6 +30,7 @@ pub fn context() -> Context {
             fresh_for_ms: 30 * MINUTE,
             final_labels: vec!["team:done".into()],
             closed_pr_is_final: false,
+            landing_branches: Vec::new(),
         },
     }
 }
@@ -42,6 +43,7 @@ pub fn session(id: &str, state: State) -> Session {
         repo: Some("o/r".into()),
         issue: Some(299),
         branch: Some("b".into()),
+        base: Some("main".into()),
         pull_request: None,
         state,
         native_state: state.as_str().into(),
@@ -113,6 +115,10 @@ pub fn pull(state: PullRequestState) -> Fact<PullRequest> {
         base_ref: "main".into(),
         head_sha: "abc".into(),
         head_owner: Some("o".into()),
+        landed: match state {
+            PullRequestState::Merged => Fact::Found(true),
+            _ => Fact::absent_at(NOW),
+        },
         ..PullRequest::bare(319, NOW)
     })
 }
@@ -131,6 +137,7 @@ pub fn evidence(state: State) -> Evidence {
         issue: issue(false),
         pull_request: pull(PullRequestState::Merged),
         beyond_head: Fact::Found(0),
+        passed_over: Vec::new(),
         siblings: Vec::new(),
     }
 }

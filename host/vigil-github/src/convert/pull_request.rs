@@ -73,6 +73,12 @@ pub(crate) fn pull_request(
         base_ref: raw.base_ref_name,
         head_sha: raw.head_ref_oid,
         head_owner: raw.head_repository_owner.map(|owner| owner.login),
+        merge_commit: match state {
+            PullRequestState::Merged => raw.merge_commit.map(|commit| commit.oid),
+            _ => None,
+        },
+        // Where a session's work lands, the answer to the session tells.
+        landed: Fact::NotAsked,
         mergeability: asked.part(Parts::MERGEABILITY, || mergeability(value, open, observed)),
         review: asked.part(Parts::REVIEWS, || review(value, observed)),
         review_list: asked.part(Parts::REVIEW_LIST, || review_list(value)),
@@ -236,6 +242,8 @@ struct RawPullRequest {
     head_ref_oid: String,
     #[serde(deserialize_with = "nullable")]
     head_repository_owner: Option<RawOwner>,
+    #[serde(deserialize_with = "nullable")]
+    merge_commit: Option<RawCommit>,
 }
 
 #[derive(Deserialize)]

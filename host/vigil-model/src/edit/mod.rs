@@ -104,6 +104,28 @@ impl<'m> RepoEdit<'m> {
         self.renamed(&name)
     }
 
+    /// The branch that a clone has checked out; `None`: the repository is empty.
+    pub fn default_branch(self, name: Option<&str>) -> Self {
+        self.change(|repo| repo.default_branch = name.map(str::to_owned))
+    }
+
+    /// GitHub has that commit, which follows `parents`.
+    pub fn commit(self, sha: &str, parents: &[&str]) -> Self {
+        self.change(|repo| {
+            let parents = parents.iter().map(|&parent| parent.to_owned()).collect();
+            repo.history.parents.insert(sha.to_owned(), parents);
+        })
+    }
+
+    /// The branch ends with that commit.
+    pub fn branch(self, name: &str, sha: &str) -> Self {
+        self.change(|repo| {
+            repo.history.parents.entry(sha.to_owned()).or_default();
+            let branches = &mut repo.history.branches;
+            branches.insert(name.to_owned(), sha.to_owned());
+        })
+    }
+
     /// Somebody pushes to a branch that pull requests go into: whether they can be merged is unknown until the next
     /// look at each of them has started the work. Their `updated_at` does not move.
     pub fn base_moved(self, branch: &str) -> Self {
@@ -145,6 +167,7 @@ impl<'m> RepoEdit<'m> {
                 head_sha: format!("{:040x}", repo.id * 1_000_000 + number),
                 head_owner: Some(repo.owner.clone()),
                 base_ref: "main".to_owned(),
+                merge_commit: None,
                 mergeable: "MERGEABLE".to_owned(),
                 merge_state: "CLEAN".to_owned(),
                 mergeability_pending_reads: Cell::new(0),

@@ -92,8 +92,19 @@ impl PullEdit<'_> {
         self.set(|item| item.closed_by = Some(login)).merged()
     }
 
+    /// Merges it now as one commit, which does not follow those of its head.
+    pub fn squashed(self) -> Self {
+        let now_ms = self.repo.now_ms;
+        self.merged_as(now_ms, false)
+    }
+
     /// Merges it at that moment, in milliseconds since the epoch, and closes the issues that it names.
     pub fn merged_at(self, ms: u64) -> Self {
+        self.merged_as(ms, true)
+    }
+
+    fn merged_as(mut self, ms: u64, follows_head: bool) -> Self {
+        let merge = self.merge_commit(follows_head);
         let mut closes = Vec::new();
         let mut merger = None;
         let mut edit = self.touch(|item| {
@@ -101,6 +112,7 @@ impl PullEdit<'_> {
             merger.clone_from(&item.closed_by);
             if let Kind::Pull(pull) = &mut item.kind {
                 pull.merged_ms = Some(ms);
+                pull.merge_commit = Some(merge);
                 pull.queued = None;
                 pull.auto_merge = None;
                 closes.clone_from(&pull.closes);
@@ -121,6 +133,22 @@ impl PullEdit<'_> {
             }
         }
         edit
+    }
+
+    /// What a merge makes on the branch that it goes into.
+    fn merge_commit(&mut self, follows_head: bool) -> String {
+        let number = self.number;
+        let repo = self.repo.repo();
+        let merge = format!("{:040x}", repo.id * 1_000_000_000 + number);
+        let Some(pull) = repo.pull(number).and_then(Item::pull) else {
+            return merge;
+        };
+        let (base, head) = (pull.base_ref.clone(), pull.head_sha.clone());
+        let before = repo.history.branches.insert(base, merge.clone());
+        let head = follows_head.then_some(head);
+        let parents = before.into_iter().chain(head).collect();
+        repo.history.parents.insert(merge.clone(), parents);
+        merge
     }
 
     /// Closes it unmerged now.

@@ -42,6 +42,10 @@ pub(super) fn pull<'w>(
             None => leaf(Value::Null),
         },
         "isCrossRepository" => leaf(pull.head_owner.as_deref() != Some(repo.owner.as_str())),
+        "mergeCommit" => match &pull.merge_commit {
+            Some(sha) => Resolved::Node(Node::Commit(repo, item, sha)),
+            None => leaf(Value::Null),
+        },
         "baseRefName" => leaf(pull.base_ref.as_str()),
         "mergeable" => leaf(if run.mergeability_is_pending(pull) {
             "UNKNOWN"

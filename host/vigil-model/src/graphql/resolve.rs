@@ -26,6 +26,8 @@ pub(crate) enum Node<'w> {
     Issue(&'w Repo, &'w Item),
     Pull(&'w Repo, &'w Item, &'w Pull),
     Label(&'w Repo, &'w str),
+    /// A branch by its name.
+    Ref(&'w Repo, &'w str),
     Comment(&'w Repo, &'w Item, &'w Comment),
     /// An entry of an issue's timeline, and its place there.
     Turn(&'w Repo, &'w Item, usize, &'w Turn),
@@ -58,6 +60,7 @@ impl<'w> Node<'w> {
             Node::Issue(..) => "Issue",
             Node::Pull(..) => "PullRequest",
             Node::Label(..) => "Label",
+            Node::Ref(..) => "Ref",
             Node::Comment(..) => "IssueComment",
             Node::Turn(_, _, _, turn) if turn.closed => "ClosedEvent",
             Node::Turn(..) => "ReopenedEvent",
@@ -84,6 +87,7 @@ impl<'w> Node<'w> {
         match self {
             Node::Repository(repo)
             | Node::Label(repo, _)
+            | Node::Ref(repo, _)
             | Node::WorkflowRun(repo, ..)
             | Node::Workflow(repo, _) => Some((repo, None)),
             Node::Issue(repo, item)
@@ -182,6 +186,12 @@ pub(crate) fn field<'w>(
             "color" => Value::from("ededed"),
             _ => Value::Null,
         })),
+        Node::Ref(repo, branch) => Ok(match name {
+            "name" => leaf(*branch),
+            "prefix" => leaf("refs/heads/"),
+            "repository" => Resolved::Node(Node::Repository(repo)),
+            _ => leaf(format!("REF_{}_{}", repo.id, hex::encode(branch))),
+        }),
         Node::Comment(repo, item, comment) => Ok(things::comment(repo, item, comment, name)),
         Node::Turn(repo, item, at, turn) => things::turn(run, repo, item, *at, turn, name),
         Node::Review(repo, item, review) => Ok(pulls::review(repo, item, review, name)),

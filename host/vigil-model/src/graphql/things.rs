@@ -32,6 +32,13 @@ pub(super) fn repository<'w>(
         "isPrivate" => leaf(repo.private),
         "visibility" => leaf(if repo.private { "PRIVATE" } else { "PUBLIC" }),
         "isArchived" => leaf(repo.archived),
+        "defaultBranchRef" => {
+            permit(run, Permission::ContentsRead)?;
+            match &repo.default_branch {
+                Some(branch) => Resolved::Node(Node::Ref(repo, branch)),
+                None => leaf(Value::Null),
+            }
+        }
         "hasIssuesEnabled" => leaf(repo.has_issues),
         "createdAt" => leaf(iso(repo.created_ms)),
         "updatedAt" => leaf(iso(repo.updated_ms)),

@@ -43,6 +43,7 @@ pub(crate) fn accepted_permissions(request: &Request) -> String {
         ["issues", ..] => Permission::IssuesWrite,
         ["pulls", ..] => Permission::PullsRead,
         ["actions", ..] => Permission::ActionsRead,
+        ["compare" | "commits", ..] => Permission::ContentsRead,
         _ => return "metadata=read".to_owned(),
     };
     let (name, level) = permission.name();
@@ -150,6 +151,24 @@ impl<'w> Asker<'w> {
                 pull.mergeability_pending_reads
                     .set(pending.saturating_sub(1));
                 Ok(dated(Response::json(200, &answer), item.updated_ms))
+            }
+            ["compare", base_and_head @ ..] if !base_and_head.is_empty() => {
+                self.permit(Permission::ContentsRead)?;
+                let text = base_and_head.join("/");
+                let (base, head) = text.split_once("...").ok_or_else(not_found)?;
+                let compared = repo.compare(base, head).ok_or_else(not_found)?;
+                Ok(Response::json(200, &shape::compared(repo, &compared)))
+            }
+            ["commits", name @ ..] if !name.is_empty() => {
+                self.permit(Permission::ContentsRead)?;
+                let name = name.join("/");
+                match repo.resolve(&name) {
+                    Some(sha) => Ok(Response::json(200, &shape::commit(repo, &sha))),
+                    None => Err(Response::refusal(
+                        422,
+                        &format!("No commit found for SHA: {name}"),
+                    )),
+                }
             }
             ["actions", "runs"] => {
                 self.permit(Permission::ActionsRead)?;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::commit::Suite;
 use crate::graphql::{database_id, url};
+use crate::history::Compared;
 use crate::item::{self, Comment, Item, Kind, Pull};
 use crate::time::iso;
 use crate::world::Repo;
@@ -189,6 +190,33 @@ pub(crate) fn pull(repo: &Repo, item: &Item, pull: &Pull, single: bool) -> Value
         };
     }
     shape
+}
+
+/// A commit, by its hash and what it follows.
+pub(crate) fn commit(repo: &Repo, sha: &str) -> Value {
+    let parents = repo.history.parents.get(sha).into_iter().flatten();
+    let parents: Vec<Value> = parents.map(|sha| json!({ "sha": sha })).collect();
+    json!({
+        "sha": sha,
+        "node_id": format!("C_{}_{sha}", repo.id),
+        "html_url": format!("https://github.com/{}/commit/{sha}", repo.name_with_owner()),
+        "parents": parents,
+    })
+}
+
+/// How two commits lie to each other. The commits come oldest first.
+pub(crate) fn compared(repo: &Repo, compared: &Compared) -> Value {
+    let commits = compared.ahead.iter().rev();
+    json!({
+        "status": compared.status(),
+        "ahead_by": compared.ahead.len(),
+        "behind_by": compared.behind,
+        "total_commits": compared.ahead.len(),
+        "base_commit": commit(repo, &compared.base),
+        "merge_base_commit": commit(repo, &compared.merge_base),
+        "commits": commits.map(|sha| commit(repo, sha)).collect::<Vec<Value>>(),
+        "files": [],
+    })
 }
 
 /// A workflow run.

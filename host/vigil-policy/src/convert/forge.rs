@@ -46,6 +46,8 @@ pub(super) fn pull_request<'a>(
         base_ref: &pull_request.base_ref,
         head_sha: &pull_request.head_sha,
         head_owner: pull_request.head_owner.as_deref(),
+        merge_commit: pull_request.merge_commit.as_deref(),
+        landed: fact!(FlagFact, &pull_request.landed, found => *found),
         mergeability: fact!(
             MergeabilityFact,
             &pull_request.mergeability,

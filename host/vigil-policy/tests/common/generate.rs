@@ -3,6 +3,7 @@
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
+use vigil_core::evidence::PassedOver;
 use vigil_core::forge::{
     Actor, AutoMerge, Check, HeldRun, Issue, Mergeability, PullRequest, PullRequestState,
     QueueEntry, Reference, Review,
@@ -30,6 +31,7 @@ pub(crate) fn evidence() -> impl Strategy<Value = Evidence> {
         fact(issue()),
         fact(pull_request()),
         fact(0_u32..4),
+        vec(passed_over(), 0..3),
         vec(sibling(), 0..3),
     )
         .prop_map(
@@ -39,6 +41,7 @@ pub(crate) fn evidence() -> impl Strategy<Value = Evidence> {
                 issue,
                 pr,
                 beyond,
+                passed_over,
                 siblings,
             )| {
                 let mut evidence = merged(number);
@@ -46,6 +49,7 @@ pub(crate) fn evidence() -> impl Strategy<Value = Evidence> {
                 session.state = state;
                 session.liveness = liveness;
                 session.times = times;
+                session.base.clone_from(&branch);
                 session.branch = branch;
                 session.pull_request = pull;
                 session.extra = extra;
@@ -59,6 +63,7 @@ pub(crate) fn evidence() -> impl Strategy<Value = Evidence> {
                     issue,
                     pull_request: pr,
                     beyond_head: beyond,
+                    passed_over,
                     siblings,
                     ..evidence
                 }
@@ -246,6 +251,7 @@ fn pull_request() -> impl Strategy<Value = PullRequest> {
         proptest::sample::select(states),
         (any::<bool>(), moment(), of(moment()), of(moment())),
         ("[a-z]{1,9}", "[a-z]{1,9}", "[0-9a-f]{4}", of("[a-z]{1,9}")),
+        (of("[0-9a-f]{4}"), fact(any::<bool>())),
         (mergeability(), references(), moment(), moment()),
         (
             fact("approved|review-required".prop_map(String::from)),
@@ -264,6 +270,7 @@ fn pull_request() -> impl Strategy<Value = PullRequest> {
                 state,
                 (draft, created, merged, closed),
                 (head_ref, base_ref, head_sha, head_owner),
+                (merge_commit, landed),
                 (mergeability, closes, parts_observed, observed),
                 (review, review_list),
                 (checks, check_list, runs),
@@ -281,6 +288,8 @@ fn pull_request() -> impl Strategy<Value = PullRequest> {
                     base_ref,
                     head_sha,
                     head_owner,
+                    merge_commit,
+                    landed,
                     mergeability,
                     review,
                     review_list,
@@ -295,6 +304,10 @@ fn pull_request() -> impl Strategy<Value = PullRequest> {
                 }
             },
         )
+}
+
+fn passed_over() -> impl Strategy<Value = PassedOver> {
+    (1_u64..500, "\\PC{1,12}").prop_map(|(number, why)| PassedOver { number, why })
 }
 
 fn mergeability() -> impl Strategy<Value = Fact<Mergeability>> {

@@ -67,6 +67,7 @@ pub(crate) fn context() -> Context {
             fresh_for_ms: 1_800_000,
             final_labels: vec!["vigilante:done".into()],
             closed_pr_is_final: false,
+            landing_branches: Vec::new(),
         },
     }
 }
@@ -83,6 +84,7 @@ pub(crate) fn merged(number: u64) -> Evidence {
             repo: Some(repo.clone()),
             issue: Some(number),
             branch: Some(format!("vigilante/issue-{number}")),
+            base: Some("main".into()),
             pull_request: Some(number + 20),
             state: State::Running,
             native_state: "running".into(),
@@ -137,6 +139,7 @@ pub(crate) fn merged(number: u64) -> Evidence {
             ..PullRequest::bare(number + 20, NOW)
         }),
         beyond_head: Fact::Found(0),
+        passed_over: Vec::new(),
         siblings: Vec::new(),
     }
 }

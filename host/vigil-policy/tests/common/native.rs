@@ -30,6 +30,7 @@ pub(crate) fn context(context: &Context, settings: &str) -> sdk::Context {
             fresh_for: source.fresh_for_ms,
             final_labels: source.final_labels.clone(),
             closed_pr_is_final: source.closed_pr_is_final,
+            landing_branches: source.landing_branches.clone(),
         },
         settings: settings.to_owned(),
     }
@@ -66,6 +67,8 @@ pub(crate) fn evidence(evidence: &Evidence, memo: Option<&str>) -> sdk::Evidence
             base_ref: pull.base_ref.clone(),
             head_sha: pull.head_sha.clone(),
             head_owner: pull.head_owner.clone(),
+            merge_commit: pull.merge_commit.clone(),
+            landed: fact!(FlagFact, &pull.landed, landed => *landed),
             mergeability: fact!(MergeabilityFact, &pull.mergeability, merge => sdk::Mergeability {
                 mergeable: merge.mergeable,
                 merge_state: merge.merge_state.clone(),
@@ -110,6 +113,14 @@ pub(crate) fn evidence(evidence: &Evidence, memo: Option<&str>) -> sdk::Evidence
             observed: pull.observed.0,
         }),
         beyond_head: fact!(CountFact, &evidence.beyond_head, count => *count),
+        passed_over: evidence
+            .passed_over
+            .iter()
+            .map(|one| sdk::PassedOver {
+                number: one.number,
+                why: one.why.clone(),
+            })
+            .collect(),
         siblings: evidence
             .siblings
             .iter()
@@ -156,6 +167,7 @@ fn session(session: &Session) -> sdk::Session {
         repo: session.repo.clone(),
         issue: session.issue,
         branch: session.branch.clone(),
+        base: session.base.clone(),
         pull_request: session.pull_request,
         state: state(session.state),
         native_state: session.native_state.clone(),

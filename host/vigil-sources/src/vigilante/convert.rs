@@ -199,6 +199,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             .ok()
             .flatten()
             .unwrap_or(0);
+        let base = ref_name(record, "base_branch");
         let held = unwritable.is_some() || state.is_none();
         let session_state = state.unwrap_or(State::Blocked);
         let work = Work {
@@ -211,7 +212,7 @@ impl<'r, 'a> Reader<'r, 'a> {
                 Ok(None) => Err(unrecorded("branch")),
                 Err(gap) => Err(gap.clone()),
             },
-            base_branch: ref_name(record, "base_branch"),
+            base_branch: base.clone(),
             push_remote: ref_name(record, "push_remote"),
             provider,
             pid: pid(record),
@@ -230,6 +231,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             repo: repo.ok().flatten(),
             issue: issue.ok().flatten(),
             branch: branch.ok().flatten(),
+            base,
             pull_request: number.ok().flatten(),
             state: session_state,
             native_state,

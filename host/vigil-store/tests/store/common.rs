@@ -44,6 +44,7 @@ pub(crate) fn evidence(number: u32, now: Timestamp) -> Evidence {
             repo: Some("o/r".into()),
             issue: Some(u64::from(number)),
             branch: Some(format!("vigilante/issue-{number}")),
+            base: Some("main".to_owned()),
             pull_request: Some(319),
             state: State::Running,
             native_state: "running".into(),
@@ -91,6 +92,7 @@ pub(crate) fn evidence(number: u32, now: Timestamp) -> Evidence {
             ..PullRequest::bare(319, now)
         }),
         beyond_head: Fact::Found(0),
+        passed_over: Vec::new(),
         siblings: Vec::new(),
     }
 }

@@ -256,6 +256,7 @@ impl Reconciler {
                     issue: Fact::NotAsked,
                     pull_request: Fact::NotAsked,
                     beyond_head: Fact::NotAsked,
+                    passed_over: Vec::new(),
                     siblings,
                 },
                 asked: Vec::new(),

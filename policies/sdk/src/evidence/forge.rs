@@ -1,12 +1,12 @@
 //! What the forge says: issues, pull requests and their parts.
 
-use super::{NOW, ago};
+use super::{NOW, absent, ago};
 use crate::time::mins;
 use crate::{
     Actor, ActorFact, AutoMerge, AutoMergeFact, Check, CheckListFact, ChecksFact, CountFact,
-    HeldRun, HeldRunsFact, Issue, Mergeability, MergeabilityFact, Millis, NamesFact, PullRequest,
-    PullRequestState, QueueEntry, QueueFact, Reference, ReferencesFact, Review, ReviewFact,
-    ReviewListFact,
+    FlagFact, HeldRun, HeldRunsFact, Issue, Mergeability, MergeabilityFact, Millis, NamesFact,
+    PullRequest, PullRequestState, QueueEntry, QueueFact, Reference, ReferencesFact, Review,
+    ReviewFact, ReviewListFact,
 };
 
 /// The repository in which everything takes place.
@@ -14,6 +14,9 @@ const REPO: &str = "acme/app";
 
 /// The newest commit of every pull request.
 const HEAD: &str = "5e1f0d0c9b8a79685746352413021f0e9d8c7b6a";
+
+/// The commit that every merge made.
+const MERGE: &str = "9c8b7a69584736251403f2e1d0c9b8a796857463";
 
 // ---- The issue -------------------------------------------------------------------------------------------------------
 
@@ -78,6 +81,8 @@ pub fn under_review() -> PullRequest {
         base_ref: "main".into(),
         head_sha: HEAD.into(),
         head_owner: Some("acme".into()),
+        merge_commit: None,
+        landed: FlagFact::Absent(absent()),
         mergeability: MergeabilityFact::NotAsked,
         review: ReviewFact::NotAsked,
         review_list: ReviewListFact::NotAsked,
@@ -92,12 +97,14 @@ pub fn under_review() -> PullRequest {
     }
 }
 
-/// Pull request 319, merged `span` ago and opened half an hour before that.
+/// Pull request 319, merged `span` ago into a branch where work lands, and opened half an hour before that.
 #[must_use]
 pub fn merged_ago(span: Millis) -> PullRequest {
     PullRequest {
         state: PullRequestState::Merged,
         merged: Some(ago(span)),
+        merge_commit: Some(MERGE.into()),
+        landed: FlagFact::Found(true),
         ..rejected_ago(span)
     }
 }
@@ -119,6 +126,13 @@ impl PullRequest {
     #[must_use]
     pub fn created_ago(mut self, span: Millis) -> Self {
         self.created = ago(span);
+        self
+    }
+
+    /// The same, with another branch that it goes into.
+    #[must_use]
+    pub fn into_branch(mut self, base: &str) -> Self {
+        self.base_ref = base.to_owned();
         self
     }
 
@@ -161,6 +175,8 @@ parts! {
 
 parts! {
     PullRequest {
+        /// Whether its merge has reached a landing branch: `true`, `false`, `absent()` or `unknown(..)`.
+        landed: FlagFact,
         /// Whether it could be merged: `mergeable()`, `conflicting()`, `absent()` or `unknown(..)`.
         mergeability: MergeabilityFact,
         /// What its reviews amount to: a word, `absent()` or `unknown(..)`.

@@ -208,6 +208,7 @@ mod tests {
         final_labels = ["done"]
         closed_pr_is_final = true
         ignore_processes = ["gopls"]
+        landing_branches = ["release/*"]
         same_pid_namespace = false
         [[policy]]
         path = "team.wasm"
