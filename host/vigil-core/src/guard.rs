@@ -211,7 +211,7 @@ fn unknown_is_not_evidence(proposed: &Move<'_>) -> Option<Objection> {
             Code::UnknownIsNotEvidence,
             format!(
                 "nothing was positively observed that makes it {}: no absence with a control, no unsaved or \
-                 unmerged work, no pull request that ended",
+                 unmerged work, no pull request that ended without landing",
                 proposed.to
             ),
         ));
@@ -220,15 +220,14 @@ fn unknown_is_not_evidence(proposed: &Move<'_>) -> Option<Objection> {
 }
 
 /// One positive observation for a waiting state: an absence with its control, unsaved or unmerged work, or a pull
-/// request that was closed without a merge.
+/// request that was closed without a merge, or merged where its work does not land.
 fn has_own_ground(evidence: &Evidence) -> bool {
     signs::local_absence(evidence).is_some()
         || signs::unsaved(evidence) == Unsaved::Yes
         || matches!(evidence.beyond_head, Fact::Found(beyond) if beyond > 0)
-        || evidence
-            .pull_request
-            .found()
-            .is_some_and(|pr| pr.state == PullRequestState::Closed)
+        || evidence.pull_request.found().is_some_and(|pr| {
+            pr.state == PullRequestState::Closed || pr.landed == Fact::Found(false)
+        })
 }
 
 fn positive_evidence(proposed: &Move<'_>) -> Option<Objection> {
@@ -240,6 +239,7 @@ fn positive_evidence(proposed: &Move<'_>) -> Option<Objection> {
         State::Succeeded if !merged(evidence) => {
             "no merged pull request of this session's work was found"
         }
+        State::Succeeded => return not_landed(evidence),
         State::Closed if !no_longer_wanted(evidence, proposed.context) => {
             "the issue was not found closed, not absent in two looks 10 min apart, and carries no label that this \
              source's configuration lists as final"
@@ -255,6 +255,27 @@ fn merged(evidence: &Evidence) -> bool {
         .pull_request
         .found()
         .is_some_and(|pr| pr.state == PullRequestState::Merged)
+}
+
+/// A merge into another branch than those where work lands is a step on the way, and no result.
+fn not_landed(evidence: &Evidence) -> Option<Objection> {
+    let pr = evidence.pull_request.found()?;
+    let detail = match &pr.landed {
+        Fact::Found(true) => return None,
+        Fact::Found(false) => format!(
+            "pull request #{} was merged into {}, and its work is on no landing branch",
+            pr.number, pr.base_ref
+        ),
+        Fact::Unknown(gap) => format!(
+            "pull request #{} was merged into {}, and whether its work is on a landing branch is unknown ({gap})",
+            pr.number, pr.base_ref
+        ),
+        Fact::Absent(_) | Fact::NotAsked => format!(
+            "pull request #{} was merged into {}, and nobody asked whether that is a landing branch",
+            pr.number, pr.base_ref
+        ),
+    };
+    Some(Objection::new(Code::PositiveEvidence, detail))
 }
 
 fn no_longer_wanted(evidence: &Evidence, context: &Context) -> bool {

@@ -142,26 +142,47 @@ pub struct IssueRef {
     pub number: u64,
 }
 
-/// How a session's pull request is found.
+/// How a session's pull request is found: all that may lead to it. Which of those that are found speaks for the session
+/// is another question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum PullRequestRef {
-    /// The record names it.
-    Number {
-        /// The repository that it goes into, `owner/name`.
-        repo: String,
-        /// Within the repository.
-        number: u64,
-    },
-    /// By the branch at its head.
-    Branch {
-        /// The repository that it goes into, `owner/name`.
-        repo: String,
-        /// The branch's name at the head.
-        branch: String,
-        /// The owner of the repository that holds the branch; a pull request from anywhere else does not count.
-        head_owner: String,
-    },
+pub struct PullRequestRef {
+    /// The repository that it goes into, `owner/name`.
+    pub repo: String,
+    /// The one that the record names: a candidate, and no more.
+    pub number: Option<u64>,
+    /// The names that its branch may have at the head: the recorded one, then the one that is checked out in the
+    /// session's worktree, where that is another.
+    pub branches: Vec<String>,
+    /// The owner of the repository that holds the branches; a pull request from anywhere else is not known to be the
+    /// session's. `None`: nobody knows, and none is looked for by its branch.
+    pub head_owner: Option<String>,
+}
+
+impl PullRequestRef {
+    /// One that the record names, of which no branch is known.
+    pub fn by_number(repo: impl Into<String>, number: u64) -> Self {
+        PullRequestRef {
+            repo: repo.into(),
+            number: Some(number),
+            branches: Vec::new(),
+            head_owner: None,
+        }
+    }
+
+    /// Whichever has `branch` of `head_owner` at its head.
+    pub fn by_branch(
+        repo: impl Into<String>,
+        branch: impl Into<String>,
+        head_owner: impl Into<String>,
+    ) -> Self {
+        PullRequestRef {
+            repo: repo.into(),
+            number: None,
+            branches: vec![branch.into()],
+            head_owner: Some(head_owner.into()),
+        }
+    }
 }
 
 /// The times that the record holds; `None`: it has none, or it is listed in [`Session::gaps`].

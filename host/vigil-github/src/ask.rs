@@ -1,10 +1,13 @@
 //! What is asked about one session, and what came of it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bitflags::bitflags;
+use vigil_core::evidence::PassedOver;
 use vigil_core::forge::{Issue, PullRequest};
-use vigil_core::session::{Lookup, PullRequestRef};
+use vigil_core::landing::Landing;
+use vigil_core::session::Lookup;
 use vigil_core::{Fact, Timestamp};
 
 use crate::question::Repo;
@@ -17,18 +20,41 @@ pub struct Ask {
     pub lookup: Lookup,
     /// What the policies of the chain want to know, taken together.
     pub wants: Wants,
-    /// When the session began. A pull request that was found by its branch and ended earlier belongs to an earlier
-    /// run. `None`: the record does not say, and an ended one cannot be attributed.
+    /// When the session began. A pull request that was opened earlier and shares no work with the checkout belongs to
+    /// an earlier run. `None`: the record does not say, and an ended one that was found by its branch cannot be
+    /// attributed.
     pub started: Option<Timestamp>,
+    /// Where the work counts as landed, as far as record and configuration tell; the repository's default branch is
+    /// GitHub's to say.
+    pub landing: Landing,
+    /// What was seen of the session's checkout.
+    pub local: Local,
+}
+
+/// What was seen of a session's checkout that tells pull requests apart. Empty: nobody has looked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Local {
+    /// By the newest commit of a pull request's head: whether the checkout and it share work of their own, a commit
+    /// beyond the base. Absent: there is no checkout.
+    pub shares: BTreeMap<String, Fact<bool>>,
+    /// Commits of the checkout that GitHub is to compare with the head of a pull request that is not in the clone.
+    pub compare: BTreeSet<Between>,
+}
+
+/// Two commits of one repository, or a branch and a commit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Between {
+    /// What the other one is compared with: a commit's name, or a branch's.
+    pub base: String,
+    /// A commit's name.
+    pub head: String,
 }
 
 impl Ask {
     /// The repositories that it looks into.
     pub fn repos(&self) -> impl Iterator<Item = Repo> {
         let issue = self.lookup.issue.as_ref().ok().map(|issue| &issue.repo);
-        let pull = self.lookup.pull_request.as_ref().ok().map(|pr| match pr {
-            PullRequestRef::Number { repo, .. } | PullRequestRef::Branch { repo, .. } => repo,
-        });
+        let pull = self.lookup.pull_request.as_ref().ok().map(|pr| &pr.repo);
         [issue, pull]
             .into_iter()
             .flatten()
@@ -207,7 +233,9 @@ impl Wants {
 pub struct Answer {
     /// Absent only where the repository itself answered, bears the name that was asked for, and has issues.
     pub issue: Fact<Issue>,
-    /// Absent only where the repository answered with its complete list for the branch. Detail `earlier-run`: there
-    /// is one, but it ended before the session began.
+    /// Absent only where the repository answered with its complete list for each branch. Detail `earlier-run`: there
+    /// is one, but it is not this session's.
     pub pull_request: Fact<PullRequest>,
+    /// Pull requests that might have been the session's and do not speak for it, the nearest first.
+    pub passed_over: Vec<PassedOver>,
 }

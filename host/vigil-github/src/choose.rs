@@ -1,143 +1,380 @@
-//! Which pull request of a branch is the session's.
+//! Which pull request speaks for a session: the one pure function that ranks all that might.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use vigil_core::evidence::PassedOver;
 use vigil_core::fact::Sighting;
 use vigil_core::forge::{PullRequest, PullRequestState};
-use vigil_core::session::PullRequestRef;
+use vigil_core::landing::{Landing, Place};
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
 use crate::ask::Ask;
 use crate::convert::Candidate;
+use crate::question::Sought;
+use crate::words;
 
-/// What is known of the pull requests of a branch, the newest first as GitHub was asked to list them.
+/// The detail of an absence: there are pull requests of that branch name, and all are earlier runs'.
+pub const EARLIER_RUN: &str = "earlier-run";
+
+/// How many that were passed over are named: more are a list for GitHub, and no reason.
+const NAMED_MAX: usize = 4;
+
+/// What is known of the pull requests that may be a session's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidates {
-    /// Those that were read, pages in their order.
+    /// Those that were read, of a list pages in their order. One may be there twice.
     pub known: Vec<Candidate>,
     /// Whether these are all.
     pub more: More,
 }
 
-/// What is behind the last known pull request of a branch.
+/// What is behind the last known pull request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum More {
     /// Nothing: the list is complete.
     Complete,
-    /// More of them, after this cursor.
+    /// More of them, after this cursor; empty: a list that nobody has looked at.
     After(String),
     /// Nobody knows, for this reason.
     Lost(Gap),
 }
 
 /// Whose pull request is looked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Wanted<'a> {
     /// The owner of the repository that the pull request goes into.
     pub base_owner: &'a str,
-    /// The owner of the repository that holds the branch.
-    pub head_owner: &'a str,
+    /// The pull request that the record names: a candidate, and no more.
+    pub number: Option<u64>,
+    /// The names that the session's branch may have.
+    pub branches: Vec<&'a str>,
+    /// The owner of the repository that holds the branch; `None`: nobody knows.
+    pub head_owner: Option<&'a str>,
     /// When the session began; `None`: its record does not say.
     pub started: Option<Timestamp>,
+    /// Where the work counts as landed.
+    pub landing: Landing,
+    /// By the newest commit of a head: whether the checkout and it share work of their own. Absent: there is no
+    /// checkout. What is not here nobody has looked at.
+    pub shares: &'a BTreeMap<String, Fact<bool>>,
     /// The moment that an absence bears.
     pub observed: Timestamp,
 }
 
 impl<'a> Wanted<'a> {
-    /// Whose pull request `ask` looks for; `None`: it does not look by branch.
-    pub fn of(ask: &'a Ask, observed: Timestamp) -> Option<Self> {
-        match &ask.lookup.pull_request {
-            Ok(PullRequestRef::Branch {
-                repo, head_owner, ..
-            }) => Some(Wanted {
-                base_owner: repo.split('/').next().unwrap_or_default(),
-                head_owner,
-                started: ask.started,
-                observed,
-            }),
-            _ => None,
+    /// Whose pull request `ask` looks for, which leads to `sought`. `default`: the repository's default branch.
+    pub(crate) fn of(
+        ask: &'a Ask,
+        sought: &'a Sought<'_>,
+        default: Option<&str>,
+        observed: Timestamp,
+    ) -> Self {
+        Wanted {
+            base_owner: sought.repo.owner(),
+            number: sought.number.map(u64::from),
+            branches: sought.branches.clone(),
+            head_owner: sought.head_owner,
+            started: ask.started,
+            landing: landing(ask, default),
+            shares: &ask.local.shares,
+            observed,
         }
     }
 }
 
-/// Whether a candidate comes from the owner that is looked for.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Where the work of `ask` counts as landed in a repository with that default branch.
+pub(crate) fn landing(ask: &Ask, default: Option<&str>) -> Landing {
+    Landing {
+        default: default.map(str::to_owned),
+        ..ask.landing.clone()
+    }
+}
+
+/// What was chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The pull request that speaks for the session.
+    pub fact: Fact<PullRequest>,
+    /// The others that might have, the nearest first; at most a few.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// How surely a pull request is the session's.
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Ours {
-    Yes,
-    /// The repository that held its branch is gone, and with it the answer.
-    Maybe,
+    /// Its head is the session's branch.
+    Branch,
+    /// The record names it, and nothing speaks against it.
+    Record,
+    /// Nobody can say, for this reason.
+    Maybe(String),
     No,
 }
 
-/// Picks the pull request of a session's work: an open one before all others, else the newest that ended at or after
-/// the session's start. When all ended before, there is none, with detail `earlier-run`.
-///
-/// The head's owner must be the one that is looked for. Where it can no longer be seen, because the fork was deleted,
-/// a pull request cannot be ours when our branch lives in the base repository, which is there; otherwise it may be,
-/// and when it is the one that the rule picks, the answer is unknown.
-///
-/// `None`: it depends on what comes after the known ones.
-pub fn choose(candidates: &Candidates, wanted: Wanted<'_>) -> Option<Fact<PullRequest>> {
-    let mut possible: Vec<(&Candidate, Ours)> = candidates
-        .known
-        .iter()
-        .map(|candidate| (candidate, ours(candidate, wanted)))
-        .filter(|(_, ours)| *ours != Ours::No)
-        .collect();
-    // GitHub lists the newest first; a page that came later may overlap. Sorting is stable and settles both.
-    possible.sort_by_key(|(candidate, _)| std::cmp::Reverse(candidate.pull_request.created));
+/// Whether a pull request belongs to an earlier run of the same branch name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Earlier {
+    No,
+    Yes,
+    Maybe(Gap),
+}
 
-    let open = possible
-        .iter()
-        .find(|(candidate, _)| candidate.pull_request.state == PullRequestState::Open);
-    if let Some((candidate, ours)) = open {
-        return Some(attributed(candidate, *ours));
+/// A candidate that may be the session's, as it is judged.
+struct Judged<'a> {
+    pr: &'a PullRequest,
+    ours: Ours,
+    earlier: Earlier,
+    place: Place,
+}
+
+/// What is compared, in this order; the least speaks.
+type Rank = (u8, u8, u8, Reverse<Timestamp>, Reverse<u64>);
+
+impl Judged<'_> {
+    /// First how surely it is the session's, then where it lands, then where it stands, then which is the newest. One
+    /// that was closed unmerged lands nowhere, whatever it was meant for.
+    fn rank(&self) -> Rank {
+        let surely = match self.ours {
+            Ours::Branch => 0,
+            Ours::Record => 1,
+            Ours::Maybe(_) | Ours::No => 2,
+        };
+        let (lands, stands) = match self.pr.state {
+            PullRequestState::Closed => (5, 2),
+            state => (
+                match self.place {
+                    Place::Base => 0,
+                    Place::Default => 1,
+                    Place::Listed => 2,
+                    Place::Unknown => 3,
+                    Place::Elsewhere => 4,
+                },
+                u8::from(state == PullRequestState::Merged),
+            ),
+        };
+        (
+            surely,
+            lands,
+            stands,
+            Reverse(self.pr.created),
+            Reverse(self.pr.number),
+        )
     }
+
+    fn is_attributed(&self) -> bool {
+        matches!(self.ours, Ours::Branch | Ours::Record) && self.earlier != Earlier::Yes
+    }
+
+    /// Whatever else there is, this one speaks, or another one would change no decision.
+    fn settles(&self, wanted: &Wanted<'_>) -> bool {
+        let stands = match self.pr.state {
+            PullRequestState::Open => true,
+            PullRequestState::Merged => wanted.number == Some(self.pr.number),
+            PullRequestState::Closed => false,
+        };
+        stands && self.ours == Ours::Branch && self.earlier == Earlier::No && self.place.lands()
+    }
+}
+
+/// Picks the pull request that speaks for a session.
+///
+/// It is attributed when its head is one of the session's branches in the repository of the owner that is looked for,
+/// or when the record names it and nothing speaks against that. Of those that are, the one speaks that goes where the
+/// work is meant for (the record's base, the default branch, a listed one), then an open one before a merged one, then
+/// the newest; one that was closed unmerged speaks only where there is no other. What cannot be attributed never
+/// displaces what can: where there is nothing else, the answer is unknown, and names it.
+///
+/// An earlier run's is passed over: it was opened before the session began, and shares no work with the checkout. One
+/// that was found by its branch alone, and ended before the session began, is an earlier run's as well where there is
+/// no checkout to compare it with. Where all are, there is none, with detail [`EARLIER_RUN`].
+///
+/// `None`: it depends on what nobody has looked at yet.
+pub fn choose(candidates: &Candidates, wanted: &Wanted<'_>) -> Option<Choice> {
+    let mut judged: Vec<Judged<'_>> = Vec::with_capacity(candidates.known.len());
+    for candidate in &candidates.known {
+        let pr = &candidate.pull_request;
+        let ours = ours(pr, wanted);
+        // A page that came later may overlap, and the recorded one may be in the list of a branch.
+        if ours == Ours::No || judged.iter().any(|known| known.pr.number == pr.number) {
+            continue;
+        }
+        judged.push(Judged {
+            earlier: earlier(pr, wanted),
+            place: wanted.landing.place(&pr.base_ref),
+            pr,
+            ours,
+        });
+    }
+    judged.sort_by_key(Judged::rank);
+    let best = judged.iter().position(Judged::is_attributed);
+    let settles = best.is_some_and(|at| judged[at].settles(wanted));
     match &candidates.more {
         More::Complete => {}
+        _ if settles => {}
         More::After(_) => return None,
-        More::Lost(gap) => return Some(Fact::from(gap.clone())),
+        More::Lost(gap) => {
+            return Some(Choice {
+                fact: Fact::from(gap.clone()),
+                passed_over: Vec::new(),
+            });
+        }
     }
-    if possible.is_empty() {
-        return Some(Fact::absent_at(wanted.observed));
-    }
-    let Some(started) = wanted.started else {
-        return Some(Fact::unknown(
-            GapKind::Unrecorded,
-            "there is an ended pull request of this branch, and the record does not say when the session began",
-        ));
-    };
-    let in_time = |(candidate, _): &&(&Candidate, Ours)| {
-        let ended = candidate.pull_request.ended();
-        ended.is_some_and(|ended| ended >= started)
-    };
-    Some(match possible.iter().find(in_time) {
-        Some((candidate, ours)) => attributed(candidate, *ours),
-        None => Fact::from(Sighting {
-            first: wanted.observed,
-            last: wanted.observed,
-            detail: "earlier-run".to_owned(),
-        }),
+    Some(Choice {
+        fact: said(&judged, best, wanted),
+        passed_over: passed_over(&judged, best),
     })
 }
 
-fn ours(candidate: &Candidate, wanted: Wanted<'_>) -> Ours {
-    match &candidate.pull_request.head_owner {
-        Some(owner) if owner.eq_ignore_ascii_case(wanted.head_owner) => Ours::Yes,
-        Some(_) => Ours::No,
-        None if wanted.head_owner.eq_ignore_ascii_case(wanted.base_owner) => Ours::No,
-        None => Ours::Maybe,
+fn said(judged: &[Judged<'_>], best: Option<usize>, wanted: &Wanted<'_>) -> Fact<PullRequest> {
+    if let Some(best) = best.map(|at| &judged[at]) {
+        return match &best.earlier {
+            Earlier::Maybe(gap) => Fact::from(gap.clone()),
+            _ => Fact::Found(best.pr.clone()),
+        };
+    }
+    let maybe = judged
+        .iter()
+        .find_map(|one| match (&one.ours, &one.earlier) {
+            (Ours::Maybe(why), Earlier::No | Earlier::Maybe(_)) => Some((one.pr.number, why)),
+            _ => None,
+        });
+    if let Some((number, why)) = maybe {
+        return Fact::unknown(
+            GapKind::NoControl,
+            format!(
+                "pull request #{number} may be this session's, but {why}, so nobody can say whose it is"
+            ),
+        );
+    }
+    let detail = match judged {
+        [] => "",
+        _ => EARLIER_RUN,
+    };
+    Fact::from(Sighting {
+        first: wanted.observed,
+        last: wanted.observed,
+        detail: detail.to_owned(),
+    })
+}
+
+fn ours(pr: &PullRequest, wanted: &Wanted<'_>) -> Ours {
+    let is_recorded = wanted.number == Some(pr.number);
+    let is_branch = wanted.branches.contains(&pr.head_ref.as_str());
+    if !is_recorded && !is_branch {
+        return Ours::No;
+    }
+    let gone = || Ours::Maybe("the fork that held its branch is gone".to_owned());
+    match (pr.head_owner.as_deref(), wanted.head_owner) {
+        (Some(owner), Some(ours)) if owner.eq_ignore_ascii_case(ours) => match is_branch {
+            true => Ours::Branch,
+            false => Ours::Record,
+        },
+        (Some(owner), Some(ours)) => match is_recorded {
+            true => Ours::Maybe(format!(
+                "its branch is in the repository of {}, and not of {}",
+                words::short(owner),
+                words::short(ours)
+            )),
+            false => Ours::No,
+        },
+        // Our branch lives in the base repository, which is there: whatever lost its home is not ours.
+        (None, Some(ours)) if ours.eq_ignore_ascii_case(wanted.base_owner) => match is_recorded {
+            true => gone(),
+            false => Ours::No,
+        },
+        (None, Some(_)) => match is_recorded {
+            true => Ours::Record,
+            false => gone(),
+        },
+        (_, None) => match is_recorded {
+            true => Ours::Record,
+            false => Ours::No,
+        },
     }
 }
 
-fn attributed(candidate: &Candidate, ours: Ours) -> Fact<PullRequest> {
-    let pr = &candidate.pull_request;
-    match ours {
-        Ours::Yes => Fact::Found(pr.clone()),
-        Ours::Maybe | Ours::No => Fact::unknown(
-            GapKind::NoControl,
-            format!(
-                "pull request #{} has this branch name, but the fork that held it is gone, so nobody can say whose it was",
-                pr.number
-            ),
-        ),
+fn earlier(pr: &PullRequest, wanted: &Wanted<'_>) -> Earlier {
+    let is_recorded = wanted.number == Some(pr.number);
+    let is_open = pr.state == PullRequestState::Open;
+    let shares = wanted.shares.get(&pr.head_sha);
+    let Some(started) = wanted.started else {
+        return match shares {
+            _ if is_open || is_recorded => Earlier::No,
+            Some(Fact::Found(true)) => Earlier::No,
+            _ => Earlier::Maybe(Gap::new(
+                GapKind::Unrecorded,
+                format!(
+                    "pull request #{} of this branch has ended, and the record does not say when the session began",
+                    pr.number
+                ),
+            )),
+        };
+    };
+    if pr.created >= started {
+        return Earlier::No;
     }
+    match shares {
+        Some(Fact::Found(true)) => Earlier::No,
+        Some(Fact::Found(false)) => Earlier::Yes,
+        // An open one of this very branch is being worked on, whoever opened it; the recorded one is the owner's word.
+        Some(Fact::Unknown(gap)) if !is_open && !is_recorded => Earlier::Maybe(Gap::new(
+            gap.kind.clone(),
+            format!(
+                "pull request #{} was opened before this session began, and whether its work is in the checkout is \
+                 unknown: {}",
+                pr.number, gap.detail
+            ),
+        )),
+        Some(Fact::Unknown(_)) => Earlier::No,
+        Some(Fact::Absent(_) | Fact::NotAsked) | None => {
+            let over = pr.ended().is_some_and(|ended| ended < started);
+            match over && !is_recorded {
+                true => Earlier::Yes,
+                false => Earlier::No,
+            }
+        }
+    }
+}
+
+/// Why each of the others does not speak.
+fn passed_over(judged: &[Judged<'_>], best: Option<usize>) -> Vec<PassedOver> {
+    let others = judged.iter().enumerate();
+    let others = others.filter(|(at, _)| Some(*at) != best);
+    let best = best.map(|at| &judged[at]);
+    others
+        .take(NAMED_MAX)
+        .map(|(_, one)| PassedOver {
+            number: one.pr.number,
+            why: why(one, best),
+        })
+        .collect()
+}
+
+fn why(one: &Judged<'_>, best: Option<&Judged<'_>>) -> String {
+    if one.earlier == Earlier::Yes {
+        return "an earlier run's".to_owned();
+    }
+    if let Ours::Maybe(why) = &one.ours {
+        return why.clone();
+    }
+    let base = words::short(&one.pr.base_ref);
+    let is_nearer = |best: &Judged<'_>| best.place < one.place;
+    match one.pr.state {
+        PullRequestState::Closed => "closed without a merge".to_owned(),
+        PullRequestState::Open if best.is_some_and(is_nearer) => format!("goes into {base}"),
+        PullRequestState::Merged if best.is_some_and(is_nearer) => format!("merged into {base}"),
+        PullRequestState::Open => "another open one".to_owned(),
+        PullRequestState::Merged => "merged before".to_owned(),
+    }
+}
+
+/// The newest commits of those heads for which it matters whether the checkout shares their work.
+pub fn to_compare<'c>(candidates: &'c Candidates, wanted: &Wanted<'_>) -> Vec<&'c PullRequest> {
+    let candidates = candidates.known.iter().map(|one| &one.pull_request);
+    candidates
+        .filter(|pr| ours(pr, wanted) != Ours::No)
+        .filter(|pr| wanted.started.is_none_or(|started| pr.created < started))
+        .filter(|pr| !wanted.shares.contains_key(&pr.head_sha))
+        .collect()
 }

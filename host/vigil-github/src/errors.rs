@@ -42,8 +42,8 @@ pub(crate) struct Problem {
 pub(crate) enum Place {
     /// Nothing that can be named: it casts doubt on the whole answer.
     Whole,
-    /// A side dish that no fact rests on.
-    Meter,
+    /// A side dish: what is left of the budget, and which branch is the default, without which the rest holds.
+    Aside,
     /// A repository, or a field of it that everything below rests on. The rest of the path leads into it: empty, it is
     /// about the repository itself.
     Repository(usize, Vec<String>),
@@ -262,7 +262,7 @@ fn place(path: Option<&Value>, repositories: usize, questions: usize) -> Place {
         other => other.to_string(),
     });
     match steps.next() {
-        Some(first) if first == "rateLimit" => Place::Meter,
+        Some(first) if first == "rateLimit" => Place::Aside,
         Some(first) => {
             let Some(repository) = number(&first, repositories, repository_alias) else {
                 return Place::Whole;
@@ -281,6 +281,9 @@ fn place(path: Option<&Value>, repositories: usize, questions: usize) -> Place {
                         }
                     }
                     Place::Item(at, inner)
+                }
+                None if inner.first().is_some_and(|name| name == "defaultBranchRef") => {
+                    Place::Aside
                 }
                 // The repository's own fields are the control that every answer below rests on.
                 None => Place::Repository(repository, inner),

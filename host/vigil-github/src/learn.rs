@@ -33,9 +33,9 @@ pub struct Answered {
     pub cost: Option<u32>,
     /// What is left.
     pub meter: Meter,
-    /// The node id of each repository that answered under the name that was asked for. Another id than before: another
-    /// repository bears the name now.
-    pub repositories: Vec<(Repo, String)>,
+    /// The node id of each repository that answered under the name that was asked for, and its default branch where
+    /// GitHub tells. Another id than before: another repository bears the name now.
+    pub repositories: Vec<(Repo, String, Option<String>)>,
 }
 
 /// A fact, with what tells its thing from another one of the same name.
@@ -135,13 +135,21 @@ pub fn learn(query: &Query, received: &Received<'_>, observed: Timestamp) -> Lea
 }
 
 /// The node ids of those repositories that answered without any doubt.
-fn repositories(query: &Query, data: &Map<String, Value>, errors: &Errors) -> Vec<(Repo, String)> {
+fn repositories(
+    query: &Query,
+    data: &Map<String, Value>,
+    errors: &Errors,
+) -> Vec<(Repo, String, Option<String>)> {
     let id = |(at, repo): (usize, &Repo)| {
         let value = data.get(&repository_alias(at))?;
         let text = |name| value.get(name).and_then(Value::as_str);
         let same = text("nameWithOwner").and_then(|name| Repo::parse(name).ok())? == *repo;
         let id = text("id").filter(|id| !id.is_empty())?;
-        (same && errors.repository(at).is_none()).then(|| (repo.clone(), id.to_owned()))
+        let default = value
+            .get("defaultBranchRef")
+            .and_then(|branch| branch.get("name"));
+        let default = default.and_then(Value::as_str).map(str::to_owned);
+        (same && errors.repository(at).is_none()).then(|| (repo.clone(), id.to_owned(), default))
     };
     query
         .repositories

@@ -15,6 +15,7 @@ pub mod ask;
 pub mod budget;
 pub mod check;
 pub mod choose;
+pub mod compare;
 pub mod convert;
 pub mod github;
 pub mod heads;

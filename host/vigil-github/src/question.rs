@@ -23,25 +23,59 @@ pub(crate) fn issue_target(ask: &Ask) -> Option<Result<Target, Gap>> {
     }))
 }
 
-/// What is asked to learn the pull request; `None`: nobody wants it; an error: it cannot be asked for.
-pub(crate) fn pull_request_target(ask: &Ask) -> Option<Result<Target, Gap>> {
+/// What leads to the pull request; `None`: nobody wants it; an error: it cannot be asked for.
+pub(crate) fn sought(ask: &Ask) -> Option<Result<Sought<'_>, Gap>> {
     if !ask.wants.any_pull_request() {
         return None;
     }
-    Some(ask.lookup.pull_request.clone().and_then(|pr| match pr {
-        PullRequestRef::Number { repo, number: n } => Ok(Target::PullRequest {
-            repo: Repo::parse(&repo)?,
-            number: number("pull request", n)?,
-        }),
-        PullRequestRef::Branch { branch, .. } if branch.is_empty() => Err(Gap::new(
-            GapKind::Unrecorded,
-            "the record holds an empty branch name and no pull request",
-        )),
-        PullRequestRef::Branch { repo, branch, .. } => Ok(Target::Branch {
-            repo: Repo::parse(&repo)?,
-            branch,
-        }),
-    }))
+    let looked_up = match &ask.lookup.pull_request {
+        Ok(looked_up) => looked_up,
+        Err(gap) => return Some(Err(gap.clone())),
+    };
+    Some(Sought::of(looked_up))
+}
+
+/// What leads to the pull request of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Sought<'a> {
+    pub(crate) repo: Repo,
+    pub(crate) number: Option<u32>,
+    /// Names of branches, all of `head_owner`; none is empty.
+    pub(crate) branches: Vec<&'a str>,
+    pub(crate) head_owner: Option<&'a str>,
+}
+
+impl<'a> Sought<'a> {
+    fn of(looked_up: &'a PullRequestRef) -> Result<Self, Gap> {
+        let repo = Repo::parse(&looked_up.repo)?;
+        let number = looked_up.number.map(|n| number("pull request", n));
+        let head_owner = looked_up.head_owner.as_deref();
+        let branches = looked_up.branches.iter().map(String::as_str);
+        let branches: Vec<&str> = branches
+            .filter(|branch| !branch.is_empty() && head_owner.is_some())
+            .collect();
+        let number = number.transpose()?;
+        if number.is_none() && branches.is_empty() {
+            return Err(Gap::new(
+                GapKind::Unrecorded,
+                "the record holds an empty branch name and no pull request",
+            ));
+        }
+        Ok(Sought {
+            repo,
+            number,
+            branches,
+            head_owner,
+        })
+    }
+
+    /// What is asked about the branch of that name.
+    pub(crate) fn branch(&self, branch: &str) -> Target {
+        Target::Branch {
+            repo: self.repo.clone(),
+            branch: branch.to_owned(),
+        }
+    }
 }
 
 /// GitHub counts from 1, and GraphQL's integers end at 2^31 - 1.

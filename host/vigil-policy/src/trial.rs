@@ -111,10 +111,7 @@ fn evidence() -> Evidence {
             owner_words: None,
             lookup: Lookup {
                 issue: Err(Gap::new(GapKind::Unsupported, "trial")),
-                pull_request: Ok(PullRequestRef::Number {
-                    repo: "trial/trial".to_owned(),
-                    number: 2,
-                }),
+                pull_request: Ok(PullRequestRef::by_number("trial/trial".to_owned(), 2)),
             },
             owner_effects: OwnerEffects::default(),
         },

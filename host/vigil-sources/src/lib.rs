@@ -52,6 +52,21 @@ pub trait Source: Send + Sync {
     /// learned is a gap.
     fn observe(&self, sessions: &[&Session], world: &dyn World) -> Vec<Liveness>;
 
+    /// What the session's checkout holds: which branch, and where it stands. Cheap: no walk. What could not be learned
+    /// is a gap.
+    fn checkout(&self, session: &Session) -> Checkout {
+        let _ = session;
+        Checkout::default()
+    }
+
+    /// Whether the session's own commits and those that lead to `commit` have one in common, that is, beyond the
+    /// history of `bases`, the branches that the work may have begun from: an untouched checkout shares nothing with
+    /// anybody. Absent: there is neither branch nor worktree. Unknown, of kind no-control: `commit` is not in the clone.
+    fn shares_work(&self, session: &Session, commit: &str, bases: &[String]) -> Fact<bool> {
+        let _ = (session, commit, bases);
+        Fact::NotAsked
+    }
+
     /// How many commits the session's local branch has beyond `head_sha`, the head of its pull request.
     fn beyond_head(&self, session: &Session, head_sha: &str) -> Fact<u32>;
 
@@ -90,6 +105,15 @@ pub trait Source: Send + Sync {
 
     /// Where this source reads and writes, for `doctor`: label and value, in a fixed order.
     fn locations(&self) -> Vec<(&'static str, String)>;
+}
+
+/// What a session's checkout holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checkout {
+    /// The branch that its worktree has checked out; absent: none, or there is no worktree.
+    pub branch: Fact<String>,
+    /// Where the worktree and the session's branch stand, each commit once; absent: there is neither.
+    pub tips: Fact<Vec<String>>,
 }
 
 /// A record at a glance: what decides whether its session is looked at. It rests on the record and its neighbours

@@ -37,8 +37,12 @@ impl Policy for DefaultPolicy {
                 "When the pull request ended without taking in all local commits, a person decides.",
             ),
             (
+                rules::MERGED_ELSEWHERE,
+                "A pull request that was merged into a branch where work does not land leaves the session waiting until it has landed.",
+            ),
+            (
                 rules::MERGED_PR,
-                "A merged pull request means that the session succeeded.",
+                "A merged pull request whose work has landed means that the session succeeded.",
             ),
             (
                 rules::OPEN_PR,

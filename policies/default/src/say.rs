@@ -9,12 +9,41 @@ use vigil_sdk::{
 
 use crate::{Case, signs};
 
-/// `PR #319 was merged at 2026-01-01T10:40:00Z`.
-pub(crate) fn pull_request(found: &PullRequest) -> String {
-    let number = found.number;
+/// `PR #319 was merged at 2026-01-01T10:40:00Z`, with the branch where that says more, and with the ones that were passed over.
+pub(crate) fn pull_request(case: &Case<'_>, found: &PullRequest) -> String {
+    let what = one_pull_request(case, found);
+    format!("{what}{}", passed_over(case))
+}
+
+/// ` (passed over: #310, closed without a merge)`, or nothing.
+fn passed_over(case: &Case<'_>) -> String {
+    let others = &case.evidence.passed_over;
+    if others.is_empty() {
+        return String::new();
+    }
+    let named: Vec<String> = others
+        .iter()
+        .map(|other| format!("#{}, {}", other.number, other.why))
+        .collect();
+    format!(" (passed over: {})", named.join("; "))
+}
+
+fn one_pull_request(case: &Case<'_>, found: &PullRequest) -> String {
+    let own = case.session().branch.as_deref();
+    let number = match own {
+        Some(own) if own != found.head_ref => {
+            format!("{} of branch {}", found.number, found.head_ref)
+        }
+        _ => found.number.to_string(),
+    };
     match found.state {
         PullRequestState::Open if found.draft => format!("PR #{number} is open as a draft"),
         PullRequestState::Open => format!("PR #{number} is open"),
+        PullRequestState::Merged if found.landed.found() != Some(&true) => format!(
+            "PR #{number} was merged into {}{}",
+            found.base_ref,
+            when(found.ended())
+        ),
         PullRequestState::Merged => format!("PR #{number} was merged{}", when(found.ended())),
         PullRequestState::Closed => format!(
             "PR #{number} was closed without a merge{}",
@@ -53,6 +82,7 @@ pub(crate) fn unknown(case: &Case<'_>, name: &str, gap: &Gap) -> String {
             Some(number) => format!("PR #{number}"),
             None => "the pull request".to_owned(),
         },
+        "landed" => "whether the merged work has landed".to_owned(),
         "beyond-head" => {
             "whether the local branch holds commits that the pull request lacks".into()
         }
@@ -104,11 +134,14 @@ pub(crate) fn unblocked(case: &Case<'_>, what: String) -> String {
 /// What the forge said, as far as it was asked; empty when it was not.
 pub(crate) fn forge(case: &Case<'_>) -> String {
     let pull_request = match &case.evidence.pull_request {
-        PullRequestFact::Found(found) => Some(pull_request(found)),
+        PullRequestFact::Found(found) => Some(pull_request(case, found)),
         PullRequestFact::Absent(sighting) if sighting.detail == "earlier-run" => {
-            Some("the only pull request is an earlier run's".to_owned())
+            let passed_over = passed_over(case);
+            Some(format!("there is no pull request of this run{passed_over}"))
         }
-        PullRequestFact::Absent(_) => Some("there is no pull request".to_owned()),
+        PullRequestFact::Absent(_) => {
+            Some(format!("there is no pull request{}", passed_over(case)))
+        }
         PullRequestFact::Unknown(gap) => Some(unknown(case, "pull-request", gap)),
         PullRequestFact::NotAsked => None,
     };

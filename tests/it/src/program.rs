@@ -24,6 +24,7 @@ mod notify;
 mod owner_writes;
 mod places;
 mod policies;
+mod pulls;
 mod repositories;
 mod security;
 mod seed;

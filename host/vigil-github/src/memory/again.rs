@@ -17,6 +17,9 @@ impl Memory {
             repo.pulls
                 .values_mut()
                 .for_each(|known| end_pause(known, max_age, now));
+            repo.compares
+                .values_mut()
+                .for_each(|known| end_pause(known, max_age, now));
             repo.branches
                 .values_mut()
                 .for_each(|known| end_pause(known, max_age, now));

@@ -2,18 +2,15 @@
 
 use std::collections::HashMap;
 
-use vigil_core::fact::Sighting;
 use vigil_core::forge::{Issue, PullRequest, PullRequestState};
-use vigil_core::session::PullRequestRef;
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
 use super::known::Timeless;
-use super::take::confirmed;
-use super::{Branch, Entry, Known, Memory, RepoMemory, Why, branch_key, says_something};
+use super::speaks::{Consulted, Outcome};
+use super::{Entry, Known, Memory, RepoMemory, Why, branch_key, says_something};
 use crate::ask::{Answer, Ask, Parts};
-use crate::choose::{Candidates, More, Wanted, choose};
-use crate::convert::{Candidate, only_parts, second};
-use crate::question::{Question, Repo, Target, issue_target, pull_request_target};
+use crate::convert::{only_parts, second};
+use crate::question::{Question, Repo, Sought, Target, issue_target, sought};
 
 /// A question with the reason why it is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +51,11 @@ impl Memory {
             return;
         };
         let known = self.repo(&repo).and_then(|of| of.issue(number));
-        let parts = ask.wants.of_issue();
+        let mut parts = ask.wants.of_issue();
+        // Whoever says that it closes the issue may hold the work of a session that seems to have no pull request.
+        if doubt == Doubt::Move && self.has_none(ask, now) {
+            parts |= Parts::REFERENCES;
+        }
         let (why, learned) = why(known, parts, doubt, now);
         if let Some(why) = why {
             let parts = parts | known.map_or(Parts::empty(), |known| known.parts);
@@ -63,67 +64,93 @@ impl Memory {
     }
 
     fn of_pull_request(&self, ask: &Ask, doubt: Doubt, now: Timestamp, needed: &mut Questions) {
+        let Some(Ok(sought)) = sought(ask) else {
+            return;
+        };
+        let of_repo = self.repo(&sought.repo);
         let wants = ask.wants.of_pull_request();
-        match pull_request_target(ask) {
-            Some(Ok(Target::PullRequest { repo, number })) => {
-                let known = self.repo(&repo).and_then(|of| of.pull(number));
-                needed.add_pull(repo, number, known, wants, doubt, now);
+        let walk = self.walk(ask, &sought, now);
+        for consulted in &walk.consulted {
+            match consulted {
+                Consulted::Number(number) => {
+                    let known = of_repo.and_then(|of| of.pull(*number));
+                    needed.add_pull(sought.repo.clone(), *number, known, wants, doubt, now);
+                }
+                Consulted::Branch(branch) => {
+                    let is_open = matches!(&walk.outcome, Outcome::Open(_));
+                    self.of_branch(ask, &sought, branch, is_open, doubt, now, needed);
+                }
             }
-            Some(Ok(Target::Branch { repo, branch })) => {
-                self.of_branch(ask, repo, branch, doubt, now, needed);
+        }
+        let Outcome::Chosen(choice) = walk.outcome else {
+            return;
+        };
+        let Fact::Found(pr) = &choice.fact else {
+            return;
+        };
+        // It may be known with less than is wanted of the one that speaks.
+        let number = u32::try_from(pr.number).unwrap_or_default();
+        let known = of_repo.and_then(|of| of.pull(number));
+        needed.add_pull(sought.repo.clone(), number, known, wants, doubt, now);
+        if let Some(branch) = self.landing_asks(&sought.repo, ask, pr) {
+            let owner = sought.repo.owner();
+            let name = branch_key(owner, &branch);
+            let known = of_repo.and_then(|of| of.branch(&name));
+            if let (Some(why), learned) = why(known, Parts::empty(), doubt, now) {
+                let target = sought.branch(&branch);
+                needed.add(target, Parts::empty(), why, Some(owner), learned);
             }
-            _ => {}
         }
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one list of one session, and where the questions go"
+    )]
     fn of_branch(
         &self,
         ask: &Ask,
-        repo: Repo,
-        branch: String,
+        sought: &Sought<'_>,
+        branch: &str,
+        is_open: bool,
         doubt: Doubt,
         now: Timestamp,
         needed: &mut Questions,
     ) {
-        let Ok(PullRequestRef::Branch { head_owner, .. }) = &ask.lookup.pull_request else {
-            return;
-        };
-        let wants = ask.wants.of_pull_request();
-        let of_repo = self.repo(&repo);
-        let known = of_repo.and_then(|of| of.branch(&branch_key(head_owner, &branch)));
+        let owner = sought.head_owner.unwrap_or_default();
+        let of_repo = self.repo(&sought.repo);
+        let known = of_repo.and_then(|of| of.branch(&branch_key(owner, branch)));
         let (mut why, learned) = why(known, Parts::empty(), doubt, now);
         let tried = known.is_some_and(|known| known.tried == now);
         if let (None, Some(of_repo), Some(known)) = (why, of_repo, known)
             && let Fact::Found(list) = &known.fact
         {
-            match of_repo.pick(ask, list, now) {
-                Some(Fact::Found(pr)) => {
-                    let number = u32::try_from(pr.number).unwrap_or_default();
-                    let pull = of_repo.pull(number);
-                    needed.add_pull(repo.clone(), number, pull, wants, doubt, now);
-                }
-                Some(_) => {}
-                // It depends on what nobody has looked at yet.
-                None if !tried => why = Some(Why::Changed),
-                None => {}
+            let is_unread = list.numbers.iter().any(|number| {
+                let pull = of_repo.pull(*number);
+                pull.is_none_or(|pull| pull.fact.found().is_none() && pull.doubtful().is_none())
+            });
+            // It depends on what nobody has looked at yet.
+            if !tried && (is_unread || is_open && list.partial) {
+                why = Some(Why::Changed);
             }
             for number in &list.numbers {
                 let pull = of_repo.pull(*number);
                 // Another of them may have been opened again, or be the one that counts.
                 if pull.is_some_and(|pull| pull.why(pull.parts, now).is_some()) {
-                    needed.add_pull(repo.clone(), *number, pull, Parts::empty(), doubt, now);
+                    let repo = sought.repo.clone();
+                    needed.add_pull(repo, *number, pull, Parts::empty(), doubt, now);
                 }
             }
         }
         if let Some(why) = why {
-            let first = wants.first() - Parts::LISTS;
-            let target = Target::Branch { repo, branch };
-            needed.add(target, first, why, Some(head_owner), learned);
+            let first = ask.wants.of_pull_request().first() - Parts::LISTS;
+            needed.add(sought.branch(branch), first, why, Some(owner), learned);
         }
     }
 
     /// What is known about a session at `now`. Whatever is doubtful is unknown, with the reason.
     pub fn answer(&self, ask: &Ask, now: Timestamp) -> Answer {
+        let (pull_request, passed_over) = self.speaks(ask, now);
         Answer {
             issue: match issue_target(ask) {
                 None => Fact::NotAsked,
@@ -138,126 +165,15 @@ impl Memory {
                 }
                 Some(Ok(target)) => lost(&target),
             },
-            pull_request: match pull_request_target(ask) {
-                None => Fact::NotAsked,
-                Some(Err(gap)) => Fact::from(gap),
-                Some(Ok(Target::PullRequest { repo, number })) => {
-                    let of_repo = self.repo(&repo);
-                    let known = of_repo.and_then(|of| of.pull(number));
-                    let left = self.left(&repo, |key| Entry::Pull(key, number), known, now);
-                    let fact = said(of_repo, known, left, ask, &repo, now);
-                    let wants = ask.wants.of_pull_request();
-                    let fact = whole(fact, known, |pr| that_matter(Some(pr), wants), &repo);
-                    fact.map(|pr| as_wanted_pull(pr, ask, of_repo, known, now))
-                }
-                Some(Ok(Target::Branch { repo, branch })) => {
-                    self.answer_of_branch(ask, &repo, &branch, now)
-                }
-                Some(Ok(target)) => lost(&target),
-            },
+            pull_request,
+            passed_over,
         }
-    }
-
-    fn answer_of_branch(
-        &self,
-        ask: &Ask,
-        repo: &Repo,
-        branch: &str,
-        now: Timestamp,
-    ) -> Fact<PullRequest> {
-        let Ok(PullRequestRef::Branch { head_owner, .. }) = &ask.lookup.pull_request else {
-            return Fact::NotAsked;
-        };
-        let target = Target::Branch {
-            repo: repo.clone(),
-            branch: branch.to_owned(),
-        };
-        let of_repo = self.repo(repo);
-        let name = branch_key(head_owner, branch);
-        let known = of_repo.and_then(|of| of.branch(&name));
-        let left = self.left(repo, |key| Entry::Branch(key, name.clone()), known, now);
-        let (Some(of_repo), Some(known)) = (of_repo, known) else {
-            return left.map_or_else(|| lost(&target), |gap| Fact::from(gap.clone()));
-        };
-        let list = said(Some(of_repo), Some(known), left, ask, repo, now);
-        let numbers = list.found().map_or(&[][..], |list| &list.numbers);
-        // Which of them counts rests on each.
-        let left = numbers.iter().find_map(|number| {
-            let pull = of_repo.pull(*number);
-            self.left(repo, |key| Entry::Pull(key, *number), pull, now)
-        });
-        if let Some(gap) = left {
-            return Fact::from(gap.clone());
-        }
-        if !list.is_unknown() && !of_repo.watch.unread.is_empty() {
-            return Fact::unknown(
-                GapKind::NotReady,
-                format!("GitHub tells of a pull request in {repo} that nobody has read yet"),
-            );
-        }
-        match list {
-            Fact::Found(list) => match of_repo.pick(ask, &list, now) {
-                Some(Fact::Found(pr)) => {
-                    let number = u32::try_from(pr.number).unwrap_or_default();
-                    let pull = of_repo.pull(number);
-                    let fact = said(Some(of_repo), pull, None, ask, repo, now);
-                    let wants = ask.wants.of_pull_request();
-                    let fact = whole(fact, pull, |pr| that_matter(Some(pr), wants), repo);
-                    fact.map(|pr| as_wanted_pull(pr, ask, Some(of_repo), pull, now))
-                }
-                Some(Fact::Absent(sighting)) => Fact::from(confirmed(
-                    &Sighting {
-                        first: known.learned,
-                        ..*sighting
-                    },
-                    Memory::as_of(&of_repo.watch, known.learned, now),
-                )),
-                Some(other) => other,
-                None => lost(&target),
-            },
-            Fact::Absent(sighting) => Fact::from(confirmed(
-                &sighting,
-                Memory::as_of(&of_repo.watch, known.learned, now),
-            )),
-            Fact::Unknown(gap) => Fact::from(gap),
-            Fact::NotAsked => lost(&target),
-        }
-    }
-}
-
-impl RepoMemory {
-    /// The pull request of `list` that is the session's; `None`: that depends on those that nobody has looked at.
-    fn pick(&self, ask: &Ask, list: &Branch, now: Timestamp) -> Option<Fact<PullRequest>> {
-        let wanted = Wanted::of(ask, now)?;
-        let mut candidates = Vec::with_capacity(list.numbers.len());
-        for number in &list.numbers {
-            let pull = self.pulls.get(number)?;
-            if let Some(gap) = pull.doubtful() {
-                return Some(Fact::from(gap));
-            }
-            candidates.push(Candidate {
-                pull_request: pull.fact.found()?.clone(),
-                id: pull.id.clone().unwrap_or_default(),
-                updated: pull.updated.unwrap_or_default(),
-            });
-        }
-        let more = match list.partial {
-            false => More::Complete,
-            true => More::After(String::new()),
-        };
-        choose(
-            &Candidates {
-                known: candidates,
-                more,
-            },
-            wanted,
-        )
     }
 }
 
 /// What is known of one thing, if it may be said: the repository is the one that the session knew, nothing announced
 /// lies between, the last try did not fail, and the pass did not leave it unasked, which `left` says.
-fn said<T: Clone + Timeless>(
+pub(super) fn said<T: Clone + Timeless>(
     of_repo: Option<&RepoMemory>,
     known: Option<&Known<T>>,
     left: Option<&Gap>,
@@ -319,7 +235,7 @@ fn said<T: Clone + Timeless>(
 
 /// What was found, if it was read with everything that is wanted of it: what was not asked must not look as if nobody
 /// wanted it.
-fn whole<T: Clone + Timeless>(
+pub(super) fn whole<T: Clone + Timeless>(
     fact: Fact<T>,
     known: Option<&Known<T>>,
     wanted: impl FnOnce(&T) -> Parts,
@@ -424,7 +340,7 @@ impl Questions {
 
 /// The parts that can change anything: single checks and held runs are only looked at where the summary leaves room
 /// for them.
-fn that_matter(known: Option<&PullRequest>, wants: Parts) -> Parts {
+pub(super) fn that_matter(known: Option<&PullRequest>, wants: Parts) -> Parts {
     let first = wants.first();
     let second = match known {
         Some(pr) if wants.intersects(Parts::SECOND) => second(&mut pr.clone(), wants),
@@ -459,7 +375,7 @@ fn as_wanted_issue(
 }
 
 /// The pull request with the parts that this session wants, as old as it is.
-fn as_wanted_pull(
+pub(super) fn as_wanted_pull(
     mut pr: PullRequest,
     ask: &Ask,
     of_repo: Option<&RepoMemory>,
@@ -484,7 +400,7 @@ fn as_wanted_pull(
 }
 
 /// Every question ends in a finding; should one not, its fact is unknown all the same.
-fn lost<T>(target: &Target) -> Fact<T> {
+pub(super) fn lost<T>(target: &Target) -> Fact<T> {
     Fact::unknown(
         GapKind::Malformed,
         format!("the answer about {target} got lost"),

@@ -13,18 +13,22 @@ use vigil_core::forge::{Issue, PullRequest};
 use vigil_core::{Fact, Timestamp};
 
 use crate::budget::{AccountMemory, Pool, Silence};
+use crate::compare::Compared;
 use crate::question::Repo;
 use crate::tokens::Account;
 
 mod again;
 mod answer;
+mod compared;
 mod due;
 mod known;
+mod landing;
 mod named;
 mod news;
 mod outdated;
 mod prune;
 mod recall;
+mod speaks;
 mod take;
 mod told;
 mod unasked;
@@ -67,6 +71,8 @@ pub(crate) struct RepoMemory {
     pub(crate) pulls: HashMap<u32, Box<Known<PullRequest>>>,
     /// By [`branch_key`].
     pub(crate) branches: HashMap<String, Box<Known<Branch>>>,
+    /// By their two commits, `base...head`.
+    pub(crate) compares: HashMap<String, Box<Known<Compared>>>,
     pub(crate) named: Named,
 }
 
@@ -89,6 +95,7 @@ enum Entry {
     Issue(String, u32),
     Pull(String, u32),
     Branch(String, String),
+    Compare(String, String),
 }
 
 /// A row that changed, for the store.
@@ -153,6 +160,10 @@ impl Memory {
                 .pulls
                 .insert(number, serde_json::from_str(value).ok()?);
             known.note_pull(repo, number);
+        } else if let Some(between) = name.strip_prefix("compare ") {
+            known
+                .compares
+                .insert(between.to_owned(), serde_json::from_str(value).ok()?);
         } else {
             let branch = name.strip_prefix("branch ")?.to_owned();
             known
@@ -201,6 +212,10 @@ impl Memory {
             Entry::Branch(key, branch) => {
                 let value = json(of(&key).and_then(|repo| repo.branches.get(&branch)));
                 row(&key, format!("branch {branch}"), value)
+            }
+            Entry::Compare(key, between) => {
+                let value = json(of(&key).and_then(|repo| repo.compares.get(&between)));
+                row(&key, format!("compare {between}"), value)
             }
         }
     }
@@ -295,6 +310,9 @@ impl Memory {
         }
         for branch in std::mem::take(&mut known.branches).into_keys() {
             self.changes.insert(Entry::Branch(key.clone(), branch));
+        }
+        for between in std::mem::take(&mut known.compares).into_keys() {
+            self.changes.insert(Entry::Compare(key.clone(), between));
         }
     }
 

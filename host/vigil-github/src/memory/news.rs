@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use vigil_core::session::{Lookup, PullRequestRef};
+use vigil_core::session::Lookup;
 use vigil_core::{Fact, Timestamp};
 
 use super::known::Timeless;
@@ -124,31 +124,30 @@ impl Memory {
         let Ok(pull_request) = &lookup.pull_request else {
             return false;
         };
-        let (PullRequestRef::Number { repo, .. } | PullRequestRef::Branch { repo, .. }) =
-            pull_request;
-        let Some(of_repo) = self.repos.get(&repo.to_ascii_lowercase()) else {
+        let Some(of_repo) = self.repos.get(&pull_request.repo.to_ascii_lowercase()) else {
             return false;
         };
         let pull = |number: u32| {
             let known = of_repo.pull(number);
             known.is_some_and(|known| look.touches(known, known.parts))
         };
+        let number = pull_request
+            .number
+            .and_then(|number| u32::try_from(number).ok());
+        let owner = pull_request.head_owner.as_deref().unwrap_or_default();
+        // A branch that nobody had to look at is not known.
         look.is_other(of_repo)
-            || match pull_request {
-                PullRequestRef::Number { number, .. } => u32::try_from(*number).is_ok_and(pull),
-                PullRequestRef::Branch {
-                    branch, head_owner, ..
-                } => {
-                    let known = of_repo.branch(&branch_key(head_owner, branch));
-                    known.is_some_and(|known| {
-                        look.touches(known, Parts::empty())
-                            || known
-                                .fact
-                                .found()
-                                .is_some_and(|list| list.numbers.iter().any(|number| pull(*number)))
-                    })
-                }
-            }
+            || number.is_some_and(pull)
+            || pull_request.branches.iter().any(|branch| {
+                let known = of_repo.branch(&branch_key(owner, branch));
+                known.is_some_and(|known| {
+                    look.touches(known, Parts::empty())
+                        || known
+                            .fact
+                            .found()
+                            .is_some_and(|list| list.numbers.iter().any(|number| pull(*number)))
+                })
+            })
     }
 
     /// A pass begins: nothing was put off in it yet.

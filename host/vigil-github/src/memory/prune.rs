@@ -26,10 +26,12 @@ impl Memory {
             gone += prune(&mut of_repo.issues, is_kept);
             gone += prune(&mut of_repo.pulls, is_kept);
             gone += prune(&mut of_repo.branches, is_kept);
+            gone += prune(&mut of_repo.compares, is_kept);
             of_repo.prune_named();
             let is_empty = of_repo.issues.is_empty()
                 && of_repo.pulls.is_empty()
-                && of_repo.branches.is_empty();
+                && of_repo.branches.is_empty()
+                && of_repo.compares.is_empty();
             let stays = !is_empty || is_kept(of_repo.watch.tried);
             gone += usize::from(!stays);
             stays

@@ -2,7 +2,7 @@
 //! reaches a policy.
 
 use vigil_core::forge::{Issue, PullRequest};
-use vigil_core::session::{Lookup, PullRequestRef};
+use vigil_core::session::Lookup;
 use vigil_core::{GapKind, Timestamp};
 
 use super::{Known, Memory, RepoMemory, branch_key};
@@ -37,22 +37,18 @@ impl Memory {
             let of_repo = repo(&issue.repo)?;
             recalled(of_repo.issue(small(issue.number)?)?, now)
         });
-        let pull_request = lookup.pull_request.as_ref().ok().and_then(|pr| match pr {
-            PullRequestRef::Number { repo: name, number } => {
-                recalled(repo(name)?.pull(small(*number)?)?, now)
+        let pull_request = lookup.pull_request.as_ref().ok().and_then(|pr| {
+            let of_repo = repo(&pr.repo)?;
+            if let Some(number) = pr.number {
+                return recalled(of_repo.pull(small(number)?)?, now);
             }
-            PullRequestRef::Branch {
-                repo: name,
-                head_owner,
-                branch,
-            } => {
-                let of_repo = repo(name)?;
-                let list = recalled(of_repo.branch(&branch_key(head_owner, branch))?, now)?.then;
-                // Which of several is the session's rests on facts that are all in doubt.
-                match (list.numbers.as_slice(), list.partial) {
-                    ([number], false) => recalled(of_repo.pull(*number)?, now),
-                    _ => None,
-                }
+            let owner = pr.head_owner.as_deref()?;
+            let name = branch_key(owner, pr.branches.first()?);
+            let list = recalled(of_repo.branch(&name)?, now)?.then;
+            // Which of several is the session's rests on facts that are all in doubt.
+            match (list.numbers.as_slice(), list.partial) {
+                ([number], false) => recalled(of_repo.pull(*number)?, now),
+                _ => None,
             }
         });
         LastKnown {
@@ -88,7 +84,7 @@ fn recalled<T: Clone>(known: &Known<T>, now: Timestamp) -> Option<Recalled<T>> {
 #[cfg(test)]
 mod tests {
     use vigil_core::Gap;
-    use vigil_core::session::IssueRef;
+    use vigil_core::session::{IssueRef, PullRequestRef};
 
     use super::*;
 
@@ -101,11 +97,7 @@ mod tests {
                 repo: "acme/app".into(),
                 number: 7,
             }),
-            pull_request: Ok(PullRequestRef::Branch {
-                repo: "acme/app".into(),
-                head_owner: "acme".into(),
-                branch: "work".into(),
-            }),
+            pull_request: Ok(PullRequestRef::by_branch("acme/app", "work", "acme")),
         }
     }
 

@@ -1,6 +1,5 @@
 //! What answers teach.
 
-use vigil_core::fact::Sighting;
 use vigil_core::forge::PullRequest;
 use vigil_core::{Fact, Gap, Timestamp};
 
@@ -38,6 +37,16 @@ impl Memory {
             watch.verified = None;
             watch.strangers.clear();
             watch.unread.clear();
+        }
+    }
+
+    /// The default branch of `repo`, as an answer told it; `None`: it did not, which takes nothing back.
+    pub(crate) fn take_default_branch(&mut self, repo: &Repo, name: Option<&str>) {
+        let known = self
+            .watch(repo)
+            .and_then(|watch| watch.default_branch.as_deref());
+        if name.is_some() && known != name {
+            self.watch_mut(repo).default_branch = name.map(str::to_owned);
         }
     }
 
@@ -338,14 +347,6 @@ fn may_be_of(pr: &PullRequest, owner: &str) -> bool {
     pr.head_owner
         .as_ref()
         .is_none_or(|head| head.eq_ignore_ascii_case(owner))
-}
-
-/// A row of absences as it stands at `as_of`: a look at the repository that announced no pull request is one more.
-pub(super) fn confirmed(sighting: &Sighting, as_of: Timestamp) -> Sighting {
-    Sighting {
-        last: sighting.last.max(as_of),
-        ..sighting.clone()
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use vigil_core::Timestamp;
-use vigil_core::session::{Lookup, PullRequestRef};
+use vigil_core::session::Lookup;
 
 use super::due::SWEEP_OPEN;
 use super::{Memory, RepoMemory, branch_key};
@@ -91,22 +91,18 @@ impl Memory {
         of_issue.is_some_and(|at| {
             let key = at.repo.to_ascii_lowercase();
             small(at.number).is_some_and(|number| is_news(issue(&key, number)))
-        }) || of_pull.is_some_and(|at| match at {
-            PullRequestRef::Number { repo, number } => {
-                let key = repo.to_ascii_lowercase();
-                small(*number).is_some_and(|number| is_news(pull(&key, number)))
-            }
-            PullRequestRef::Branch {
-                repo,
-                head_owner,
-                branch: name,
-            } => {
-                let key = repo.to_ascii_lowercase();
-                let name = branch_key(head_owner, name);
-                let of_repo = self.repos.get(&key);
-                let mut numbers = of_repo.into_iter().flat_map(|of| numbers(of, &name));
-                is_news(branch(&key, &name)) || numbers.any(|number| is_news(pull(&key, number)))
-            }
+        }) || of_pull.is_some_and(|at| {
+            let key = at.repo.to_ascii_lowercase();
+            let owner = at.head_owner.as_deref().unwrap_or_default();
+            let of_repo = self.repos.get(&key);
+            let number = at.number.and_then(small);
+            number.is_some_and(|number| is_news(pull(&key, number)))
+                || at.branches.iter().any(|name| {
+                    let name = branch_key(owner, name);
+                    let mut numbers = of_repo.into_iter().flat_map(|of| numbers(of, &name));
+                    is_news(branch(&key, &name))
+                        || numbers.any(|number| is_news(pull(&key, number)))
+                })
         })
     }
 }

@@ -65,6 +65,9 @@ pub struct Watch {
     /// Why the last look failed; `None`: it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gap: Option<Gap>,
+    /// Its default branch; `None`: GitHub has not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_branch: Option<String>,
     /// When the last look was tried.
     pub tried: Timestamp,
     /// Looks in a row that failed.

@@ -12,7 +12,7 @@ use crate::learn::{Answered, Finding, Learned, learn};
 use crate::limits::{Limit, Meter};
 use crate::memory::{Needed, OVERLAP, Why};
 use crate::query::{Query, points};
-use crate::question::{Question, Repo, Target, pull_request_target};
+use crate::question::{Question, Repo, Target, sought};
 use crate::reply::Trouble;
 use crate::tokens::Account;
 
@@ -90,7 +90,10 @@ impl Round {
                 let missing: Vec<Repo> = query
                     .repositories
                     .iter()
-                    .filter(|repo| !answered.repositories.iter().any(|(seen, _)| seen == *repo))
+                    .filter(|repo| {
+                        let mut seen = answered.repositories.iter();
+                        !seen.any(|(seen, ..)| seen == *repo)
+                    })
                     .cloned()
                     .collect();
                 self.learned(account, needed, answered, &raw, now);
@@ -193,8 +196,9 @@ impl Round {
         now: Timestamp,
     ) {
         let observed = self.how.now;
-        for (repo, id) in &answered.repositories {
+        for (repo, id, default) in &answered.repositories {
             self.memory.take_identity(repo, id, observed);
+            self.memory.take_default_branch(repo, default.as_deref());
             self.begin_watching(repo, raw, now);
         }
         let mut by_target: HashMap<Target, Needed> = needed
@@ -321,10 +325,17 @@ impl Round {
 
     /// Whether some session's answer depends on what comes after `list`.
     fn needs_more(&self, target: &Target, list: &Candidates) -> bool {
+        let Target::Branch { repo, branch } = target else {
+            return false;
+        };
+        let default = self.memory.default_branch(&repo.to_string());
         self.asks.iter().any(|ask| {
-            pull_request_target(ask).and_then(Result::ok).as_ref() == Some(target)
-                && Wanted::of(ask, self.how.now)
-                    .is_some_and(|wanted| choose(list, wanted).is_none())
+            let Some(Ok(sought)) = sought(ask) else {
+                return false;
+            };
+            sought.repo == *repo
+                && sought.branches.contains(&branch.as_str())
+                && choose(list, &Wanted::of(ask, &sought, default, self.how.now)).is_none()
         })
     }
 

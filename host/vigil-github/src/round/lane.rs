@@ -9,6 +9,7 @@ use super::newest::heads_for;
 use super::{Body, Outgoing, REST_IN_FLIGHT, Round, Sent};
 use crate::ask::Parts;
 use crate::budget::{Pool, REST_PER_MINUTE_MAX, Silence};
+use crate::compare::{Comparison, Step};
 use crate::memory::{Needed, Why, repo_key};
 use crate::place::place_path;
 use crate::probe::Probe;
@@ -65,6 +66,8 @@ pub(super) enum Job {
     },
     /// Where an issue went that was not found.
     Place(Box<Needed>),
+    /// How two commits lie to each other.
+    Compare(Box<Comparison>, Step),
 }
 
 impl Lane {
@@ -289,7 +292,7 @@ impl Round {
                     return Some(self.fly(account, body, sent));
                 }
                 // Probes have a queue of their own.
-                probe @ (Job::Probe { .. } | Job::Place(_)) => {
+                probe @ (Job::Probe { .. } | Job::Place(_) | Job::Compare(..)) => {
                     self.lane(account).probes.push_back(probe);
                 }
             }
@@ -306,6 +309,10 @@ impl Round {
                     seen,
                 } => (probe, path, page, seen),
                 Job::Place(one) => match self.next_place(account, one, now) {
+                    Some(outgoing) => return Some(outgoing),
+                    None => continue,
+                },
+                Job::Compare(one, step) => match self.next_comparison(account, one, step, now) {
                     Some(outgoing) => return Some(outgoing),
                     None => continue,
                 },
@@ -380,9 +387,19 @@ impl Round {
         Some(self.fly(account, body, Sent::Place(one)))
     }
 
+    /// REST requests of the account that are out.
+    pub(super) fn rest_flying(&mut self, account: &Account) -> usize {
+        self.lane(account).rest_flying
+    }
+
+    /// One more of them is.
+    pub(super) fn rest_flies(&mut self, account: &Account) {
+        self.lane(account).rest_flying += 1;
+    }
+
     /// Whether `cost` may be taken from the account's share at `now`, by what every answer until then has told; takes it
     /// if so.
-    fn affords(
+    pub(super) fn affords(
         &mut self,
         account: &Account,
         pool: Pool,
@@ -459,6 +476,8 @@ impl Round {
                         Job::Probe { probe, .. } => self.lost_probe(account, probe.repo, &gap),
                         // Where it went is unknown since it was not found.
                         Job::Place(_) => self.done += 1,
+                        Job::Compare(..) if self.is_over => self.done += 1,
+                        Job::Compare(one, _) => self.missed_comparison(&one, &gap),
                         Job::Ask(_) | Job::Heads(_) => {}
                     }
                 }
@@ -472,7 +491,7 @@ impl Round {
                         Job::Heads(repos) if self.is_over => self.left_lists(&repos, &gap),
                         Job::Ask(needed) => self.missed(&needed, &gap),
                         Job::Heads(repos) => self.missed_heads(&repos, &gap),
-                        Job::Probe { .. } | Job::Place(_) => {}
+                        Job::Probe { .. } | Job::Place(_) | Job::Compare(..) => {}
                     }
                 }
                 match self.is_over {

@@ -7,6 +7,7 @@
 //!
 //! There are two kinds: a *scan* finds out what changed in repositories, an *asking* reads what has to be known.
 
+mod comparing;
 mod hydrate;
 mod lane;
 mod newest;
@@ -21,6 +22,7 @@ use vigil_core::{Gap, GapKind, Timestamp};
 
 use crate::ask::{Answer, Ask, Parts};
 use crate::budget::{AccountMemory, Pool, Shares, Silence};
+use crate::compare::{Comparison, Step};
 use crate::heads::Heads;
 use crate::limits::Meter;
 use crate::memory::{Doubt, Memory, Needed, Pace};
@@ -103,6 +105,8 @@ pub struct Round {
     phase: u32,
     /// What was asked in this round already, with these parts.
     asked: HashSet<(Target, Parts)>,
+    /// What was compared in this round already.
+    comparing: HashSet<Comparison>,
     /// Lists that go on.
     pages: hydrate::Pages,
     /// Repositories, by lower-case name, that GraphQL does not find and REST was asked about.
@@ -142,6 +146,7 @@ enum Sent {
         seen: scan::Seen,
     },
     Place(Box<Needed>),
+    Compare(Box<Comparison>, Step),
 }
 
 /// What a pass does not know that had no time to ask.
@@ -177,6 +182,7 @@ impl Round {
             doubt: Doubt::Little,
             phase: 0,
             asked: HashSet::new(),
+            comparing: HashSet::new(),
             pages: hydrate::Pages::default(),
             looked_for: HashSet::new(),
             unlisted: HashSet::new(),
@@ -233,6 +239,7 @@ impl Round {
             }
         }
         round.enqueue(needed);
+        round.enqueue_comparisons();
         round.phase = 1;
         round.estimate();
         round
@@ -298,7 +305,7 @@ impl Round {
             .collect();
         let any = !fresh.is_empty();
         self.enqueue(fresh);
-        any
+        self.enqueue_comparisons() || any
     }
 
     /// Takes in what became of a request.
@@ -308,7 +315,7 @@ impl Round {
             return;
         };
         let pool = match &job {
-            Sent::Probe { .. } | Sent::Place(_) => Pool::Rest,
+            Sent::Probe { .. } | Sent::Place(_) | Sent::Compare(..) => Pool::Rest,
             Sent::Hydrate { .. } | Sent::Heads(_) => Pool::GraphQl,
         };
         self.lane(&account).landed(pool);
@@ -346,6 +353,7 @@ impl Round {
                 self.take_probe(&account, probe, page, seen, outcome, now);
             }
             Sent::Place(one) => self.take_place(&account, &one, outcome, now),
+            Sent::Compare(one, step) => self.take_comparison(&account, one, step, outcome, now),
         }
     }
 
@@ -457,7 +465,7 @@ impl Round {
             return;
         }
         match job {
-            Sent::Probe { .. } | Sent::Place(_) => {
+            Sent::Probe { .. } | Sent::Place(_) | Sent::Compare(..) => {
                 self.usage.rest += sent;
                 let recent = &mut self.memory.account_mut(account).recent;
                 recent.sent(u64::from(sent), now);
@@ -467,7 +475,7 @@ impl Round {
         let guess = match job {
             Sent::Hydrate { query, .. } => crate::query::points(query),
             Sent::Heads(heads) => crate::query::points_of(heads.connections),
-            Sent::Probe { .. } | Sent::Place(_) => 0,
+            Sent::Probe { .. } | Sent::Place(_) | Sent::Compare(..) => 0,
         };
         // GitHub may have worked on it, and charges for that.
         if !matches!(outcome, Outcome::Answer(_)) {

@@ -41,11 +41,11 @@ fn sessions_that_share_a_question_ask_it_once() {
 #[test]
 fn a_branch_is_asked_for_once_whoever_owns_its_head() {
     let mut fork = by_branch("acme/app", 1, "fix", LEAN);
-    fork.lookup.pull_request = Ok(PullRequestRef::Branch {
-        repo: "acme/app".to_owned(),
-        branch: "fix".to_owned(),
-        head_owner: "robot".to_owned(),
-    });
+    fork.lookup.pull_request = Ok(PullRequestRef::by_branch(
+        "acme/app".to_owned(),
+        "fix".to_owned(),
+        "robot".to_owned(),
+    ));
     let asks = [
         by_branch("acme/app", 1, "fix", LEAN),
         fork,
@@ -68,6 +68,8 @@ fn what_nobody_wants_or_nobody_can_ask_costs_nothing() {
         },
         wants: ALL,
         started: None,
+        landing: vigil_core::landing::Landing::default(),
+        local: vigil_github::ask::Local::default(),
     };
     let nonsense = [
         by_number("acme", 1, 1, ALL),

@@ -106,15 +106,12 @@ fn fleet() -> Vec<Ask> {
                         number: n + 1,
                     }),
                     pull_request: match n % 3 {
-                        0 => Ok(PullRequestRef::Number {
+                        0 => Ok(PullRequestRef::by_number(repo, n + 1)),
+                        1 => Ok(PullRequestRef::by_branch(
                             repo,
-                            number: n + 1,
-                        }),
-                        1 => Ok(PullRequestRef::Branch {
-                            repo,
-                            branch: format!("a\"b\\c\n{n}"),
-                            head_owner: "acme".to_owned(),
-                        }),
+                            format!("a\"b\\c\n{n}"),
+                            "acme".to_owned(),
+                        )),
                         _ => Err(Gap::new(GapKind::Unrecorded, "no branch")),
                     },
                 },
@@ -124,6 +121,8 @@ fn fleet() -> Vec<Ask> {
                     parts: Parts::from_bits_truncate(u16::try_from(n * 37).expect("small")),
                 },
                 started: None,
+                landing: vigil_core::landing::Landing::default(),
+                local: vigil_github::ask::Local::default(),
             }
         })
         .collect()

@@ -51,13 +51,12 @@ pub(crate) fn by_number(repo: &str, issue: u64, pr: u64, wants: Wants) -> Ask {
                 repo: repo.to_owned(),
                 number: issue,
             }),
-            pull_request: Ok(PullRequestRef::Number {
-                repo: repo.to_owned(),
-                number: pr,
-            }),
+            pull_request: Ok(PullRequestRef::by_number(repo.to_owned(), pr)),
         },
         wants,
         started: Some(NOW),
+        landing: vigil_core::landing::Landing::default(),
+        local: vigil_github::ask::Local::default(),
     }
 }
 
@@ -70,14 +69,16 @@ pub(crate) fn by_branch(repo: &str, issue: u64, branch: &str, wants: Wants) -> A
                 repo: repo.to_owned(),
                 number: issue,
             }),
-            pull_request: Ok(PullRequestRef::Branch {
-                repo: repo.to_owned(),
-                branch: branch.to_owned(),
-                head_owner: owner.to_owned(),
-            }),
+            pull_request: Ok(PullRequestRef::by_branch(
+                repo.to_owned(),
+                branch.to_owned(),
+                owner.to_owned(),
+            )),
         },
         wants,
         started: Some(Timestamp(NOW.0 - 3_600_000)),
+        landing: vigil_core::landing::Landing::default(),
+        local: vigil_github::ask::Local::default(),
     }
 }
 

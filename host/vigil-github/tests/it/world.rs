@@ -212,11 +212,11 @@ async fn the_pull_request_of_a_branch_is_this_sessions() {
     assert_eq!(kind_of(now.await), "found");
 
     let mut from_fork = asked();
-    from_fork.lookup.pull_request = Ok(PullRequestRef::Branch {
-        repo: "acme/app".to_owned(),
-        branch: "fix".to_owned(),
-        head_owner: "Robot".to_owned(),
-    });
+    from_fork.lookup.pull_request = Ok(PullRequestRef::by_branch(
+        "acme/app".to_owned(),
+        "fix".to_owned(),
+        "Robot".to_owned(),
+    ));
     let found = look(from_fork.clone(), |model| {
         model
             .repo("acme/app")

@@ -113,10 +113,7 @@ pub(crate) fn merged(number: u64) -> Evidence {
                     repo: repo.clone(),
                     number,
                 }),
-                pull_request: Ok(PullRequestRef::Number {
-                    repo,
-                    number: number + 20,
-                }),
+                pull_request: Ok(PullRequestRef::by_number(repo, number + 20)),
             },
             owner_effects: OwnerEffects::default(),
         },

@@ -35,8 +35,8 @@ pub(crate) fn issue_ref(
     })
 }
 
-/// The number where one is recorded, else the branch. A pull request goes into the repository itself or, from a fork,
-/// into `upstream_repo`; its branch lies where Vigilante pushes.
+/// All that may lead to the pull request: the number and the branch, as far as they are recorded. It goes into the
+/// repository itself or, from a fork, into `upstream_repo`; its branch lies where Vigilante pushes.
 pub(crate) fn pull_request_ref(
     repo: &Result<Option<String>, Gap>,
     branch: &Result<Option<String>, Gap>,
@@ -49,8 +49,15 @@ pub(crate) fn pull_request_ref(
         true => fork.upstream.clone()?.unwrap_or_else(|| own.clone()),
         false => own.clone(),
     };
-    if let Some(number) = number.clone()? {
-        return Ok(PullRequestRef::Number { repo: into, number });
+    let number = number.clone()?;
+    let owner = head_owner(&own, is_fork, fork);
+    if let Some(number) = number {
+        return Ok(PullRequestRef {
+            // What the record cannot say of its branch leaves the number.
+            branches: branch.clone().ok().flatten().into_iter().collect(),
+            head_owner: owner.ok(),
+            ..PullRequestRef::by_number(into, number)
+        });
     }
     let Some(branch) = branch.clone()? else {
         return Err(Gap::new(
@@ -58,23 +65,23 @@ pub(crate) fn pull_request_ref(
             "the record names neither a pull request nor a branch",
         ));
     };
+    Ok(PullRequestRef::by_branch(into, branch, owner?))
+}
+
+/// Who owns the repository that the branch is pushed to.
+fn head_owner(own: &str, is_fork: bool, fork: &Fork) -> Result<String, Gap> {
+    let owner_of = |repo: &str| repo.split('/').next().map(str::to_owned);
     let fork_owner = match is_fork {
         true => fork.owner.clone()?,
         false => None,
     };
-    let owner_of = |repo: String| repo.split('/').next().map(str::to_owned);
-    let pushed_to = fork.push_repo.clone()?.and_then(owner_of);
-    let head_owner = match fork_owner.or(pushed_to) {
-        Some(owner) => owner,
+    let pushed_to = fork.push_repo.clone()?.as_deref().and_then(owner_of);
+    match fork_owner.or(pushed_to) {
+        Some(owner) => Ok(owner),
         // A fork's branch lies anywhere but in the repository itself.
-        None if is_fork => return Err(unrecorded("fork_owner")),
-        None => owner_of(own).ok_or_else(|| unrecorded("repo"))?,
-    };
-    Ok(PullRequestRef::Branch {
-        repo: into,
-        branch,
-        head_owner,
-    })
+        None if is_fork => Err(unrecorded("fork_owner")),
+        None => owner_of(own).ok_or_else(|| unrecorded("repo")),
+    }
 }
 
 /// Whether `owner/name` can name a repository: owners of letters, digits, dashes and underscores (managed users have

@@ -106,11 +106,7 @@ pub(crate) fn evidence(number: u64, revision: Revision) -> Evidence {
                     repo: repo.clone(),
                     number,
                 }),
-                pull_request: Ok(PullRequestRef::Branch {
-                    repo,
-                    branch,
-                    head_owner: "owner".to_owned(),
-                }),
+                pull_request: Ok(PullRequestRef::by_branch(repo, branch, "owner")),
             },
             owner_effects: OwnerEffects::default(),
         },

@@ -137,6 +137,7 @@ pub(crate) fn proposals(source: &dyn Source, world: &dyn World) -> Vec<Proposal>
             }),
             session,
             beyond_head: Fact::NotAsked,
+            passed_over: Vec::new(),
             siblings: Vec::new(),
         })
         .collect();

@@ -238,7 +238,10 @@ fn variations(evidence: &Evidence) -> Vec<(String, Evidence)> {
         }
     };
     for (words, state) in [
-        ("its pull request were merged", PullRequestState::Merged),
+        (
+            "its pull request were merged and had landed",
+            PullRequestState::Merged,
+        ),
         ("its pull request were open", PullRequestState::Open),
         (
             "its pull request were closed without a merge",
@@ -311,6 +314,7 @@ fn pull_request(evidence: &Evidence, state: PullRequestState) -> PullRequest {
             state,
             created: evidence.session.times.started.unwrap_or_default(),
             head_ref: evidence.session.branch.clone().unwrap_or_default(),
+            base_ref: evidence.session.base.clone().unwrap_or_default(),
             ..PullRequest::bare(
                 evidence.session.pull_request.unwrap_or(1),
                 ended.unwrap_or_default(),
@@ -325,6 +329,10 @@ fn pull_request(evidence: &Evidence, state: PullRequestState) -> PullRequest {
             ends(&mut pr);
         }
     }
+    pr.landed = match state {
+        PullRequestState::Merged => Fact::Found(true),
+        _ => Fact::absent_at(pr.observed),
+    };
     pr
 }
 

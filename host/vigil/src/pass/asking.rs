@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vigil_core::Timestamp;
-use vigil_core::session::{Lookup, PullRequestRef};
+use vigil_core::session::Lookup;
 use vigil_github::budget::{AccountMemory, Pool, Shares};
 use vigil_github::memory::{Change, Doubt, LastKnown, Memory};
 use vigil_github::round::{Ended, Estimate, How as RoundHow, Round, Scan};
@@ -375,9 +375,7 @@ pub(super) fn repos<'a>(lookups: impl Iterator<Item = &'a Lookup>) -> Vec<Repo> 
     let mut repos = Vec::new();
     let names = lookups.flat_map(|lookup| {
         let issue = lookup.issue.as_ref().ok().map(|issue| &issue.repo);
-        let pull = lookup.pull_request.as_ref().ok().map(|pr| match pr {
-            PullRequestRef::Number { repo, .. } | PullRequestRef::Branch { repo, .. } => repo,
-        });
+        let pull = lookup.pull_request.as_ref().ok().map(|pr| &pr.repo);
         [issue, pull].into_iter().flatten()
     });
     for name in names {

@@ -10,6 +10,7 @@ use vigil_core::queue::Queue;
 use vigil_core::session::{BLOCKED_BY, BLOCKED_RULE, BY_VIGIL};
 use vigil_core::survey::{self, Kin, Survey};
 use vigil_core::{Fact, Session, SessionId, State};
+use vigil_github::ask::Local;
 use vigil_sources::{Listed, Picked, SourceError};
 use vigil_store::{Held, Kind};
 
@@ -259,6 +260,7 @@ impl Reconciler {
                     passed_over: Vec::new(),
                     siblings,
                 },
+                local: Local::default(),
                 asked: Vec::new(),
                 failures: Vec::new(),
                 memos: Vec::new(),

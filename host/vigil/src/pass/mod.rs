@@ -17,6 +17,7 @@ mod deliver;
 mod intents;
 mod judge;
 mod load;
+mod local;
 mod moment;
 mod observe;
 mod prune;
@@ -39,6 +40,7 @@ use vigil_core::survey::Survey;
 use vigil_core::verdict::{PolicyAnswer, PolicyFailure};
 use vigil_core::{Evidence, SessionId, State, Timestamp};
 use vigil_github::Wants;
+use vigil_github::ask::Local;
 use vigil_policy::{Chain, FailureKind, Quarantine};
 use vigil_sources::{Listed, Proposal, World};
 use vigil_store::{Store, TransitionId};
@@ -237,6 +239,8 @@ pub struct SeenSession {
 pub struct Entry {
     /// All that is known, filled in step by step.
     pub evidence: Evidence,
+    /// What was seen of the checkout that tells pull requests apart.
+    pub local: Local,
     /// The names of the facts that the chain asked for.
     pub asked: Vec<String>,
     /// Why a policy cannot be asked at this look, for each policy of the chain.

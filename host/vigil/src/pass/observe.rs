@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use vigil_core::decide::Action;
+use vigil_core::landing::Landing;
 use vigil_core::{Fact, Session};
 use vigil_github::memory::Doubt;
 use vigil_github::{Answer, Ask, Wants};
@@ -14,10 +15,10 @@ use super::{Batch, How, Moment, Reconciler};
 use crate::failure::Failure;
 
 /// An entry to ask the forge about.
-struct Question {
-    batch: usize,
-    entry: usize,
-    wants: Wants,
+pub(super) struct Question {
+    pub(super) batch: usize,
+    pub(super) entry: usize,
+    pub(super) wants: Wants,
 }
 
 impl Reconciler {
@@ -42,8 +43,9 @@ impl Reconciler {
             tokio::join!(self.ask(asks, Doubt::Little, how, moment, asked), machine);
         *batches = looked?;
         learn(&questions, answers?, batches);
-        *batches = compare(std::mem::take(batches)).await?;
-        Ok(())
+        self.look_closer(&questions, batches, how, moment, asked)
+            .await?;
+        self.compare(batches).await
     }
 
     /// A move rests on facts that were read in this very pass: those that were only confirmed unchanged are read again,
@@ -74,14 +76,19 @@ impl Reconciler {
         if !self.hear(&questions, batches, moment) {
             return Ok(false);
         }
-        *batches = compare(std::mem::take(batches)).await?;
+        self.compare(batches).await?;
         Ok(true)
     }
 
     /// Answers all `questions` once more from what is known by now, and gives whether an answer is another one. What is
     /// read for one session is told to all that rest on it: they are judged in this very pass, so that it is no news to
     /// them in the next one.
-    fn hear(&self, questions: &[Question], batches: &mut [Batch], moment: &Moment) -> bool {
+    pub(super) fn hear(
+        &self,
+        questions: &[Question],
+        batches: &mut [Batch],
+        moment: &Moment,
+    ) -> bool {
         let Some(known) = &self.asking.memory else {
             return false;
         };
@@ -93,8 +100,11 @@ impl Reconciler {
                 evidence.issue = answer.issue;
                 is_news = true;
             }
-            if evidence.pull_request != answer.pull_request {
+            if evidence.pull_request != answer.pull_request
+                || evidence.passed_over != answer.passed_over
+            {
                 evidence.pull_request = answer.pull_request;
+                evidence.passed_over = answer.passed_over;
                 is_news = true;
             }
         }
@@ -129,24 +139,35 @@ fn asks(questions: &[Question], batches: &[Batch]) -> Vec<Ask> {
     questions.iter().map(of).collect()
 }
 
-fn ask_of(question: &Question, batches: &[Batch]) -> Ask {
-    let session = &batches[question.batch].entries[question.entry]
-        .evidence
-        .session;
+pub(super) fn ask_of(question: &Question, batches: &[Batch]) -> Ask {
+    let batch = &batches[question.batch];
+    let entry = &batch.entries[question.entry];
+    let session = &entry.evidence.session;
     Ask {
         lookup: session.lookup.clone(),
         wants: question.wants,
         started: session.times.started,
+        landing: Landing {
+            base: session.base.clone(),
+            default: None,
+            patterns: batch.configured.facts.landing_branches.clone(),
+        },
+        local: entry.local.clone(),
     }
 }
 
-fn learn(questions: &[Question], answers: Vec<Answer>, batches: &mut [Batch]) {
-    for (question, answer) in questions.iter().zip(answers) {
+pub(super) fn learn<'q>(
+    questions: impl IntoIterator<Item = &'q Question>,
+    answers: Vec<Answer>,
+    batches: &mut [Batch],
+) {
+    for (question, answer) in questions.into_iter().zip(answers) {
         let evidence = &mut batches[question.batch].entries[question.entry].evidence;
         if question.wants.any_issue() {
             evidence.issue = answer.issue;
         }
         evidence.pull_request = answer.pull_request;
+        evidence.passed_over = answer.passed_over;
     }
 }
 
@@ -165,23 +186,6 @@ async fn look(
             let seen = batch.configured.source.observe(&sessions, world.as_ref());
             for (entry, liveness) in batch.entries.iter_mut().zip(seen) {
                 entry.evidence.session.liveness = liveness;
-            }
-        }
-        batches
-    })
-    .await
-}
-
-/// Compares local branches with the heads of the pull requests that were found.
-async fn compare(mut batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {
-    blocking(move || {
-        for batch in &mut batches {
-            let source = Arc::clone(&batch.configured.source);
-            for entry in &mut batch.entries {
-                if let Fact::Found(pr) = &entry.evidence.pull_request {
-                    entry.evidence.beyond_head =
-                        source.beyond_head(&entry.evidence.session, &pr.head_sha);
-                }
             }
         }
         batches

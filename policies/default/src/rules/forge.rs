@@ -5,12 +5,15 @@ use vigil_sdk::{
     Decision, ExtraName, Gap, Millis, PullRequest, PullRequestState, State, hold, transition,
 };
 
-use super::{CLOSED_PR, GITHUB_UNKNOWN, MERGED_PR, OPEN_PR, UNMERGED_WORK};
+use super::{CLOSED_PR, GITHUB_UNKNOWN, MERGED_ELSEWHERE, MERGED_PR, OPEN_PR, UNMERGED_WORK};
 use crate::settings::{self, ClosedPr};
 use crate::{Case, issue_is_on_the_forge, say};
 
 /// 1 min: the shortest wait before an unknown fact is asked for again.
 const ASK_AGAIN_MIN: Millis = mins(1);
+
+/// 15 min: how soon it is looked at again whether a merge has landed. A stack lands when somebody merges its bottom.
+const LANDING_AGAIN: Millis = mins(15);
 
 /// 30 min: the longest.
 const ASK_AGAIN_MAX: Millis = mins(30);
@@ -45,7 +48,11 @@ fn unknown<'a>(case: &Case<'a>) -> Option<(&'static str, &'a Gap)> {
     {
         return Some(("issue", gap));
     }
-    let ended = match evidence.pull_request.found()?.state {
+    let pull_request = evidence.pull_request.found()?;
+    if let Some(gap) = pull_request.landed.gap() {
+        return Some(("landed", gap));
+    }
+    let ended = match pull_request.state {
         PullRequestState::Open => false,
         PullRequestState::Merged => matches!(
             case.state(),
@@ -64,6 +71,9 @@ fn unknown_of_failed<'a>(case: &Case<'a>) -> Option<(&'static str, &'a Gap)> {
     let evidence = case.evidence;
     if let Some(gap) = evidence.pull_request.gap() {
         return Some(("pull-request", gap));
+    }
+    if let Some(gap) = evidence.pull_request.found().and_then(|pr| pr.landed.gap()) {
+        return Some(("landed", gap));
     }
     let gap = evidence.issue.gap()?;
     let would_move = merged_pr(case).is_some() || open_pr(case).is_some();
@@ -109,7 +119,7 @@ pub fn unmerged_work(case: &Case<'_>) -> Option<Decision> {
     let facts = ["pull-request", "beyond-head"];
     let what = format!(
         "{}, but the local branch holds {} that {} not in it",
-        say::pull_request(ended),
+        say::pull_request(case, ended),
         say::count(beyond, "commit"),
         if beyond == 1 { "is" } else { "are" },
     );
@@ -134,18 +144,51 @@ pub fn unmerged_work(case: &Case<'_>) -> Option<Decision> {
     }
 }
 
-/// The pull request was merged.
+/// The pull request was merged into a branch from which its work has not reached any where it lands.
+pub fn merged_elsewhere(case: &Case<'_>) -> Option<Decision> {
+    let merged = pull_request_in(case, |state| state == PullRequestState::Merged)?;
+    if merged.landed.found() != Some(&false) {
+        return None;
+    }
+    let facts = ["pull-request"];
+    let what = format!(
+        "{}, where its work has not landed",
+        say::pull_request(case, merged)
+    );
+    match case.state() {
+        State::Running | State::Interrupted | State::Maintaining => Some(
+            transition(
+                State::Blocked,
+                MERGED_ELSEWHERE,
+                format!("{what}: it succeeds once {} has landed", merged.base_ref),
+            )
+            .rests_on(facts),
+        ),
+        State::Blocked => Some(
+            hold(
+                MERGED_ELSEWHERE,
+                format!("{what}: it waits until {} has landed", merged.base_ref),
+            )
+            .rests_on(facts)
+            .look_again_after(LANDING_AGAIN),
+        ),
+        _ => None,
+    }
+}
+
+/// The pull request was merged, and its work has landed.
 pub fn merged_pr(case: &Case<'_>) -> Option<Decision> {
     let applies = matches!(
         case.state(),
         State::Running | State::Interrupted | State::Blocked | State::Failed | State::Maintaining
     );
-    let merged = pull_request_in(case, |state| state == PullRequestState::Merged)?;
+    let merged = pull_request_in(case, |state| state == PullRequestState::Merged)
+        .filter(|merged| merged.landed.found() == Some(&true))?;
     applies.then(|| {
         transition(
             State::Succeeded,
             MERGED_PR,
-            say::done(case, say::pull_request(merged)),
+            say::done(case, say::pull_request(case, merged)),
         )
         .rests_on(["pull-request", "issue"])
     })
@@ -164,7 +207,7 @@ pub fn open_pr(case: &Case<'_>) -> Option<Decision> {
         transition(
             State::Maintaining,
             OPEN_PR,
-            say::with_record(case, say::unblocked(case, say::pull_request(open))),
+            say::with_record(case, say::unblocked(case, say::pull_request(case, open))),
         )
         .rests_on(["pull-request"])
     })
@@ -193,7 +236,7 @@ pub fn closed_pr(case: &Case<'_>) -> Option<Decision> {
         return None;
     }
     let facts = ["pull-request", "issue"];
-    let what = say::pull_request(closed);
+    let what = say::pull_request(case, closed);
     let issue = &case.evidence.issue;
     if let Some(sighting) = issue.absent() {
         let what = format!("{what}, and {}", say::issue_absent(case, sighting));

@@ -10,7 +10,9 @@ use vigil_sdk::Decision;
 
 use crate::Case;
 
-pub use forge::{closed_pr, github_unknown, merged_pr, needs_issue, open_pr, unmerged_work};
+pub use forge::{
+    closed_pr, github_unknown, merged_elsewhere, merged_pr, needs_issue, open_pr, unmerged_work,
+};
 pub use issue::{closed_issue, done_issue, gone_issue};
 pub use liveness::{active, agent_gone, no_evidence, occupied, stuck_maintenance};
 pub use standing::standing;
@@ -21,6 +23,8 @@ pub const ACTIVE: &str = "active";
 pub const GITHUB_UNKNOWN: &str = "github-unknown";
 /// The pull request ended without all of the work.
 pub const UNMERGED_WORK: &str = "unmerged-work";
+/// The pull request was merged into a branch where its work does not land.
+pub const MERGED_ELSEWHERE: &str = "merged-elsewhere";
 /// The pull request was merged.
 pub const MERGED_PR: &str = "merged-pr";
 /// The pull request is open.
@@ -51,6 +55,7 @@ pub const IN_ORDER: [RuleOf; 14] = [
     active,
     github_unknown,
     unmerged_work,
+    merged_elsewhere,
     merged_pr,
     open_pr,
     needs_issue,

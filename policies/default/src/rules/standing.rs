@@ -13,7 +13,7 @@ pub fn standing(case: &Case<'_>) -> Option<Decision> {
     let decision = match (case.state(), evidence.pull_request.found()) {
         (State::Maintaining, Some(found)) if found.state == PullRequestState::Open => pass_because(
             OPEN_PR,
-            format!("{} and being looked after", say::pull_request(found)),
+            format!("{} and being looked after", say::pull_request(case, found)),
         )
         .rests_on(["pull-request"]),
         (State::Failed, Some(found)) if found.state == PullRequestState::Open => {
@@ -42,11 +42,11 @@ fn failed_on_purpose(case: &Case<'_>, found: &PullRequest) -> Decision {
         (None, Some(stage)) => format!("its owner gave up on it ({stage})"),
         (None, None) => "its owner may have given up on it".to_owned(),
     };
-    pass_because(OPEN_PR, format!("{}, but {why}", say::pull_request(found))).rests_on([
-        "pull-request",
-        "cleanup",
-        "stage",
-    ])
+    pass_because(
+        OPEN_PR,
+        format!("{}, but {why}", say::pull_request(case, found)),
+    )
+    .rests_on(["pull-request", "cleanup", "stage"])
 }
 
 fn waits_for_a_person(found: &PullRequest, issue: &Issue) -> Decision {
@@ -54,7 +54,7 @@ fn waits_for_a_person(found: &PullRequest, issue: &Issue) -> Decision {
         CLOSED_PR,
         format!(
             "{}, and {}: it waits for a person's word on whether the work goes on",
-            say::pull_request(found),
+            say::pull_request(case, found),
             say::issue(issue)
         ),
     )

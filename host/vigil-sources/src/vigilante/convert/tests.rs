@@ -246,17 +246,17 @@ fn the_issue_is_asked_for_only_where_the_forge_tracks_it() {
 #[test]
 fn the_pull_request_is_looked_up_where_the_record_says() {
     let number = |repo: &str, number| {
-        Ok(PullRequestRef::Number {
-            repo: repo.to_owned(),
-            number,
+        Ok(PullRequestRef {
+            number: Some(number),
+            ..PullRequestRef::by_branch(repo, "vigilante/issue-299-t", "owner")
         })
     };
     let branch = |repo: &str, owner: &str| {
-        Ok(PullRequestRef::Branch {
-            repo: repo.to_owned(),
-            branch: "vigilante/issue-299-t".to_owned(),
-            head_owner: owner.to_owned(),
-        })
+        Ok(PullRequestRef::by_branch(
+            repo,
+            "vigilante/issue-299-t",
+            owner,
+        ))
     };
     let fork = json!({"fork_mode": true, "upstream_repo": "up/repo", "fork_owner": "me"});
     let with = |base: &Value, more: Value| {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use vigil_core::Session;
-use vigil_core::session::{Lookup, PullRequestRef};
+use vigil_core::session::Lookup;
 use vigil_github::{Account, GitHub, Sample};
 
 use crate::config::GitHubConfig;
@@ -51,13 +51,10 @@ fn samples(sessions: &[Session]) -> Vec<Sample> {
     } in sessions.iter().map(|session| &session.lookup)
     {
         let issue = issue.as_ref().ok();
-        let (repo, number, branch) = match pull_request.as_ref().ok() {
-            Some(PullRequestRef::Number { repo, number }) => (Some(repo), Some(*number), None),
-            Some(PullRequestRef::Branch { repo, branch, .. }) => {
-                (Some(repo), None, Some(branch.clone()))
-            }
-            None => (None, None, None),
-        };
+        let pull = pull_request.as_ref().ok();
+        let (repo, number) = (pull.map(|pr| &pr.repo), pull.and_then(|pr| pr.number));
+        let branch = pull.filter(|pr| pr.number.is_none());
+        let branch = branch.and_then(|pr| pr.branches.first().cloned());
         let Some(repo) = repo.or_else(|| Some(&issue?.repo)) else {
             continue;
         };

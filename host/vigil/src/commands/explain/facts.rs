@@ -99,6 +99,12 @@ pub(super) fn rows(evidence: &Evidence, now: Timestamp) -> Vec<Vec<String>> {
     for (name, value) in &session.extra {
         rows.push(vec![name.clone(), value.clone()]);
     }
+    for other in &evidence.passed_over {
+        rows.push(vec![
+            "passed over".to_owned(),
+            format!("#{} ({})", other.number, other.why),
+        ]);
+    }
     for sibling in &evidence.siblings {
         let kind = if sibling.duplicate {
             "second record"
@@ -167,7 +173,15 @@ fn parts_of_pull_request(pr: &PullRequest, now: Timestamp) -> Vec<Row> {
         };
         format!("{author} {}{earlier}", review.state)
     };
+    let landed = |landed: &bool| match landed {
+        true => format!("yes, by way of {}", pr.base_ref),
+        false => format!("no: it was merged into {}", pr.base_ref),
+    };
     asked([
+        (
+            "has landed",
+            part(&pr.landed, now, landed).filter(|_| !pr.landed.is_absent()),
+        ),
         ("could be merged", part(&pr.mergeability, now, merge)),
         ("reviews", part(&pr.review, now, Clone::clone)),
         (

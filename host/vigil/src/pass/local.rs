@@ -1,0 +1,348 @@
+//! What the checkout adds to what the forge said: which branch it has, whether it shares the work of a pull request, and
+//! which of its commits that lacks. Only looked at where it can change an answer, and followed by one more round of
+//! asking at most.
+
+use std::sync::Arc;
+
+use vigil_core::forge::{PullRequest, PullRequestState};
+use vigil_core::session::Liveness;
+use vigil_core::{Fact, Gap, GapKind, Session};
+use vigil_github::Repo;
+use vigil_github::ask::Between;
+use vigil_github::compare::Compared;
+use vigil_github::memory::{Doubt, Memory};
+use vigil_sources::{Checkout, Source};
+
+use super::asking::Asked;
+use super::load::blocking;
+use super::observe::{Question, ask_of, learn};
+use super::{Batch, How, Moment, Reconciler};
+use crate::failure::Failure;
+
+/// A session whose checkout is looked at, and why.
+struct Closer {
+    question: usize,
+    session: Session,
+    source: Arc<dyn Source>,
+    /// Another branch may hold the pull request.
+    other_branch: bool,
+    /// Of these it matters whether the checkout shares their work.
+    shared: Vec<PullRequest>,
+    /// The one that speaks has ended, so that what it lacks counts.
+    ended: Option<PullRequest>,
+    /// The branches that work may have begun from, besides the pull request's own.
+    bases: Vec<String>,
+    seen: Seen,
+}
+
+/// What a look at a checkout brought.
+#[derive(Default)]
+struct Seen {
+    /// The branch that it has, where that is another.
+    branch: Option<String>,
+    /// By the newest commit of a head, whether it shares its work.
+    shares: Vec<(String, Fact<bool>)>,
+    /// What GitHub has to compare.
+    compare: Vec<Between>,
+}
+
+impl Reconciler {
+    /// Looks at the checkouts of those sessions whose answer it can change, and asks once more where it does.
+    pub(super) async fn look_closer(
+        &mut self,
+        questions: &[Question],
+        batches: &mut [Batch],
+        how: &How,
+        moment: &Moment,
+        asked: &mut Asked,
+    ) -> Result<(), Failure> {
+        let Some(known) = self.asking.memory.take() else {
+            return Ok(());
+        };
+        let closer = closer(&known, questions, batches, moment);
+        let (known, closer) = look(known, closer).await?;
+        let mut again = Vec::new();
+        for one in &closer {
+            if one.apply(&questions[one.question], batches) {
+                again.push(one.question);
+            }
+        }
+        self.asking.memory = Some(known);
+        if again.is_empty() {
+            return Ok(());
+        }
+        let questions: Vec<&Question> = again.iter().map(|at| &questions[*at]).collect();
+        let asks = questions.iter().map(|question| ask_of(question, batches));
+        let answers = self
+            .ask(asks.collect(), Doubt::Little, how, moment, asked)
+            .await?;
+        learn(questions.iter().copied(), answers, batches);
+        // What GitHub compared may show that a pull request is an earlier run's after all.
+        let Some(known) = self.asking.memory.take() else {
+            return Ok(());
+        };
+        let again: Vec<Closer> = closer
+            .into_iter()
+            .filter(|one| again.contains(&one.question) && !one.shared.is_empty())
+            .collect();
+        let (known, again) = look(known, again).await?;
+        let mut anew = Vec::new();
+        for one in &again {
+            let question = questions
+                .iter()
+                .find(|question| one.is_about(question, batches));
+            if let Some(question) = question
+                && one.apply(question, batches)
+            {
+                anew.push(*question);
+            }
+        }
+        let answers = anew
+            .iter()
+            .map(|question| known.answer(&ask_of(question, batches), moment.now));
+        let answers = answers.collect();
+        learn(anew.iter().copied(), answers, batches);
+        self.asking.memory = Some(known);
+        Ok(())
+    }
+
+    /// Compares local branches with the heads of the pull requests that were found: here where the clone has the head,
+    /// else as GitHub told.
+    pub(super) async fn compare(&mut self, batches: &mut Vec<Batch>) -> Result<(), Failure> {
+        let known = self.asking.memory.take().unwrap_or_default();
+        let taken = std::mem::take(batches);
+        let (known, taken) = blocking(move || {
+            let mut batches = taken;
+            for batch in &mut batches {
+                let source = Arc::clone(&batch.configured.source);
+                for entry in &mut batch.entries {
+                    let session = &entry.evidence.session;
+                    if let Fact::Found(pr) = &entry.evidence.pull_request {
+                        entry.evidence.beyond_head = beyond(&known, source.as_ref(), session, pr);
+                    }
+                }
+            }
+            (known, batches)
+        })
+        .await?;
+        self.asking.memory = Some(known);
+        *batches = taken;
+        Ok(())
+    }
+}
+
+/// The sessions whose checkout can change what is known of their pull request.
+fn closer(
+    known: &Memory,
+    questions: &[Question],
+    batches: &[Batch],
+    moment: &Moment,
+) -> Vec<Closer> {
+    let mut all = Vec::new();
+    for (at, question) in questions.iter().enumerate() {
+        let batch = &batches[question.batch];
+        let evidence = &batch.entries[question.entry].evidence;
+        let session = &evidence.session;
+        let Ok(looked_up) = &session.lookup.pull_request else {
+            continue;
+        };
+        if !question.wants.any_pull_request() {
+            continue;
+        }
+        let (other_branch, ended) = match &evidence.pull_request {
+            Fact::Found(pr) => match pr.state {
+                PullRequestState::Open => (false, None),
+                PullRequestState::Merged => (pr.landed != Fact::Found(true), Some(pr)),
+                PullRequestState::Closed => (true, Some(pr)),
+            },
+            Fact::Absent(_) => (true, None),
+            // Nobody can say whose it is; another branch may show one that can be told.
+            Fact::Unknown(gap) => (gap.kind == GapKind::NoControl, None),
+            Fact::NotAsked => (false, None),
+        };
+        let shared = known.to_compare(&ask_of(question, batches), moment.now);
+        if !other_branch && ended.is_none() && shared.is_empty() {
+            continue;
+        }
+        let default = known.default_branch(&looked_up.repo);
+        let bases = session.base.iter().map(String::as_str).chain(default);
+        all.push(Closer {
+            question: at,
+            session: session.clone(),
+            source: Arc::clone(&batch.configured.source),
+            other_branch: other_branch && looked_up.head_owner.is_some(),
+            shared,
+            ended: ended.cloned(),
+            bases: bases.map(str::to_owned).collect(),
+            seen: Seen::default(),
+        });
+    }
+    all
+}
+
+/// Looks at the checkouts, off the async threads.
+async fn look(known: Memory, mut closer: Vec<Closer>) -> Result<(Memory, Vec<Closer>), Failure> {
+    if closer.is_empty() {
+        return Ok((known, closer));
+    }
+    blocking(move || {
+        for one in &mut closer {
+            one.look(&known);
+        }
+        (known, closer)
+    })
+    .await
+}
+
+impl Closer {
+    fn is_about(&self, question: &Question, batches: &[Batch]) -> bool {
+        let entry = &batches[question.batch].entries[question.entry];
+        entry.evidence.session.id == self.session.id
+    }
+
+    fn look(&mut self, known: &Memory) {
+        let Ok(looked_up) = &self.session.lookup.pull_request else {
+            return;
+        };
+        let Ok(repo) = Repo::parse(&looked_up.repo) else {
+            return;
+        };
+        let checkout = self.source.checkout(&self.session);
+        let mut seen = Seen::default();
+        for pr in &self.shared {
+            let mut bases = self.bases.clone();
+            bases.push(pr.base_ref.clone());
+            let shares = |commit: &str| self.source.shares_work(&self.session, commit, &bases);
+            let mut answer = shares(&pr.head_sha);
+            if is_missing(&answer) {
+                for between in between(&checkout, &pr.head_sha) {
+                    match known.compared(&repo, &between) {
+                        // The newest commit that both have is in the clone, being a part of the checkout.
+                        Fact::Found(compared) => answer = shares(&compared.merge_base),
+                        Fact::Absent(_) => {}
+                        Fact::Unknown(_) | Fact::NotAsked => seen.compare.push(between),
+                    }
+                }
+            }
+            if answer != Fact::NotAsked {
+                seen.shares.push((pr.head_sha.clone(), answer));
+            }
+        }
+        if let Some(pr) = &self.ended
+            && is_missing(&self.source.beyond_head(&self.session, &pr.head_sha))
+        {
+            seen.compare.extend(between(&checkout, &pr.head_sha));
+        }
+        if let (true, Fact::Found(branch)) = (self.other_branch, checkout.branch)
+            && !looked_up.branches.contains(&branch)
+            && !self.bases.contains(&branch)
+        {
+            seen.branch = Some(branch);
+        }
+        self.seen = seen;
+    }
+
+    /// Adds what was seen to the session; gives whether there is something new to ask or to answer.
+    fn apply(&self, question: &Question, batches: &mut [Batch]) -> bool {
+        let entry = &mut batches[question.batch].entries[question.entry];
+        let mut is_news = false;
+        if let (Some(branch), Ok(looked_up)) = (
+            &self.seen.branch,
+            &mut entry.evidence.session.lookup.pull_request,
+        ) && !looked_up.branches.contains(branch)
+        {
+            looked_up.branches.push(branch.clone());
+            is_news = true;
+        }
+        for between in &self.seen.compare {
+            is_news |= entry.local.compare.insert(between.clone());
+        }
+        for (head, shares) in &self.seen.shares {
+            let before = entry.local.shares.insert(head.clone(), shares.clone());
+            is_news |= before.as_ref() != Some(shares);
+        }
+        is_news
+    }
+}
+
+/// What is unknown only because the clone does not have the commit.
+fn is_missing<T>(fact: &Fact<T>) -> bool {
+    fact.gap().is_some_and(|gap| gap.kind == GapKind::NoControl)
+}
+
+/// The head of a pull request, and each commit that the checkout stands at.
+fn between(checkout: &Checkout, head: &str) -> Vec<Between> {
+    let tips = checkout.tips.found().into_iter().flatten();
+    tips.map(|tip| Between {
+        base: head.to_owned(),
+        head: tip.clone(),
+    })
+    .collect()
+}
+
+/// Commits of the checkout beyond the head of `pr`.
+fn beyond(known: &Memory, source: &dyn Source, session: &Session, pr: &PullRequest) -> Fact<u32> {
+    let here = source.beyond_head(session, &pr.head_sha);
+    let (true, Ok(looked_up)) = (is_missing(&here), &session.lookup.pull_request) else {
+        return here;
+    };
+    let Ok(repo) = Repo::parse(&looked_up.repo) else {
+        return here;
+    };
+    let told: Vec<Fact<Compared>> = between(&source.checkout(session), &pr.head_sha)
+        .iter()
+        .map(|between| known.compared(&repo, between))
+        .collect();
+    let from = match looked_up.head_owner.as_deref() {
+        Some(owner) if !owner.eq_ignore_ascii_case(repo.owner()) => "upstream",
+        _ => "origin",
+    };
+    let fetch = format!("`git fetch {from} pull/{}/head`", pr.number);
+    match judged(&told, &session.liveness) {
+        Some(Ok(beyond)) => Fact::Found(beyond),
+        Some(Err(Apart)) => Fact::unknown(
+            GapKind::NoControl,
+            format!(
+                "the local branch and pull request #{} went apart, and the clone does not have the pull request's \
+                 newest commit: {fetch} there lets vigil compare them",
+                pr.number
+            ),
+        ),
+        None => {
+            let Fact::Unknown(gap) = here else {
+                return here;
+            };
+            let unknown = told.iter().find_map(Fact::gap);
+            let why = unknown.map_or_else(String::new, |gap| format!("; GitHub: {}", gap.detail));
+            let detail = format!("{}; {fetch} there brings it{why}", gap.detail);
+            Fact::from(Gap { detail, ..*gap })
+        }
+    }
+}
+
+/// Each side has commits that the other one does not have.
+struct Apart;
+
+/// What GitHub's comparisons come to: commits that the pull request does not have, or that nobody can say without its
+/// commits. `None`: GitHub has not told.
+fn judged(told: &[Fact<Compared>], liveness: &Liveness) -> Option<Result<u32, Apart>> {
+    if told.is_empty() {
+        return None;
+    }
+    let mut beyond = 0;
+    for fact in told {
+        match fact {
+            Fact::Found(compared) if compared.ahead > 0 && compared.behind > 0 => {
+                return Some(Err(Apart));
+            }
+            Fact::Found(compared) => beyond = beyond.max(compared.ahead),
+            // GitHub has no such commit, so that it was never pushed.
+            Fact::Absent(_) => {
+                let unpushed = liveness.unpushed.found().copied().unwrap_or_default();
+                beyond = beyond.max(unpushed.max(1));
+            }
+            Fact::Unknown(_) | Fact::NotAsked => return None,
+        }
+    }
+    Some(Ok(beyond))
+}

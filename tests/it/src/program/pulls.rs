@@ -1,0 +1,273 @@
+//! Which pull request speaks for a session, as people meet it: one that was closed and replaced, a stack, a branch that
+//! was renamed, a name that was used before, and a head that moved on GitHub.
+
+use serde_json::{Value, json};
+use vigil::demo::home::{REPO, git};
+use vigil::demo::{Home, Made};
+
+use super::stage::{Stage, session};
+
+/// The issue of the one session.
+const ISSUE: u64 = 1;
+
+/// The commit that a merge or an update on GitHub made, which no clone has.
+const ELSEWHERE: &str = "e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1";
+
+/// A stage with one session, which went silent 109 minutes ago with its work pushed.
+struct Scene {
+    stage: Stage,
+    /// The session's own commit.
+    head: String,
+    /// The first commit, which `main` has.
+    root: String,
+}
+
+impl Scene {
+    fn new(made: Made) -> Scene {
+        let mut stage = Stage::new();
+        let head = stage.home.add(&made).expect("a session");
+        stage.write();
+        let root = git(&stage.home.repository(), &["rev-parse", "main"]).expect("a commit");
+        let root = root.trim().to_owned();
+        let (created, main, own) = (stage.minutes_ago(120), root.clone(), head.clone());
+        stage.on_github(|model| {
+            let repo = model.repo(REPO).commit(&main, &[]).branch("main", &main);
+            let repo = repo.commit(&own, &[&main]);
+            repo.issue(ISSUE).created_at(created);
+        });
+        Scene { stage, head, root }
+    }
+
+    fn recorded(number: u64, status: &'static str) -> Scene {
+        Scene::new(Made {
+            status,
+            extra: match json!({ "pull_request_number": number, "pull_request_state": "OPEN" }) {
+                Value::Object(fields) => fields,
+                _ => unreachable!("an object"),
+            },
+            ..Made::default()
+        })
+    }
+
+    /// One of the session's own, opened after it began, with its commit at the head.
+    fn pull(&mut self, number: u64, change: impl FnOnce(vigil_model::PullEdit<'_>)) {
+        let head = self.head.clone();
+        let created = self.stage.minutes_ago(100);
+        self.stage.on_github(|model| {
+            let pull = model.repo(REPO).pull(number).head(&Home::branch(ISSUE));
+            change(pull.sha(&head).created_at(created));
+        });
+    }
+
+    /// A pass; what it says of the session.
+    #[track_caller]
+    fn pass(&self) -> Value {
+        session(&self.stage.pass().json_with(0), ISSUE)
+    }
+
+    fn status(&self) -> Value {
+        self.stage.record(ISSUE)["status"].clone()
+    }
+}
+
+#[track_caller]
+fn expect(said: &Value, rule: &str, reason: &str) {
+    assert_eq!(said["rule"], rule, "{said:#}");
+    let text = said["reason"].as_str().unwrap_or_default();
+    assert!(text.contains(reason), "{reason:?} is not in {text:?}");
+}
+
+#[test]
+fn a_pull_request_that_was_closed_and_replaced_blocks_nothing() {
+    // Of a healthy session, and of one whose record still says that it runs.
+    for status in ["success", "running"] {
+        let mut scene = Scene::recorded(10, status);
+        scene.pull(10, |pull| drop(pull.closed()));
+        scene.pull(11, drop);
+        let said = scene.pass();
+        assert_eq!(scene.status(), "success", "{said:#}");
+        if status == "running" {
+            let reason = "PR #11 is open (passed over: #10, closed without a merge)";
+            expect(&said, "open-pr", reason);
+        }
+    }
+}
+
+#[test]
+fn one_that_was_opened_by_mistake_and_closed_hides_no_merge() {
+    for recorded in [10, 11] {
+        let mut scene = Scene::recorded(recorded, "running");
+        scene.pull(10, |pull| drop(pull.merged()));
+        scene.pull(11, |pull| drop(pull.closed()));
+        let said = scene.pass();
+        expect(&said, "merged-pr", "PR #10 was merged");
+        assert_eq!(said["to"], "succeeded", "{said:#}");
+    }
+}
+
+#[test]
+fn a_merge_into_a_parent_has_not_landed_until_the_parent_has() {
+    let mut scene = Scene::new(Made::default());
+    scene.pull(21, |pull| drop(pull.base("feature/parent").merged()));
+    let said = scene.pass();
+    expect(
+        &said,
+        "merged-elsewhere",
+        "PR #21 was merged into feature/parent",
+    );
+    assert_eq!(scene.status(), "blocked", "{said:#}");
+    // The parent is open, and then it is merged as one commit.
+    let head = scene.root.clone();
+    scene.stage.on_github(|model| {
+        let parent = model.repo(REPO).pull(20).head("feature/parent");
+        parent.sha(&head);
+    });
+    expect(
+        &scene.pass(),
+        "merged-elsewhere",
+        "waits until feature/parent",
+    );
+    scene.stage.on_github(|model| {
+        model.repo(REPO).pull(20).squashed();
+    });
+    let said = scene.pass();
+    expect(&said, "merged-pr", "PR #21 was merged");
+    assert_eq!(said["to"], "succeeded", "{said:#}");
+}
+
+#[test]
+fn a_merge_that_reaches_the_base_by_a_push_has_landed() {
+    let mut scene = Scene::new(Made::default());
+    scene.pull(21, |pull| drop(pull.base("feature/parent").merged()));
+    let root = scene.root.clone();
+    scene.stage.on_github(|model| {
+        let merge = model.look(REPO, 21).and_then(|item| item.pull().cloned());
+        let merge = merge.and_then(|pull| pull.merge_commit).expect("a merge");
+        let repo = model.repo(REPO).commit(ELSEWHERE, &[&root, &merge]);
+        repo.branch("main", ELSEWHERE);
+    });
+    let said = scene.pass();
+    expect(&said, "merged-pr", "PR #21 was merged");
+    assert_eq!(said["to"], "succeeded", "{said:#}");
+}
+
+#[test]
+fn a_branch_that_the_configuration_lists_is_where_work_lands() {
+    let mut scene = Scene::new(Made::default());
+    scene.stage.configure(
+        "[source.vigilante]\nkind = \"vigilante\"\nlanding_branches = [\"release/*\"]\n",
+    );
+    scene.pull(21, |pull| drop(pull.base("release/2").merged()));
+    let said = scene.pass();
+    assert_eq!(said["to"], "succeeded", "{said:#}");
+}
+
+#[test]
+fn a_branch_that_was_renamed_in_the_worktree_is_found() {
+    let mut scene = Scene::new(Made::default());
+    let worktree = scene.stage.home.worktree(ISSUE);
+    git(&worktree, &["branch", "--move", "agent/new-name"]).expect("a rename");
+    scene.pull(21, |pull| drop(pull.head("agent/new-name").merged()));
+    let said = scene.pass();
+    expect(
+        &said,
+        "merged-pr",
+        "PR #21 of branch agent/new-name was merged",
+    );
+    assert_eq!(said["to"], "succeeded", "{said:#}");
+}
+
+#[test]
+fn an_earlier_runs_pull_request_is_not_inherited() {
+    let mut scene = Scene::new(Made::default());
+    let (root, created) = (scene.root.clone(), scene.stage.minutes_ago(300));
+    // Of the same branch name: merged while this session was at work already, its commit in no clone.
+    scene.pull(7, |pull| {
+        let pull = pull.sha(ELSEWHERE).created_at(created);
+        pull.back().commit(ELSEWHERE, &[&root]).pull(7).squashed();
+    });
+    let said = scene.pass();
+    assert_ne!(said["to"], "succeeded", "{said:#}");
+    let reason = said["reason"].as_str().unwrap_or_default();
+    assert!(!reason.contains("was merged"), "{reason}");
+    assert!(reason.contains("#7, an earlier run's"), "{reason}");
+}
+
+#[test]
+fn a_session_that_was_begun_anew_keeps_its_own_pull_request() {
+    let mut scene = Scene::new(Made::default());
+    let created = scene.stage.minutes_ago(300);
+    scene.pull(7, |pull| drop(pull.created_at(created).merged()));
+    let said = scene.pass();
+    expect(&said, "merged-pr", "PR #7 was merged");
+}
+
+/// The branch is gone from the remote, and the clone has noticed.
+fn pruned(scene: &Scene) {
+    let app = scene.stage.home.repository();
+    let branch = Home::branch(ISSUE);
+    git(&app, &["push", "--quiet", "origin", "--delete", &branch]).expect("it goes");
+    git(&app, &["fetch", "--quiet", "--prune", "origin"]).expect("it is noticed");
+}
+
+#[test]
+fn a_head_that_moved_on_github_is_compared_there() {
+    let mut scene = Scene::new(Made::default());
+    pruned(&scene);
+    let (own, root) = (scene.head.clone(), scene.root.clone());
+    // "Update branch" brought the base in; the merge is one commit of its own.
+    scene.pull(21, |pull| {
+        let repo = pull.back().commit(ELSEWHERE, &[&own, &root]);
+        repo.pull(21).sha(ELSEWHERE).squashed();
+    });
+    let said = scene.pass();
+    expect(&said, "merged-pr", "PR #21 was merged");
+    assert_eq!(said["to"], "succeeded", "{said:#}");
+}
+
+#[test]
+fn a_head_that_went_apart_is_unknown_with_advice_that_works() {
+    let mut scene = Scene::new(Made::default());
+    pruned(&scene);
+    let root = scene.root.clone();
+    scene.pull(21, |pull| {
+        let repo = pull.back().commit(ELSEWHERE, &[&root]);
+        repo.pull(21).sha(ELSEWHERE).squashed();
+    });
+    let said = scene.pass();
+    expect(&said, "github-unknown", "`git fetch origin pull/21/head`");
+    assert_eq!(scene.status(), "running", "{said:#}");
+}
+
+#[test]
+fn commits_that_were_never_pushed_are_beyond_a_head_that_the_clone_lacks() {
+    let mut scene = Scene::new(Made {
+        unpushed: 2,
+        ..Made::default()
+    });
+    pruned(&scene);
+    let own = scene.head.clone();
+    scene.pull(21, |pull| {
+        let repo = pull.back().commit(ELSEWHERE, &[&own]);
+        repo.pull(21).sha(ELSEWHERE).squashed();
+    });
+    let said = scene.pass();
+    expect(&said, "unmerged-work", "PR #21 was merged");
+    assert_eq!(scene.status(), "blocked", "{said:#}");
+}
+
+#[test]
+fn a_pull_request_that_only_says_that_it_closes_the_issue_leaves_it_open_whose_it_is() {
+    let mut scene = Scene::new(Made::default());
+    scene.stage.on_github(|model| {
+        let theirs = model.repo(REPO).pull(30).head("somebody/else");
+        theirs.closes(ISSUE);
+    });
+    let said = scene.pass();
+    expect(
+        &said,
+        "github-unknown",
+        "pull request #30 is open and says that it closes issue #1",
+    );
+    assert_eq!(scene.status(), "running", "{said:#}");
+}
