@@ -16,7 +16,7 @@ use crate::probe::segment;
 use crate::question::Repo;
 
 /// Two commits to be compared.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Comparison {
     /// The repository.
     pub repo: Repo,

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use vigil_core::evidence::Evidence;
 use vigil_core::session::{Liveness, Revision, Session, SessionId};
 use vigil_core::survey::Kin;
-use vigil_core::{Fact, State, Timestamp};
+use vigil_core::{Fact, Gap, State, Timestamp};
 
 pub mod machine;
 pub mod vigilante;
@@ -108,12 +109,22 @@ pub trait Source: Send + Sync {
 }
 
 /// What a session's checkout holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkout {
     /// The branch that its worktree has checked out; absent: none, or there is no worktree.
     pub branch: Fact<String>,
     /// Where the worktree and the session's branch stand, each commit once; absent: there is neither.
     pub tips: Fact<Vec<String>>,
+}
+
+impl Checkout {
+    /// Nothing could be learned of it.
+    pub fn unknown(gap: &Gap) -> Self {
+        Checkout {
+            branch: Fact::from(gap.clone()),
+            tips: Fact::from(gap.clone()),
+        }
+    }
 }
 
 /// A record at a glance: what decides whether its session is looked at. It rests on the record and its neighbours

@@ -27,10 +27,15 @@ fn every_case(mut check: impl FnMut(&Context, &Evidence, &Decision)) {
         unknown("unsupported", "elsewhere").into(),
         IssueFact::NotAsked,
     ];
-    let pull_requests: [PullRequestFact; 8] = [
+    let pull_requests: [PullRequestFact; 10] = [
         under_review().into(),
         merged_ago(mins(80)).into(),
         merged_ago(mins(5)).into(),
+        merged_ago(mins(80))
+            .into_branch("feature/parent")
+            .landed(false)
+            .into(),
+        merged_ago(mins(80)).landed(gap()).into(),
         rejected_ago(mins(80)).into(),
         rejected_ago(mins(5)).into(),
         absent().into(),
@@ -133,6 +138,13 @@ fn the_verdicts_keep_their_promises_for_every_combination_of_facts() {
         match moved_to(decision) {
             Some(State::Succeeded) => {
                 assert_eq!(pull_request, Some(PullRequestState::Merged), "{}", told());
+                let landed = evidence.pull_request.found().map(|found| &found.landed);
+                assert_eq!(
+                    landed.and_then(|landed| landed.found()),
+                    Some(&true),
+                    "{}",
+                    told()
+                );
                 // Not even one uncounted commit is given away.
                 let counted = !evidence.beyond_head.is_unknown()
                     && evidence.beyond_head.found().is_none_or(|n| *n == 0);

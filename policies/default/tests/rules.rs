@@ -2,8 +2,8 @@
 
 use vigil_policy_default::DefaultPolicy;
 use vigil_policy_default::rules::{
-    ACTIVE, AGENT_GONE, CLOSED_ISSUE, CLOSED_PR, DONE_ISSUE, GITHUB_UNKNOWN, GONE_ISSUE, MERGED_PR,
-    NO_EVIDENCE, OCCUPIED, OPEN_PR, STUCK_MAINTENANCE, UNMERGED_WORK,
+    ACTIVE, AGENT_GONE, CLOSED_ISSUE, CLOSED_PR, DONE_ISSUE, GITHUB_UNKNOWN, GONE_ISSUE,
+    MERGED_ELSEWHERE, MERGED_PR, NO_EVIDENCE, OCCUPIED, OPEN_PR, STUCK_MAINTENANCE, UNMERGED_WORK,
 };
 use vigil_sdk::State::{
     Blocked, Closed, Failed, Interrupted, Maintaining, Queued, Running, Succeeded,
@@ -415,6 +415,29 @@ fn a_session_blocked_for_unmerged_work_stays_until_the_person_has_decided() {
         .pull_request(merged_ago(mins(80)));
     check(blocked.clone().beyond_head(2), Hold, UNMERGED_WORK);
     check(blocked.beyond_head(0), Transition(Succeeded), MERGED_PR);
+}
+
+#[test]
+fn a_merge_that_has_not_landed_waits_until_it_has() {
+    for state in State::ALL {
+        let elsewhere = merged_ago(mins(80))
+            .into_branch("feature/parent")
+            .landed(false);
+        let built = stale().state(state).issue(open()).pull_request(elsewhere);
+        match state {
+            Running | Interrupted | Maintaining => {
+                check(built, Transition(Blocked), MERGED_ELSEWHERE);
+            }
+            Blocked => check(built, Hold, MERGED_ELSEWHERE),
+            Failed | Queued | Succeeded | Closed => check(built, Pass, ""),
+        }
+        let lost = merged_ago(mins(80)).landed(unknown("unreachable", "no way"));
+        let built = stale().state(state).issue(open()).pull_request(lost);
+        match state {
+            Queued | Succeeded | Closed => check(built, Pass, ""),
+            _ => check(built, Hold, GITHUB_UNKNOWN),
+        }
+    }
 }
 
 #[test]

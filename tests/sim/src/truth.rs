@@ -77,10 +77,7 @@ fn pull_request_told(evidence: &Evidence, hub: &Hub) -> Result<(), String> {
             )),
         };
     };
-    let (repo, number) = match wanted {
-        PullRequestRef::Number { repo, number } => (repo, Some(*number)),
-        PullRequestRef::Branch { repo, .. } => (repo, None),
-    };
+    let (repo, number) = (&wanted.repo, wanted.number);
     let ours: Vec<&Item> = of_branch(wanted, hub);
     match &evidence.pull_request {
         Fact::Unknown(_) | Fact::NotAsked => Ok(()),
@@ -90,10 +87,8 @@ fn pull_request_told(evidence: &Evidence, hub: &Hub) -> Result<(), String> {
             let fits = there.is_some_and(|item| {
                 item.pull().is_some()
                     && state_of(item) == said.state
-                    && match number {
-                        Some(number) => number == said.number,
-                        None => ours.iter().any(|one| one.number == said.number),
-                    }
+                    && (number == Some(said.number)
+                        || ours.iter().any(|one| one.number == said.number))
             });
             match fits {
                 true => Ok(()),
@@ -122,22 +117,17 @@ fn pull_request_told(evidence: &Evidence, hub: &Hub) -> Result<(), String> {
 
 /// The pull requests of the branch that is looked for.
 fn of_branch<'h>(wanted: &PullRequestRef, hub: &'h Hub) -> Vec<&'h Item> {
-    let PullRequestRef::Branch {
-        repo,
-        branch,
-        head_owner,
-    } = wanted
-    else {
+    let Some(head_owner) = wanted.head_owner.as_deref() else {
         return Vec::new();
     };
-    let Some(repo) = hub.model.look_repo(repo) else {
+    let Some(repo) = hub.model.look_repo(&wanted.repo) else {
         return Vec::new();
     };
     repo.items
         .values()
         .filter(|item| {
             item.pull().is_some_and(|pull| {
-                pull.head_ref == *branch
+                wanted.branches.contains(&pull.head_ref)
                     && pull
                         .head_owner
                         .as_ref()

@@ -302,7 +302,7 @@ impl Look {
         let Some(repo) = self.repo.clone() else {
             return;
         };
-        if answered.repositories.iter().any(|(name, _)| *name == repo) {
+        if answered.repositories.iter().any(|(name, ..)| *name == repo) {
             self.access.readable = Fact::Found(());
         }
         self.found = None;

@@ -7,6 +7,7 @@ mod documents;
 mod evidence;
 mod faults;
 mod graphql;
+mod history;
 mod hooks;
 mod identity;
 mod limits;

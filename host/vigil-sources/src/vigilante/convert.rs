@@ -62,11 +62,22 @@ impl Work {
         if self.branch.as_ref() == Ok(base) {
             return Vec::new();
         }
+        self.remotes_of(base)
+    }
+
+    /// Full names of the branches of that name, here and at the remotes.
+    pub(crate) fn names_of(&self, branch: &str) -> Vec<String> {
+        let mut names = self.remotes_of(branch);
+        names.push(format!("refs/heads/{branch}"));
+        names
+    }
+
+    fn remotes_of(&self, branch: &str) -> Vec<String> {
         let mut remotes = vec!["origin", "upstream"];
         remotes.extend(self.push_remote.as_deref());
         remotes
             .into_iter()
-            .map(|remote| format!("refs/remotes/{remote}/{base}"))
+            .map(|remote| format!("refs/remotes/{remote}/{branch}"))
             .collect()
     }
 }

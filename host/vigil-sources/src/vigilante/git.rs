@@ -166,6 +166,83 @@ impl Git {
     }
 }
 
+impl Git {
+    /// Which branch the worktree has checked out, and where it and the session's branch stand.
+    pub(crate) fn checkout(
+        &self,
+        repository: &Repository,
+        worktree: &Opened,
+        branch: Option<&str>,
+        now: Timestamp,
+    ) -> crate::Checkout {
+        let checked_out = match worktree {
+            Err(gap) => Fact::from(gap.clone()),
+            Ok(None) => Fact::absent_at(now),
+            Ok(Some(checkout)) => match checkout.branch() {
+                Err(gap) => Fact::from(gap),
+                Ok(None) => Fact::absent_at(now),
+                Ok(Some(name)) => Fact::Found(name),
+            },
+        };
+        let tips = match tips(repository, worktree, branch) {
+            Err(gap) => Fact::from(gap),
+            Ok(None) => Fact::absent_at(now),
+            Ok(Some(tips)) => Fact::Found(tips.commits.iter().map(Oid::to_string).collect()),
+        };
+        crate::Checkout {
+            branch: checked_out,
+            tips,
+        }
+    }
+
+    /// Whether the session's branch, or what the worktree has checked out, and `commit` have a commit in common beyond
+    /// the branches `trunks`, full names of which those that are there count. Absent: neither branch nor worktree is
+    /// left.
+    pub(crate) fn shares_work(
+        &self,
+        repository: &Repository,
+        worktree: &Opened,
+        branch: Option<&str>,
+        trunks: &[String],
+        commit: &str,
+        now: Timestamp,
+    ) -> Fact<bool> {
+        let Ok(commit) = commit.parse::<Oid>() else {
+            return Fact::unknown(
+                GapKind::Malformed,
+                format!("{} is no commit's name", excerpt(commit)),
+            );
+        };
+        let tips = match tips(repository, worktree, branch) {
+            Err(gap) => return Fact::from(gap),
+            Ok(None) => return no_branch(branch, now),
+            Ok(Some(tips)) => tips,
+        };
+        let store = tips.store.store();
+        let mut ends = Vec::new();
+        for trunk in trunks {
+            ends.extend(repository.listed(trunk).ok().flatten());
+        }
+        if ends.is_empty() {
+            return Fact::unknown(
+                GapKind::NotReady,
+                format!(
+                    "{} has no branch that the session's work may have begun from",
+                    repository.dir.display()
+                ),
+            );
+        }
+        match repository.shares_work(store, &tips.commits, commit, &ends) {
+            Ok(Some(shares)) => Fact::Found(shares),
+            Ok(None) => Fact::unknown(
+                GapKind::NoControl,
+                format!("commit {commit} is not in {}", repository.dir.display()),
+            ),
+            Err(gap) => Fact::from(gap),
+        }
+    }
+}
+
 fn unpushed(repository: &Repository, tips: &Tips<'_>, line: Line<'_>) -> Result<Fact<u32>, Gap> {
     let store = tips.store.store();
     let pushes = repository.pushes(store, line.branch);

@@ -12,11 +12,12 @@ use vigil_core::fact::{Fact, Gap, GapKind};
 use vigil_core::session::{Liveness, Occupant, Process};
 use vigil_core::{State, Timestamp};
 
+use crate::Checkout;
 use crate::machine::ignored::Matchers;
 use crate::machine::looker::Telling;
 use crate::machine::mounts::{self, Mounts};
 use crate::vigilante::convert::Work;
-use crate::vigilante::git::{Git, Line, Repository};
+use crate::vigilante::git::{self, Git, Line, Repository};
 use crate::vigilante::processes::{Recorded, Table, View, Workplace, resolved};
 use crate::vigilante::worktree::{self, Place};
 use crate::vigilante::worktrees::Around;
@@ -105,6 +106,14 @@ pub(crate) struct Observer {
     repositories: Mutex<HashMap<PathBuf, Arc<OnceLock<Opened>>>>,
 }
 
+/// Where a session's work lies, opened for one look.
+struct At<'a> {
+    repository: &'a Repository,
+    worktree: &'a git::Opened,
+    /// The recorded branch.
+    branch: Option<&'a str>,
+}
+
 impl Observer {
     /// Looks at the processes, if they are wanted.
     pub(crate) fn new(brief: Brief) -> Self {
@@ -166,6 +175,54 @@ impl Observer {
 
     /// How many commits of the session's are beyond `head_sha`, the head of its pull request.
     pub(crate) fn beyond(&self, work: &Work, head_sha: &str, care: Care<'_>) -> Fact<u32> {
+        self.opened(work, care, |at| {
+            let remote_bases = work.remote_bases();
+            let line = Line {
+                branch: at.branch,
+                base: work.base_branch.as_deref(),
+                remote_bases: &remote_bases,
+            };
+            let (git, now) = (&self.git, self.brief.now);
+            git.beyond(at.repository, at.worktree, line, head_sha, now)
+        })
+    }
+
+    /// What the session's checkout holds.
+    pub(crate) fn checkout(&self, work: &Work, care: Care<'_>) -> Checkout {
+        let looked = self.opened(work, care, |at| {
+            let (git, now) = (&self.git, self.brief.now);
+            Fact::Found(git.checkout(at.repository, at.worktree, at.branch, now))
+        });
+        match looked {
+            Fact::Found(checkout) => checkout,
+            Fact::Unknown(gap) => Checkout::unknown(&gap),
+            Fact::Absent(_) | Fact::NotAsked => Checkout::default(),
+        }
+    }
+
+    /// Whether the session's checkout shares the work that leads to `commit`, beyond `bases`.
+    pub(crate) fn shares_work(
+        &self,
+        work: &Work,
+        commit: &str,
+        bases: &[String],
+        care: Care<'_>,
+    ) -> Fact<bool> {
+        self.opened(work, care, |at| {
+            let bases = bases.iter().filter(|base| Some(base.as_str()) != at.branch);
+            let trunks: Vec<String> = bases.flat_map(|base| work.names_of(base)).collect();
+            let (git, now) = (&self.git, self.brief.now);
+            git.shares_work(at.repository, at.worktree, at.branch, &trunks, commit, now)
+        })
+    }
+
+    /// What `look` sees where the session's work lies.
+    fn opened<T>(
+        &self,
+        work: &Work,
+        care: Care<'_>,
+        look: impl FnOnce(At<'_>) -> Fact<T>,
+    ) -> Fact<T> {
         let (opened, place) = self.place(work, care);
         let opened = match (opened, &place) {
             (Some(opened), _) => opened,
@@ -181,15 +238,11 @@ impl Observer {
             Err(gap) if gap.kind == GapKind::Unrecorded => None,
             Err(gap) => return Fact::from(gap.clone()),
         };
-        let remote_bases = work.remote_bases();
-        let line = Line {
+        look(At {
+            repository,
+            worktree: &self.git.enter(repository, &place),
             branch,
-            base: work.base_branch.as_deref(),
-            remote_bases: &remote_bases,
-        };
-        let worktree = self.git.enter(repository, &place);
-        self.git
-            .beyond(repository, &worktree, line, head_sha, self.brief.now)
+        })
     }
 
     /// What is to be seen of the work of one session, which began at `since`.

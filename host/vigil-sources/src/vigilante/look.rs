@@ -11,6 +11,7 @@ use vigil_core::Timestamp;
 use vigil_core::fact::{Fact, Gap, GapKind};
 use vigil_core::session::{Liveness, Session};
 
+use crate::Checkout;
 use crate::machine::looker::{self, Lookers, NoAnswer, Telling, Untold};
 use crate::machine::mounts::Mounts;
 use crate::vigilante::convert::Work;
@@ -33,6 +34,18 @@ enum Question {
     },
     /// Whether a file can be looked at; answered as soon as it was, whatever was found.
     Probe { path: PathBuf },
+    /// What the checkout holds; answered with a [`Checkout`].
+    Checkout {
+        work: Box<Work>,
+        avoid: Vec<PathBuf>,
+    },
+    /// Whether the checkout shares the work of a commit; answered with the fact.
+    Shares {
+        work: Box<Work>,
+        commit: String,
+        bases: Vec<String>,
+        avoid: Vec<PathBuf>,
+    },
     /// How many commits are beyond a commit; answered with the count.
     Beyond {
         work: Box<Work>,
@@ -121,6 +134,38 @@ impl Desk {
                         without_answer(part.unwrap_or_default(), looks, &gap)
                     }
                 }
+            }
+        }
+    }
+
+    /// What the session's checkout holds.
+    pub(crate) fn checkout(&self, work: &Work) -> Checkout {
+        match &self.who {
+            Who::Itself(itself) => observer(itself).checkout(work, WITHOUT_CARE),
+            Who::Helpers(helpers, brief) => {
+                let question = Question::Checkout {
+                    work: Box::new(work.clone()),
+                    avoid: helpers.avoided(),
+                };
+                ask(helpers, brief, work, &question)
+                    .unwrap_or_else(|no_answer| Checkout::unknown(&no_answer.gap))
+            }
+        }
+    }
+
+    /// Whether the session's checkout shares the work that leads to `commit`, beyond `bases`.
+    pub(crate) fn shares_work(&self, work: &Work, commit: &str, bases: &[String]) -> Fact<bool> {
+        match &self.who {
+            Who::Itself(itself) => observer(itself).shares_work(work, commit, bases, WITHOUT_CARE),
+            Who::Helpers(helpers, brief) => {
+                let question = Question::Shares {
+                    work: Box::new(work.clone()),
+                    commit: commit.to_owned(),
+                    bases: bases.to_vec(),
+                    avoid: helpers.avoided(),
+                };
+                ask(helpers, brief, work, &question)
+                    .unwrap_or_else(|no_answer| Fact::from(no_answer.gap))
             }
         }
     }
@@ -264,6 +309,26 @@ fn answer(observer: &mut Option<Observer>, question: &[u8], told: &dyn Telling) 
             // What is wrong with it is found out by who reads it.
             let _ = care.follow(&path).map(|()| fs::metadata(&path));
             Some(b"true".to_vec())
+        }
+        Question::Checkout { work, avoid } => {
+            let care = Care {
+                avoid: &avoid,
+                told,
+            };
+            serde_json::to_vec(&observer.as_ref()?.checkout(&work, care)).ok()
+        }
+        Question::Shares {
+            work,
+            commit,
+            bases,
+            avoid,
+        } => {
+            let care = Care {
+                avoid: &avoid,
+                told,
+            };
+            let shares = observer.as_ref()?.shares_work(&work, &commit, &bases, care);
+            serde_json::to_vec(&shares).ok()
         }
         Question::Beyond {
             work,

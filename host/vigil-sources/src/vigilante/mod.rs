@@ -25,8 +25,8 @@ use crate::vigilante::look::Desk;
 use crate::vigilante::record::{RecordFile, SESSIONS_FILE};
 use crate::vigilante::split::Doubt;
 use crate::{
-    Change, Committed, Displaced, Fate, GitFiles, Listed, Picked, Proposal, Refusal, Source,
-    SourceError, World,
+    Change, Checkout, Committed, Displaced, Fate, GitFiles, Listed, Picked, Proposal, Refusal,
+    Source, SourceError, World,
 };
 
 mod attributes;
@@ -244,21 +244,19 @@ impl Source for Vigilante {
         liveness
     }
 
+    fn checkout(&self, session: &Session) -> Checkout {
+        let looked = self.at_the_desk(session, |desk, work| desk.checkout(work));
+        looked.unwrap_or_else(|gap| Checkout::unknown(&gap))
+    }
+
+    fn shares_work(&self, session: &Session, commit: &str, bases: &[String]) -> Fact<bool> {
+        self.at_the_desk(session, |desk, work| desk.shares_work(work, commit, bases))
+            .unwrap_or_else(Fact::from)
+    }
+
     fn beyond_head(&self, session: &Session, head_sha: &str) -> Fact<u32> {
-        let (known, now) = {
-            let seen = self.seen();
-            (seen.works.get(&session.id.id).cloned(), seen.at)
-        };
-        let Some(work) = known.filter(|work| work.revision == session.revision) else {
-            return Fact::from(moved(session));
-        };
-        let known = self.seen().desk.clone();
-        let desk = known.unwrap_or_else(|| {
-            let desk = self.desk(now, None, false);
-            self.seen().desk = Some(desk.clone());
-            desk
-        });
-        desk.beyond(&work, head_sha)
+        self.at_the_desk(session, |desk, work| desk.beyond(work, head_sha))
+            .unwrap_or_else(Fact::from)
     }
 
     fn propose(
@@ -319,6 +317,27 @@ impl Source for Vigilante {
 type Read = (Arc<[Listed]>, Vec<(usize, Session, Work)>);
 
 impl Vigilante {
+    /// What is asked at this moment's desk about the work of a session, of the very record that it was read from.
+    fn at_the_desk<T>(
+        &self,
+        session: &Session,
+        ask: impl FnOnce(&Desk, &Work) -> T,
+    ) -> Result<T, Gap> {
+        let (known, now) = {
+            let seen = self.seen();
+            (seen.works.get(&session.id.id).cloned(), seen.at)
+        };
+        let work = known.filter(|work| work.revision == session.revision);
+        let work = work.ok_or_else(|| moved(session))?;
+        let known = self.seen().desk.clone();
+        let desk = known.unwrap_or_else(|| {
+            let desk = self.desk(now, None, false);
+            self.seen().desk = Some(desk.clone());
+            desk
+        });
+        Ok(ask(&desk, &work))
+    }
+
     fn read(
         &self,
         pick: &mut dyn FnMut(&Listed) -> bool,

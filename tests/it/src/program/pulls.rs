@@ -83,7 +83,7 @@ fn a_pull_request_that_was_closed_and_replaced_blocks_nothing() {
     for status in ["success", "running"] {
         let mut scene = Scene::recorded(10, status);
         scene.pull(10, |pull| drop(pull.closed()));
-        scene.pull(11, drop);
+        scene.pull(11, |pull| drop(pull));
         let said = scene.pass();
         assert_eq!(scene.status(), "success", "{said:#}");
         if status == "running" {

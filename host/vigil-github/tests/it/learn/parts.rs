@@ -101,7 +101,7 @@ fn what_tells_a_thing_from_its_namesake_comes_along() {
         other => panic!("{other:?}"),
     }
     let repo = Repo::parse("acme/app").expect("a name");
-    assert_eq!(learned.repositories, [(repo, "R_1".to_owned())]);
+    assert_eq!(learned.repositories, [(repo, "R_1".to_owned(), None)]);
 }
 
 #[test]

@@ -112,6 +112,14 @@ impl Checkout {
         }
     }
 
+    /// The branch that is checked out, without `refs/heads/`. `None`: a commit is, and no branch.
+    pub(crate) fn branch(&self) -> Result<Option<String>, Gap> {
+        Ok(match refs::head(&self.git_dir, self.store.sum)? {
+            Target::Ref(name) => name.strip_prefix("refs/heads/").map(str::to_owned),
+            Target::Commit(_) => None,
+        })
+    }
+
     /// What `HEAD` says, for people.
     pub(crate) fn head_text(&self) -> String {
         match refs::head(&self.git_dir, self.store.sum) {

@@ -20,6 +20,7 @@ mod folder;
 mod glob;
 mod ignore;
 mod index;
+mod kin;
 mod objects;
 mod oid;
 mod patch;

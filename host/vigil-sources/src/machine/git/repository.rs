@@ -155,6 +155,28 @@ impl Repository {
         self.history(store).only_in(tips, others)
     }
 
+    /// Whether one of `tips` and `other` have a commit in common that is on none of `trunks`; see
+    /// [`History::shares_work`]. `None`: the clone does not have `other`, and not all of `tips` are on a trunk.
+    pub(crate) fn shares_work(
+        &self,
+        store: &Store,
+        tips: &[Oid],
+        other: Oid,
+        trunks: &[Oid],
+    ) -> Result<Option<bool>, Gap> {
+        let history = self.history(store);
+        let is_here = history.find(&other)?.is_some();
+        for tip in tips {
+            match is_here {
+                true if history.shares_work(*tip, other, trunks)? => return Ok(Some(true)),
+                // An untouched checkout shares nothing, wherever the other one is.
+                false if !history.is_on_a_trunk(*tip, trunks)? => return Ok(None),
+                _ => {}
+            }
+        }
+        Ok(Some(false))
+    }
+
     /// Whether the clone has the commit.
     pub(crate) fn has_commit(&self, store: &Store, oid: &Oid) -> Result<bool, Gap> {
         Ok(self.history(store).find(oid)?.is_some())

@@ -8,6 +8,7 @@ use crate::vigilante::testing::NOW;
 use crate::vigilante::worktree::locate;
 
 mod clones;
+mod kin;
 mod same_content;
 
 struct Opened {
