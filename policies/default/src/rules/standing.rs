@@ -21,7 +21,7 @@ pub fn standing(case: &Case<'_>) -> Option<Decision> {
         }
         (State::Blocked, Some(found)) if found.state == PullRequestState::Closed => {
             let issue = evidence.issue.found().filter(|issue| issue.open)?;
-            waits_for_a_person(found, issue)
+            waits_for_a_person(case, found, issue)
         }
         (State::Blocked | State::Interrupted, None) if evidence.pull_request.is_absent() => {
             without_a_pull_request(case)?
@@ -49,7 +49,7 @@ fn failed_on_purpose(case: &Case<'_>, found: &PullRequest) -> Decision {
     .rests_on(["pull-request", "cleanup", "stage"])
 }
 
-fn waits_for_a_person(found: &PullRequest, issue: &Issue) -> Decision {
+fn waits_for_a_person(case: &Case<'_>, found: &PullRequest, issue: &Issue) -> Decision {
     pass_because(
         CLOSED_PR,
         format!(
