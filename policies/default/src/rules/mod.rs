@@ -51,7 +51,7 @@ pub type RuleOf = fn(&Case<'_>) -> Option<Decision>;
 
 /// The rows in the order in which they are tried. `needs_issue` is the second half of `github-unknown`: what it holds
 /// for does not hinder the rows about a merged or open pull request.
-pub const IN_ORDER: [RuleOf; 14] = [
+pub const IN_ORDER: [RuleOf; 15] = [
     active,
     github_unknown,
     unmerged_work,
