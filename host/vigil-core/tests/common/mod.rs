@@ -76,7 +76,7 @@ pub fn session(id: &str, state: State) -> Session {
                 repo: "o/r".into(),
                 number: 299,
             }),
-            pull_request: Ok(PullRequestRef::by_number("o/r".into(), 319)),
+            pull_request: Ok(PullRequestRef::by_number("o/r", 319)),
         },
         owner_effects: OwnerEffects {
             writable: vec![

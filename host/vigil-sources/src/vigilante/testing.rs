@@ -90,6 +90,7 @@ pub(crate) fn evidence(number: u64, revision: Revision) -> Evidence {
             repo: Some(repo.clone()),
             issue: Some(number),
             branch: Some(branch.clone()),
+            base: Some("main".to_owned()),
             pull_request: None,
             state: State::Running,
             native_state: "running".to_owned(),
@@ -113,6 +114,7 @@ pub(crate) fn evidence(number: u64, revision: Revision) -> Evidence {
         issue: issue(number, true),
         pull_request: Fact::absent_at(NOW),
         beyond_head: Fact::NotAsked,
+        passed_over: Vec::new(),
         siblings: Vec::new(),
     }
 }
