@@ -170,6 +170,7 @@ fn closed(session: &Session) -> Evidence {
         }),
         pull_request: Fact::absent_at(now),
         beyond_head: Fact::NotAsked,
+        passed_over: Vec::new(),
         siblings: Vec::new(),
         session,
     }

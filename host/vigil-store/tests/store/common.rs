@@ -69,7 +69,7 @@ pub(crate) fn evidence(number: u32, now: Timestamp) -> Evidence {
                     repo: "o/r".into(),
                     number: u64::from(number),
                 }),
-                pull_request: Ok(PullRequestRef::by_number("o/r".into(), 319)),
+                pull_request: Ok(PullRequestRef::by_number("o/r", 319)),
             },
             owner_effects: OwnerEffects::default(),
         },
