@@ -107,39 +107,6 @@ fn succeeded_needs_a_merged_pull_request_or_the_owners_word() {
 }
 
 #[test]
-fn succeeded_needs_a_merge_that_has_landed() {
-    let merged = |landed: Fact<bool>| {
-        let mut evidence = evidence(State::Running);
-        if let Fact::Found(pr) = &mut evidence.pull_request {
-            pr.landed = landed;
-        }
-        evidence
-    };
-    let succeeds = |landed| ruled(&merged(landed), State::Succeeded);
-    assert_eq!(succeeds(Fact::Found(true)), moved(State::Succeeded));
-    for landed in [
-        Fact::Found(false),
-        Fact::unknown(GapKind::Unreachable, "no way"),
-        Fact::absent_at(NOW),
-        Fact::NotAsked,
-    ] {
-        assert_eq!(succeeds(landed), refused(Code::PositiveEvidence));
-    }
-    // That it went elsewhere is a ground to ask a person; that nobody knows where it went is none.
-    let mut elsewhere = merged(Fact::Found(false));
-    elsewhere.session.liveness.supervisor = Fact::NotAsked;
-    elsewhere.session.liveness.agent = Fact::NotAsked;
-    assert_eq!(ruled(&elsewhere, State::Blocked), moved(State::Blocked));
-    if let Fact::Found(pr) = &mut elsewhere.pull_request {
-        pr.landed = Fact::unknown(GapKind::Unreachable, "no way");
-    }
-    assert_eq!(
-        ruled(&elsewhere, State::Blocked),
-        refused(Code::UnknownIsNotEvidence)
-    );
-}
-
-#[test]
 fn closed_needs_the_issue_closed_or_gone_for_ten_minutes_or_a_final_label() {
     let mut evidence = evidence(State::Running);
     evidence.pull_request = Fact::absent_at(NOW);

@@ -16,7 +16,7 @@ pub(crate) fn pull_request(case: &Case<'_>, found: &PullRequest) -> String {
 }
 
 /// ` (passed over: #310, closed without a merge)`, or nothing.
-fn passed_over(case: &Case<'_>) -> String {
+pub(crate) fn passed_over(case: &Case<'_>) -> String {
     let others = &case.evidence.passed_over;
     if others.is_empty() {
         return String::new();

@@ -218,6 +218,7 @@ fn rows_come_in_the_order_that_the_description_gives() {
             rules::ACTIVE,
             rules::GITHUB_UNKNOWN,
             rules::UNMERGED_WORK,
+            rules::MERGED_ELSEWHERE,
             rules::MERGED_PR,
             rules::OPEN_PR,
             rules::CLOSED_PR,

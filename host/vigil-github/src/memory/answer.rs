@@ -34,6 +34,16 @@ pub enum Doubt {
     Move,
 }
 
+/// The pull requests of a branch, and what is asked of them.
+struct List<'a> {
+    repo: &'a Repo,
+    owner: &'a str,
+    branch: &'a str,
+    parts: Parts,
+    /// The answer depends on what comes after those that are known.
+    goes_on: bool,
+}
+
 impl Memory {
     /// What has to be asked so that all of `asks` can be answered at `now`, each question once, with all that anybody
     /// wants of it.
@@ -53,7 +63,11 @@ impl Memory {
         let known = self.repo(&repo).and_then(|of| of.issue(number));
         let mut parts = ask.wants.of_issue();
         // Whoever says that it closes the issue may hold the work of a session that seems to have no pull request.
-        if doubt == Doubt::Move && self.has_none(ask, now) {
+        // A closed issue says by itself that the work is over.
+        let is_open = known
+            .and_then(|known| known.fact.found())
+            .is_none_or(|issue| issue.open);
+        if doubt == Doubt::Move && is_open && self.has_none(ask, now) {
             parts |= Parts::REFERENCES;
         }
         let (why, learned) = why(known, parts, doubt, now);
@@ -77,8 +91,14 @@ impl Memory {
                     needed.add_pull(sought.repo.clone(), *number, known, wants, doubt, now);
                 }
                 Consulted::Branch(branch) => {
-                    let is_open = matches!(&walk.outcome, Outcome::Open(_));
-                    self.of_branch(ask, &sought, branch, is_open, doubt, now, needed);
+                    let list = List {
+                        repo: &sought.repo,
+                        owner: sought.head_owner.unwrap_or_default(),
+                        branch,
+                        parts: wants.first() - Parts::LISTS,
+                        goes_on: matches!(&walk.outcome, Outcome::Open(_)),
+                    };
+                    self.of_branch(&list, doubt, now, needed);
                 }
             }
         }
@@ -92,59 +112,54 @@ impl Memory {
         let number = u32::try_from(pr.number).unwrap_or_default();
         let known = of_repo.and_then(|of| of.pull(number));
         needed.add_pull(sought.repo.clone(), number, known, wants, doubt, now);
-        if let Some(branch) = self.landing_asks(&sought.repo, ask, pr) {
-            let owner = sought.repo.owner();
-            let name = branch_key(owner, &branch);
-            let known = of_repo.and_then(|of| of.branch(&name));
-            if let (Some(why), learned) = why(known, Parts::empty(), doubt, now) {
-                let target = sought.branch(&branch);
-                needed.add(target, Parts::empty(), why, Some(owner), learned);
-            }
+        for branch in self.landing_asks(&sought.repo, ask, pr) {
+            let list = List {
+                repo: &sought.repo,
+                owner: sought.repo.owner(),
+                branch: &branch,
+                parts: Parts::empty(),
+                goes_on: false,
+            };
+            self.of_branch(&list, doubt, now, needed);
         }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one list of one session, and where the questions go"
-    )]
-    fn of_branch(
-        &self,
-        ask: &Ask,
-        sought: &Sought<'_>,
-        branch: &str,
-        is_open: bool,
-        doubt: Doubt,
-        now: Timestamp,
-        needed: &mut Questions,
-    ) {
-        let owner = sought.head_owner.unwrap_or_default();
-        let of_repo = self.repo(&sought.repo);
+    fn of_branch(&self, list: &List<'_>, doubt: Doubt, now: Timestamp, needed: &mut Questions) {
+        let List {
+            repo,
+            owner,
+            branch,
+            ..
+        } = *list;
+        let of_repo = self.repo(repo);
         let known = of_repo.and_then(|of| of.branch(&branch_key(owner, branch)));
         let (mut why, learned) = why(known, Parts::empty(), doubt, now);
         let tried = known.is_some_and(|known| known.tried == now);
         if let (None, Some(of_repo), Some(known)) = (why, of_repo, known)
-            && let Fact::Found(list) = &known.fact
+            && let Fact::Found(found) = &known.fact
         {
-            let is_unread = list.numbers.iter().any(|number| {
+            let is_unread = found.numbers.iter().any(|number| {
                 let pull = of_repo.pull(*number);
                 pull.is_none_or(|pull| pull.fact.found().is_none() && pull.doubtful().is_none())
             });
             // It depends on what nobody has looked at yet.
-            if !tried && (is_unread || is_open && list.partial) {
+            if !tried && (is_unread || list.goes_on && found.partial) {
                 why = Some(Why::Changed);
             }
-            for number in &list.numbers {
+            for number in &found.numbers {
                 let pull = of_repo.pull(*number);
                 // Another of them may have been opened again, or be the one that counts.
                 if pull.is_some_and(|pull| pull.why(pull.parts, now).is_some()) {
-                    let repo = sought.repo.clone();
-                    needed.add_pull(repo, *number, pull, Parts::empty(), doubt, now);
+                    needed.add_pull(repo.clone(), *number, pull, Parts::empty(), doubt, now);
                 }
             }
         }
         if let Some(why) = why {
-            let first = ask.wants.of_pull_request().first() - Parts::LISTS;
-            needed.add(sought.branch(branch), first, why, Some(owner), learned);
+            let target = Target::Branch {
+                repo: repo.clone(),
+                branch: branch.to_owned(),
+            };
+            needed.add(target, list.parts, why, Some(owner), learned);
         }
     }
 

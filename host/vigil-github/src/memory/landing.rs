@@ -19,23 +19,23 @@ pub(super) enum Way {
     /// It has arrived.
     Landed,
     /// It stands on a branch of whose pull requests nothing is known.
-    Asks(String),
+    Asks,
     /// It stands on a branch from which nothing was merged since.
     Stands,
 }
 
 impl Memory {
-    /// Whether the merge of `pr` has reached a branch where the work of `ask` counts as landed, by what is known at
-    /// `now`. Absent: it is not merged.
+    /// Whether the merge of `pr`, which was read at `learned`, has reached a branch where the work of `ask` counts as
+    /// landed. Absent: it is not merged.
     pub(super) fn landed(
         &self,
         repo: &Repo,
         ask: &Ask,
         pr: &PullRequest,
-        now: Timestamp,
+        learned: Timestamp,
     ) -> Fact<bool> {
         if pr.state != PullRequestState::Merged {
-            return Fact::absent_at(now);
+            return Fact::absent_at(learned);
         }
         let landing = self.landing_of(repo, ask);
         match landing.place(&pr.base_ref) {
@@ -52,7 +52,7 @@ impl Memory {
             }
             _ => {}
         }
-        if self.way(repo, &landing, pr) == Way::Landed {
+        if self.way(repo, &landing, pr).0 == Way::Landed {
             return Fact::Found(true);
         }
         let Some(merge) = &pr.merge_commit else {
@@ -82,14 +82,14 @@ impl Memory {
         }
     }
 
-    /// The branch whose pull requests have to be known to tell whether the merge of `pr` has landed.
-    pub(super) fn landing_asks(&self, repo: &Repo, ask: &Ask, pr: &PullRequest) -> Option<String> {
+    /// The branches whose pull requests have to be known to tell whether the merge of `pr` has landed.
+    pub(super) fn landing_asks(&self, repo: &Repo, ask: &Ask, pr: &PullRequest) -> Vec<String> {
         let landing = self.landing_of(repo, ask);
         let is_elsewhere =
             pr.state == PullRequestState::Merged && landing.place(&pr.base_ref) == Place::Elsewhere;
-        match is_elsewhere.then(|| self.way(repo, &landing, pr))? {
-            Way::Asks(branch) => Some(branch),
-            Way::Landed | Way::Stands => None,
+        match is_elsewhere {
+            true => self.way(repo, &landing, pr).1,
+            false => Vec::new(),
         }
     }
 
@@ -106,7 +106,7 @@ impl Memory {
         let (true, Some(merge)) = (is_elsewhere, &pr.merge_commit) else {
             return Vec::new();
         };
-        if self.way(repo, &landing, pr) != Way::Stands {
+        if self.way(repo, &landing, pr).0 != Way::Stands {
             return Vec::new();
         }
         let all = branches(&landing).into_iter().map(|branch| Comparison {
@@ -136,19 +136,19 @@ impl Memory {
     }
 
     /// Follows a merge from branch to branch: the pull request whose head is the branch that it went into, and that was
-    /// merged after it, took it along.
-    fn way(&self, repo: &Repo, landing: &Landing, pr: &PullRequest) -> Way {
+    /// merged after it, took it along. Second: the branches that it went through.
+    fn way(&self, repo: &Repo, landing: &Landing, pr: &PullRequest) -> (Way, Vec<String>) {
+        let mut through = Vec::new();
         let Some(of_repo) = self.repo(repo) else {
-            return Way::Asks(pr.base_ref.clone());
+            return (Way::Asks, vec![pr.base_ref.clone()]);
         };
         let mut at = pr;
         for _ in 0..STEPS_MAX {
+            through.push(at.base_ref.clone());
             let name = branch_key(repo.owner(), &at.base_ref);
             let list = match of_repo.branch(&name).map(|known| &known.fact) {
-                None | Some(Fact::NotAsked | Fact::Unknown(_)) => {
-                    return Way::Asks(at.base_ref.clone());
-                }
-                Some(Fact::Absent(_)) => return Way::Stands,
+                None | Some(Fact::NotAsked | Fact::Unknown(_)) => return (Way::Asks, through),
+                Some(Fact::Absent(_)) => return (Way::Stands, through),
                 Some(Fact::Found(list)) => list,
             };
             let took = list.numbers.iter().filter_map(|number| {
@@ -161,12 +161,14 @@ impl Memory {
             });
             let next = took.min_by_key(|parent| (landing.place(&parent.base_ref), parent.merged));
             match next {
-                Some(parent) if landing.place(&parent.base_ref).lands() => return Way::Landed,
+                Some(parent) if landing.place(&parent.base_ref).lands() => {
+                    return (Way::Landed, through);
+                }
                 Some(parent) => at = parent,
-                None => return Way::Stands,
+                None => return (Way::Stands, through),
             }
         }
-        Way::Stands
+        (Way::Stands, through)
     }
 }
 

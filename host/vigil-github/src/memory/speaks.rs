@@ -215,7 +215,8 @@ impl Memory {
         let fact = whole(fact, known, |pr| that_matter(Some(pr), wants), &sought.repo);
         fact.map(|pr| {
             let mut pr = as_wanted_pull(pr, ask, of_repo, known, now);
-            pr.landed = self.landed(&sought.repo, ask, &pr, now);
+            let learned = known.map_or(now, |known| known.learned);
+            pr.landed = self.landed(&sought.repo, ask, &pr, learned);
             pr
         })
     }
@@ -301,12 +302,8 @@ impl Memory {
         };
         let others = named.iter().filter(|one| !is_known(one));
         for other in others {
-            // Once the issue is closed, a merge of somebody's ends the session either way.
-            let may_be_ours = match other.state.as_str() {
-                "open" => true,
-                "merged" => issue.open,
-                _ => false,
-            };
+            // Once the issue is closed, it says by itself that the work is over.
+            let may_be_ours = issue.open && matches!(other.state.as_str(), "open" | "merged");
             if may_be_ours {
                 let number = match other.repo.eq_ignore_ascii_case(&at.repo) {
                     true => format!("#{}", other.number),

@@ -158,6 +158,7 @@ pub(crate) fn pull_request(number: u64, state: &str, owner: Option<&str>) -> Val
         "headRefName": "vigilante/issue-299",
         "baseRefName": "main",
         "headRefOid": HEAD,
+        "mergeCommit": null,
         "headRepositoryOwner": owner.map(|login| json!({ "login": login })),
         "mergeable": "MERGEABLE",
         "mergeStateStatus": "CLEAN",

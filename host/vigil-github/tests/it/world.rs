@@ -199,6 +199,7 @@ async fn the_pull_request_of_a_branch_is_this_sessions() {
             .repo("acme/app")
             .pull(1)
             .head("fix")
+            .created_at(NOW.0 - 7_200_000)
             .merged_at(NOW.0 - 3_700_000);
     });
     assert_eq!(kind_of(earlier.await), "absent");
@@ -243,6 +244,7 @@ async fn an_earlier_runs_pull_request_says_so() {
         .repo("acme/app")
         .pull(1)
         .head("fix")
+        .created_at(NOW.0 - 7_200_000)
         .closed_at(NOW.0 - 3_700_000);
     let server = serve(model);
     let reply = ask(&client(&server), &[by_branch("acme/app", 299, "fix", LEAN)]).await;

@@ -65,10 +65,11 @@ pub fn agent_gone(case: &Case<'_>) -> Option<Decision> {
         return None;
     }
     let reason = format!(
-        "the agent is gone ({}), nothing was written since {}, issue #{} is open and has no pull request{}{}; {}",
+        "the agent is gone ({}), nothing was written since {}, issue #{} is open and has no pull request{}{}{}; {}",
         gone.signs,
         moment(gone.since),
         gone.issue,
+        say::passed_over(case),
         say::unsaved(liveness),
         say::moved(liveness),
         say::how_to_resume(case),

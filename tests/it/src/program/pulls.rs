@@ -2,8 +2,9 @@
 //! was renamed, a name that was used before, and a head that moved on GitHub.
 
 use serde_json::{Value, json};
-use vigil::demo::home::{REPO, git};
+use vigil::demo::home::{REPO, git, touch_tree};
 use vigil::demo::{Home, Made};
+use vigil_core::Timestamp;
 
 use super::stage::{Stage, session};
 
@@ -167,6 +168,10 @@ fn a_branch_that_was_renamed_in_the_worktree_is_found() {
     let mut scene = Scene::new(Made::default());
     let worktree = scene.stage.home.worktree(ISSUE);
     git(&worktree, &["branch", "--move", "agent/new-name"]).expect("a rename");
+    // Which was a while ago.
+    let admin = scene.stage.home.repository().join(".git/worktrees/issue-1");
+    let then = Timestamp(scene.stage.minutes_ago(109));
+    touch_tree(&admin, then).expect("its times");
     scene.pull(21, |pull| drop(pull.head("agent/new-name").merged()));
     let said = scene.pass();
     expect(

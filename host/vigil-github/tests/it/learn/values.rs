@@ -132,6 +132,7 @@ fn a_field_that_is_missing_is_malformed_and_not_null() {
         "baseRefName",
         "headRefOid",
         "headRepositoryOwner",
+        "mergeCommit",
     ] {
         let mut without = pull_request(319, "MERGED", None);
         without.as_object_mut().expect("an object").remove(field);

@@ -7,63 +7,85 @@ use vigil_core::fact::{Gap, GapKind};
 use super::oid::Oid;
 use super::walk::History;
 
-/// 200,000 commits of one branch: whoever has more than that since a session's work began is told so.
+/// 20,000 commits of one session: whoever has more has begun from no branch that is known.
+const OWN_MAX: usize = 20_000;
+
+/// 200,000 commits of one branch since the oldest commit that is looked for.
 const TRUNK_MAX: usize = 200_000;
 
 /// A day in seconds: clocks of people who commit differ, and the times of a trunk seldom go back by more.
 const SKEW_S: i64 = 24 * 60 * 60;
 
-impl History<'_> {
-    /// Whether `tip` and `other`, which are both here, have a commit in common that lies on none of `trunks`, each the
-    /// newest commit of a branch that work begins from: commits that were pushed or merged into it by its own line.
-    /// What a merge brought in from aside lies beside it. An untouched checkout therefore shares nothing with anybody.
-    pub(crate) fn shares_work(&self, tip: Oid, other: Oid, trunks: &[Oid]) -> Result<bool, Gap> {
-        let apart = self.only_in(&[tip], [other])?;
-        if apart.unsure {
-            return Err(Gap::new(
-                GapKind::NoControl,
-                format!("the history of commit {other} is not whole in the clone"),
-            ));
+/// The lines of branches that work begins from, read as far as they are needed: a branch's newest commit, its first
+/// parent, that one's, and so on. What a merge brought in from aside is no part of them.
+#[derive(Debug)]
+pub(crate) struct Trunks {
+    seen: HashSet<Oid>,
+    /// Where each goes on.
+    next: Vec<Oid>,
+}
+
+impl Trunks {
+    /// The lines that end with `tips`.
+    pub(crate) fn of(tips: &[Oid]) -> Trunks {
+        Trunks {
+            seen: HashSet::new(),
+            next: tips.to_vec(),
         }
-        if apart.commits.is_empty() {
-            // All of it is a part of the other one.
-            return Ok(!self.is_on_a_trunk(tip, trunks)?);
-        }
-        let own: HashSet<Oid> = apart.commits.iter().copied().collect();
-        let mut seen = HashSet::new();
-        for commit in &apart.commits {
-            for parent in &self.get(commit)?.parents {
-                let is_shared = !own.contains(parent) && seen.insert(*parent);
-                if is_shared && !self.is_on_a_trunk(*parent, trunks)? {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
     }
 
-    /// Whether `commit` lies on the line of one of `trunks`: on it, its first parent, that one's, and so on.
-    pub(crate) fn is_on_a_trunk(&self, commit: Oid, trunks: &[Oid]) -> Result<bool, Gap> {
-        let time = self.get(&commit)?.time;
-        for trunk in trunks {
-            let mut at = *trunk;
-            for step in 0.. {
-                if at == commit {
-                    return Ok(true);
+    /// Whether `commit`, made at `time`, is on one of them.
+    fn have(&mut self, history: &History<'_>, commit: Oid, time: i64) -> Result<bool, Gap> {
+        let mut left = Vec::new();
+        for mut at in std::mem::take(&mut self.next) {
+            // A commit that the clone lacks ends the line.
+            while let Some(here) = history.find(&at)? {
+                if here.time.saturating_add(SKEW_S) < time {
+                    left.push(at);
+                    break;
                 }
-                if step == TRUNK_MAX {
-                    return Err(Gap::new(
-                        GapKind::TooLarge,
-                        format!("{commit} lies more than {TRUNK_MAX} commits before {trunk}"),
-                    ));
+                if self.seen.len() >= TRUNK_MAX {
+                    return Err(too_large(TRUNK_MAX));
                 }
-                let Some(here) = self.find(&at)? else { break };
+                let is_new = self.seen.insert(at);
                 match here.parents.first() {
-                    Some(parent) if here.time.saturating_add(SKEW_S) >= time => at = *parent,
+                    Some(parent) if is_new => at = *parent,
                     _ => break,
                 }
             }
         }
-        Ok(false)
+        self.next = left;
+        Ok(self.seen.contains(&commit))
     }
+}
+
+impl History<'_> {
+    /// The commits that lead to `tip` and lie on none of `trunks`, as far as they are reached without going along one:
+    /// nothing for an untouched checkout, whatever was merged into the branch that it began from.
+    pub(crate) fn own_of(&self, tip: Oid, trunks: &mut Trunks) -> Result<HashSet<Oid>, Gap> {
+        let mut own = HashSet::new();
+        let mut waiting = vec![tip];
+        while let Some(commit) = waiting.pop() {
+            if own.contains(&commit) {
+                continue;
+            }
+            let here = self.get(&commit)?;
+            if trunks.have(self, commit, here.time)? {
+                continue;
+            }
+            if own.len() >= OWN_MAX {
+                return Err(too_large(OWN_MAX));
+            }
+            own.insert(commit);
+            waiting.extend(here.parents.iter().copied());
+        }
+        Ok(own)
+    }
+}
+
+fn too_large(most: usize) -> Gap {
+    Gap::new(
+        GapKind::TooLarge,
+        format!("more than {most} commits would have to be looked at"),
+    )
 }

@@ -9,6 +9,7 @@ use vigil_core::fact::{Gap, GapKind};
 
 use super::config::{CONFIG_BYTES_MAX, Config};
 use super::folder::{Folder, Links};
+use super::kin::Trunks;
 use super::objects::Objects;
 use super::oid::{Oid, Sum};
 use super::patch::{self, Patches};
@@ -155,8 +156,9 @@ impl Repository {
         self.history(store).only_in(tips, others)
     }
 
-    /// Whether one of `tips` and `other` have a commit in common that is on none of `trunks`; see
-    /// [`History::shares_work`]. `None`: the clone does not have `other`, and not all of `tips` are on a trunk.
+    /// Whether one of `tips` and `other` have a commit in common that is on none of `trunks`, the newest commits of
+    /// branches that work begins from; see [`History::own_of`]. `None`: the clone does not have `other`, and there is
+    /// work of which nobody can say.
     pub(crate) fn shares_work(
         &self,
         store: &Store,
@@ -165,16 +167,20 @@ impl Repository {
         trunks: &[Oid],
     ) -> Result<Option<bool>, Gap> {
         let history = self.history(store);
-        let is_here = history.find(&other)?.is_some();
+        let mut trunks = Trunks::of(trunks);
+        let mut own = HashSet::new();
         for tip in tips {
-            match is_here {
-                true if history.shares_work(*tip, other, trunks)? => return Ok(Some(true)),
-                // An untouched checkout shares nothing, wherever the other one is.
-                false if !history.is_on_a_trunk(*tip, trunks)? => return Ok(None),
-                _ => {}
-            }
+            own.extend(history.own_of(*tip, &mut trunks)?);
         }
-        Ok(Some(false))
+        if own.is_empty() {
+            // An untouched checkout shares nothing, wherever the other one is.
+            return Ok(Some(false));
+        }
+        if history.find(&other)?.is_none() {
+            return Ok(None);
+        }
+        let theirs = history.own_of(other, &mut trunks)?;
+        Ok(Some(!own.is_disjoint(&theirs)))
     }
 
     /// Whether the clone has the commit.

@@ -246,9 +246,10 @@ fn the_issue_is_asked_for_only_where_the_forge_tracks_it() {
 #[test]
 fn the_pull_request_is_looked_up_where_the_record_says() {
     let number = |repo: &str, number| {
+        let owner = if repo == "up/repo" { "me" } else { "owner" };
         Ok(PullRequestRef {
             number: Some(number),
-            ..PullRequestRef::by_branch(repo, "vigilante/issue-299-t", "owner")
+            ..PullRequestRef::by_branch(repo, "vigilante/issue-299-t", owner)
         })
     };
     let branch = |repo: &str, owner: &str| {
@@ -301,7 +302,10 @@ fn the_pull_request_is_looked_up_where_the_record_says() {
         (json!({"branch": ""}), Err(GapKind::Unrecorded)),
         (
             json!({"branch": null, "pull_request_number": 319}),
-            number("owner/repo", 319),
+            Ok(PullRequestRef {
+                head_owner: Some("owner".to_owned()),
+                ..PullRequestRef::by_number("owner/repo", 319)
+            }),
         ),
         (
             json!({"pull_request_number": "319"}),
