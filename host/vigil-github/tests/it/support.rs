@@ -145,7 +145,7 @@ pub(crate) fn pull_request(number: u64, state: &str, owner: Option<&str>) -> Val
         false => Value::Null,
     };
     let who = json!({ "__typename": "User", "login": "ada" });
-    json!({
+    let mut pr = json!({
         "id": format!("PR_{number}"),
         "updatedAt": "2026-11-20T05:50:00Z",
         "number": number,
@@ -158,7 +158,6 @@ pub(crate) fn pull_request(number: u64, state: &str, owner: Option<&str>) -> Val
         "headRefName": "vigilante/issue-299",
         "baseRefName": "main",
         "headRefOid": HEAD,
-        "mergeCommit": null,
         "headRepositoryOwner": owner.map(|login| json!({ "login": login })),
         "mergeable": "MERGEABLE",
         "mergeStateStatus": "CLEAN",
@@ -183,7 +182,9 @@ pub(crate) fn pull_request(number: u64, state: &str, owner: Option<&str>) -> Val
                 { "status": "QUEUED", "conclusion": null, "workflowRun": null },
             ] },
         } }] },
-    })
+    });
+    pr["mergeCommit"] = Value::Null;
+    pr
 }
 
 /// A repository with what was asked of it.
