@@ -2,7 +2,7 @@
 
 use vigil_core::forge::{PullRequest, PullRequestState};
 use vigil_core::landing::{Landing, Place};
-use vigil_core::{Fact, Gap, GapKind, Timestamp};
+use vigil_core::{Fact, Gap, GapKind};
 
 use super::{Memory, branch_key};
 use crate::ask::{Ask, Between};
@@ -25,17 +25,11 @@ pub(super) enum Way {
 }
 
 impl Memory {
-    /// Whether the merge of `pr`, which was read at `learned`, has reached a branch where the work of `ask` counts as
-    /// landed. Absent: it is not merged.
-    pub(super) fn landed(
-        &self,
-        repo: &Repo,
-        ask: &Ask,
-        pr: &PullRequest,
-        learned: Timestamp,
-    ) -> Fact<bool> {
+    /// Whether the merge of `pr` has reached a branch where the work of `ask` counts as landed. Absent, since it was
+    /// opened: it is not merged.
+    pub(super) fn landed(&self, repo: &Repo, ask: &Ask, pr: &PullRequest) -> Fact<bool> {
         if pr.state != PullRequestState::Merged {
-            return Fact::absent_at(learned);
+            return Fact::absent_at(pr.created);
         }
         let landing = self.landing_of(repo, ask);
         match landing.place(&pr.base_ref) {

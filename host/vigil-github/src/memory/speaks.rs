@@ -215,8 +215,7 @@ impl Memory {
         let fact = whole(fact, known, |pr| that_matter(Some(pr), wants), &sought.repo);
         fact.map(|pr| {
             let mut pr = as_wanted_pull(pr, ask, of_repo, known, now);
-            let learned = known.map_or(now, |known| known.learned);
-            pr.landed = self.landed(&sought.repo, ask, &pr, learned);
+            pr.landed = self.landed(&sought.repo, ask, &pr);
             pr
         })
     }
