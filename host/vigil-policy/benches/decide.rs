@@ -86,7 +86,6 @@ impl Case {
                 final_labels: vec!["vigilante:done".into()],
                 closed_pr_is_final: false,
                 landing_branches: Vec::new(),
-                landing_branches: Vec::new(),
             },
         };
         Case {
