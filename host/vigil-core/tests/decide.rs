@@ -6,45 +6,11 @@ use common::*;
 use vigil_core::decide::{Action, decide, rule};
 use vigil_core::forge::PullRequestState::{Closed, Merged, Open};
 use vigil_core::guard::Code;
-use vigil_core::session::{FieldGap, Occupant, Process};
+use vigil_core::session::{FieldGap, Process};
 use vigil_core::standing::Origin;
 use vigil_core::survey::{Memory, PastMove, Reversal, survey};
 use vigil_core::verdict::{PolicyFailure, Verdict};
 use vigil_core::{Evidence, Fact, Gap, GapKind, Sibling, State};
-
-/// What comes of a policy that wants `to`, with the guards that spoke.
-fn ruled(evidence: &Evidence, to: State) -> (Action, Vec<Code>) {
-    ruled_with(evidence, to, Memory::default(), false)
-}
-
-fn ruled_with(
-    evidence: &Evidence,
-    to: State,
-    memory: Memory,
-    despite_live_work: bool,
-) -> (Action, Vec<Code>) {
-    let context = context();
-    let survey = survey(std::slice::from_ref(evidence), &context, memory);
-    let mut answer = answer("p", Verdict::Transition(to));
-    if let Ok(decision) = &mut answer.answer {
-        decision.despite_live_work = despite_live_work;
-    }
-    let ruling = decide(evidence, &[answer], &asked(), &survey, &context);
-    let codes = ruling
-        .guards
-        .iter()
-        .map(|objection| objection.code)
-        .collect();
-    (ruling.action, codes)
-}
-
-fn refused(code: Code) -> (Action, Vec<Code>) {
-    (Action::Refuse, vec![code])
-}
-
-fn moved(to: State) -> (Action, Vec<Code>) {
-    (Action::Move(to), Vec::new())
-}
 
 #[test]
 fn a_merged_pull_request_makes_a_session_succeeded() {
@@ -175,68 +141,6 @@ fn blocked_needs_an_observation_of_its_own() {
             "ground {grounds}"
         );
     }
-}
-
-#[test]
-fn live_work_is_left_alone_unless_the_forge_is_final_and_the_policy_means_it() {
-    let mut evidence = evidence(State::Running);
-    evidence.session.liveness.agent = Fact::Found(Process {
-        pid: 7,
-        started: None,
-    });
-    assert_eq!(ruled(&evidence, State::Succeeded), refused(Code::LiveWork));
-    let with = |evidence: &Evidence, to| ruled_with(evidence, to, Memory::default(), true);
-    assert_eq!(with(&evidence, State::Succeeded), moved(State::Succeeded));
-    evidence.pull_request = pull(Open);
-    evidence.issue = issue(true);
-    assert_eq!(with(&evidence, State::Maintaining), refused(Code::LiveWork));
-}
-
-#[test]
-fn a_process_in_the_worktree_refutes_what_this_machine_alone_tells() {
-    let mut occupied = evidence(State::Running);
-    occupied.issue = issue(true);
-    occupied.pull_request = Fact::absent_at(NOW);
-    occupied.session.liveness.supervisor = Fact::absent_at(NOW);
-    assert_eq!(ruled(&occupied, State::Blocked), moved(State::Blocked));
-    let found = Fact::Found(Occupant {
-        pid: 7,
-        name: "node".into(),
-        started: None,
-    });
-    let unknown = Fact::unknown(GapKind::Denied, "node (pid 7) may not be looked at");
-    for occupant in [found.clone(), unknown] {
-        occupied.session.liveness.occupant = occupant;
-        // Unsaved work is a ground of its own, and yet somebody may be at work on just that.
-        for dirty in [false, true] {
-            occupied.session.liveness.dirty = Fact::Found(dirty);
-            assert_eq!(ruled(&occupied, State::Blocked), refused(Code::Occupied));
-            // No policy gets around it.
-            assert_eq!(
-                ruled_with(&occupied, State::Blocked, Memory::default(), true),
-                refused(Code::Occupied)
-            );
-        }
-    }
-    occupied.session.liveness.occupant = found;
-    occupied.session.liveness.dirty = Fact::Found(false);
-    // The forge's word stands.
-    for (pr, issue_open, to) in [
-        (pull(Closed), true, State::Blocked),
-        (pull(Merged), false, State::Succeeded),
-        (pull(Open), false, State::Maintaining),
-        (Fact::absent_at(NOW), false, State::Closed),
-    ] {
-        occupied.pull_request = pr;
-        occupied.issue = issue(issue_open);
-        assert_eq!(ruled(&occupied, to), moved(to));
-    }
-    // What is interrupted has no agent that could be interrupted by a word.
-    let mut waits = evidence(State::Interrupted);
-    waits.issue = issue(true);
-    waits.pull_request = Fact::absent_at(NOW);
-    waits.session.liveness = occupied.session.liveness.clone();
-    assert_eq!(ruled(&waits, State::Blocked), moved(State::Blocked));
 }
 
 #[test]

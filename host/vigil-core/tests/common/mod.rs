@@ -2,12 +2,15 @@
 #![allow(missing_docs, unreachable_pub, reason = "test helpers")]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+use vigil_core::decide::{Action, decide};
 use vigil_core::evidence::{Context, SourceFacts};
 use vigil_core::fact::Sighting;
 use vigil_core::forge::{Issue, PullRequest, PullRequestState};
+use vigil_core::guard::Code;
 use vigil_core::session::{
     Attempts, IssueRef, Liveness, Lookup, OwnerEffects, Process, PullRequestRef, Revision, Times,
 };
+use vigil_core::survey::{Memory, survey};
 use vigil_core::verdict::{Decision, PolicyAnswer, Verdict};
 use vigil_core::{Evidence, Fact, Session, SessionId, State, Timestamp};
 
@@ -161,4 +164,38 @@ pub fn answer(policy: &str, verdict: Verdict) -> PolicyAnswer {
 
 pub fn asked() -> Vec<String> {
     vec!["issue".into(), "pull-request".into()]
+}
+
+/// What comes of a policy that wants `to`, with the guards that spoke.
+pub fn ruled(evidence: &Evidence, to: State) -> (Action, Vec<Code>) {
+    ruled_with(evidence, to, Memory::default(), false)
+}
+
+pub fn ruled_with(
+    evidence: &Evidence,
+    to: State,
+    memory: Memory,
+    despite_live_work: bool,
+) -> (Action, Vec<Code>) {
+    let context = context();
+    let survey = survey(std::slice::from_ref(evidence), &context, memory);
+    let mut answer = answer("p", Verdict::Transition(to));
+    if let Ok(decision) = &mut answer.answer {
+        decision.despite_live_work = despite_live_work;
+    }
+    let ruling = decide(evidence, &[answer], &asked(), &survey, &context);
+    let codes = ruling
+        .guards
+        .iter()
+        .map(|objection| objection.code)
+        .collect();
+    (ruling.action, codes)
+}
+
+pub fn refused(code: Code) -> (Action, Vec<Code>) {
+    (Action::Refuse, vec![code])
+}
+
+pub fn moved(to: State) -> (Action, Vec<Code>) {
+    (Action::Move(to), Vec::new())
 }
