@@ -10,7 +10,7 @@ use super::speaks::{Consulted, Outcome};
 use super::{Entry, Known, Memory, RepoMemory, Why, branch_key, says_something};
 use crate::ask::{Answer, Ask, Parts};
 use crate::convert::{only_parts, second};
-use crate::question::{Question, Repo, Sought, Target, issue_target, sought};
+use crate::question::{Question, Repo, Target, issue_target, sought};
 
 /// A question with the reason why it is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
