@@ -133,6 +133,7 @@ pub(crate) fn merged(number: u64) -> Evidence {
             base_ref: "main".into(),
             head_sha: "4f".repeat(20),
             head_owner: Some("acme".into()),
+            landed: Fact::Found(true),
             ..PullRequest::bare(number + 20, NOW)
         }),
         beyond_head: Fact::Found(0),

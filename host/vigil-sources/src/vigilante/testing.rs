@@ -74,6 +74,10 @@ pub(crate) fn pull_request(state: PullRequestState) -> PullRequest {
         base_ref: "main".to_owned(),
         head_sha: "c0ffee".to_owned(),
         head_owner: Some("owner".to_owned()),
+        landed: match state {
+            PullRequestState::Merged => Fact::Found(true),
+            _ => Fact::absent_at(NOW),
+        },
         ..PullRequest::bare(319, NOW)
     }
 }
