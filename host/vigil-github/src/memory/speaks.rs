@@ -25,7 +25,7 @@ pub(super) enum Consulted<'s> {
 /// Where the way ended.
 pub(super) enum Outcome {
     /// At a choice.
-    Chosen(Choice),
+    Chosen(Box<Choice>),
     /// At something that is unknown.
     Unknown(Gap),
     /// At a list that goes on.
@@ -69,7 +69,7 @@ impl Memory {
             // What nobody has looked at may be another one.
             walk.candidates.more = More::After(String::new());
             if let Some(choice) = choose(&walk.candidates, &wanted) {
-                walk.outcome = Outcome::Chosen(choice);
+                walk.outcome = Outcome::Chosen(Box::new(choice));
                 return walk;
             }
             walk.consulted.push(Consulted::Branch(branch));
@@ -89,7 +89,7 @@ impl Memory {
             false => More::Complete,
         };
         if let Some(choice) = choose(&walk.candidates, &wanted) {
-            walk.outcome = Outcome::Chosen(choice);
+            walk.outcome = Outcome::Chosen(Box::new(choice));
         }
         walk
     }
@@ -180,7 +180,7 @@ impl Memory {
         };
         let walk = self.walk(ask, &sought, now);
         let choice = match walk.outcome {
-            Outcome::Chosen(choice) => choice,
+            Outcome::Chosen(choice) => *choice,
             Outcome::Unknown(gap) => return (Fact::from(gap), Vec::new()),
             Outcome::Open(target) => return (lost(&target), Vec::new()),
         };

@@ -51,7 +51,11 @@ impl Scene {
     }
 
     /// One of the session's own, opened after it began, with its commit at the head.
-    fn pull(&mut self, number: u64, change: impl FnOnce(vigil_model::PullEdit<'_>)) {
+    fn pull(
+        &mut self,
+        number: u64,
+        change: impl for<'m> FnOnce(vigil_model::PullEdit<'m>) -> vigil_model::PullEdit<'m>,
+    ) {
         let head = self.head.clone();
         let created = self.stage.minutes_ago(100);
         self.stage.on_github(|model| {
@@ -83,8 +87,8 @@ fn a_pull_request_that_was_closed_and_replaced_blocks_nothing() {
     // Of a healthy session, and of one whose record still says that it runs.
     for status in ["success", "running"] {
         let mut scene = Scene::recorded(10, status);
-        scene.pull(10, |pull| drop(pull.closed()));
-        scene.pull(11, |pull| drop(pull));
+        scene.pull(10, |pull| pull.closed());
+        scene.pull(11, |pull| pull);
         let said = scene.pass();
         assert_eq!(scene.status(), "success", "{said:#}");
         if status == "running" {
@@ -98,8 +102,8 @@ fn a_pull_request_that_was_closed_and_replaced_blocks_nothing() {
 fn one_that_was_opened_by_mistake_and_closed_hides_no_merge() {
     for recorded in [10, 11] {
         let mut scene = Scene::recorded(recorded, "running");
-        scene.pull(10, |pull| drop(pull.merged()));
-        scene.pull(11, |pull| drop(pull.closed()));
+        scene.pull(10, |pull| pull.merged());
+        scene.pull(11, |pull| pull.closed());
         let said = scene.pass();
         expect(&said, "merged-pr", "PR #10 was merged");
         assert_eq!(said["to"], "succeeded", "{said:#}");
@@ -109,7 +113,7 @@ fn one_that_was_opened_by_mistake_and_closed_hides_no_merge() {
 #[test]
 fn a_merge_into_a_parent_has_not_landed_until_the_parent_has() {
     let mut scene = Scene::new(Made::default());
-    scene.pull(21, |pull| drop(pull.base("feature/parent").merged()));
+    scene.pull(21, |pull| pull.base("feature/parent").merged());
     let said = scene.pass();
     expect(
         &said,
@@ -128,9 +132,9 @@ fn a_merge_into_a_parent_has_not_landed_until_the_parent_has() {
         "merged-elsewhere",
         "waits until feature/parent",
     );
-    scene.stage.on_github(|model| {
-        model.repo(REPO).pull(20).squashed();
-    });
+    scene
+        .stage
+        .on_github(|model| model.repo(REPO).pull(20).squashed());
     let said = scene.pass();
     expect(&said, "merged-pr", "PR #21 was merged");
     assert_eq!(said["to"], "succeeded", "{said:#}");
@@ -139,7 +143,7 @@ fn a_merge_into_a_parent_has_not_landed_until_the_parent_has() {
 #[test]
 fn a_merge_that_reaches_the_base_by_a_push_has_landed() {
     let mut scene = Scene::new(Made::default());
-    scene.pull(21, |pull| drop(pull.base("feature/parent").merged()));
+    scene.pull(21, |pull| pull.base("feature/parent").merged());
     let root = scene.root.clone();
     scene.stage.on_github(|model| {
         let merge = model.look(REPO, 21).and_then(|item| item.pull().cloned());
@@ -158,7 +162,7 @@ fn a_branch_that_the_configuration_lists_is_where_work_lands() {
     scene.stage.configure(
         "[source.vigilante]\nkind = \"vigilante\"\nlanding_branches = [\"release/*\"]\n",
     );
-    scene.pull(21, |pull| drop(pull.base("release/2").merged()));
+    scene.pull(21, |pull| pull.base("release/2").merged());
     let said = scene.pass();
     assert_eq!(said["to"], "succeeded", "{said:#}");
 }
@@ -172,7 +176,7 @@ fn a_branch_that_was_renamed_in_the_worktree_is_found() {
     let admin = scene.stage.home.repository().join(".git/worktrees/issue-1");
     let then = Timestamp(scene.stage.minutes_ago(109));
     touch_tree(&admin, then).expect("its times");
-    scene.pull(21, |pull| drop(pull.head("agent/new-name").merged()));
+    scene.pull(21, |pull| pull.head("agent/new-name").merged());
     let said = scene.pass();
     expect(
         &said,
@@ -189,7 +193,7 @@ fn an_earlier_runs_pull_request_is_not_inherited() {
     // Of the same branch name: merged while this session was at work already, its commit in no clone.
     scene.pull(7, |pull| {
         let pull = pull.sha(ELSEWHERE).created_at(created);
-        pull.back().commit(ELSEWHERE, &[&root]).pull(7).squashed();
+        pull.back().commit(ELSEWHERE, &[&root]).pull(7).squashed()
     });
     let said = scene.pass();
     assert_ne!(said["to"], "succeeded", "{said:#}");
@@ -202,7 +206,7 @@ fn an_earlier_runs_pull_request_is_not_inherited() {
 fn a_session_that_was_begun_anew_keeps_its_own_pull_request() {
     let mut scene = Scene::new(Made::default());
     let created = scene.stage.minutes_ago(300);
-    scene.pull(7, |pull| drop(pull.created_at(created).merged()));
+    scene.pull(7, |pull| pull.created_at(created).merged());
     let said = scene.pass();
     expect(&said, "merged-pr", "PR #7 was merged");
 }
@@ -223,7 +227,7 @@ fn a_head_that_moved_on_github_is_compared_there() {
     // "Update branch" brought the base in; the merge is one commit of its own.
     scene.pull(21, |pull| {
         let repo = pull.back().commit(ELSEWHERE, &[&own, &root]);
-        repo.pull(21).sha(ELSEWHERE).squashed();
+        repo.pull(21).sha(ELSEWHERE).squashed()
     });
     let said = scene.pass();
     expect(&said, "merged-pr", "PR #21 was merged");
@@ -237,7 +241,7 @@ fn a_head_that_went_apart_is_unknown_with_advice_that_works() {
     let root = scene.root.clone();
     scene.pull(21, |pull| {
         let repo = pull.back().commit(ELSEWHERE, &[&root]);
-        repo.pull(21).sha(ELSEWHERE).squashed();
+        repo.pull(21).sha(ELSEWHERE).squashed()
     });
     let said = scene.pass();
     expect(&said, "github-unknown", "`git fetch origin pull/21/head`");
@@ -254,7 +258,7 @@ fn commits_that_were_never_pushed_are_beyond_a_head_that_the_clone_lacks() {
     let own = scene.head.clone();
     scene.pull(21, |pull| {
         let repo = pull.back().commit(ELSEWHERE, &[&own]);
-        repo.pull(21).sha(ELSEWHERE).squashed();
+        repo.pull(21).sha(ELSEWHERE).squashed()
     });
     let said = scene.pass();
     expect(&said, "unmerged-work", "PR #21 was merged");
