@@ -132,9 +132,9 @@ fn a_merge_into_a_parent_has_not_landed_until_the_parent_has() {
         "merged-elsewhere",
         "waits until feature/parent",
     );
-    scene
-        .stage
-        .on_github(|model| model.repo(REPO).pull(20).squashed());
+    scene.stage.on_github(|model| {
+        model.repo(REPO).pull(20).squashed();
+    });
     let said = scene.pass();
     expect(&said, "merged-pr", "PR #21 was merged");
     assert_eq!(said["to"], "succeeded", "{said:#}");
