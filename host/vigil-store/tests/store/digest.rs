@@ -65,6 +65,8 @@ fn full() -> Value {
     pull_request["queue"] = json!({"found": {"position": 3, "state": "queued"}});
     pull_request["auto-merge"] = json!({"found": {"method": "squash", "by": actor}});
     pull_request["closes"] = references;
+    pull_request["landed"] = json!({"found": true});
+    pull_request["merge-commit"] = json!("c3");
     full["siblings"] = json!([
         {"id": "o/r#1", "state": "running", "duplicate": false},
         {"id": "o/r#2", "state": "blocked", "duplicate": true},
@@ -257,6 +259,6 @@ fn a_digest_stays_the_same_over_builds() {
     let digest = evidence_digest(&serde_json::from_value(full()).unwrap()).to_string();
     assert_eq!(
         digest,
-        "ef83c9be4c4a0e8b7140411d1f558369394a9481e769bec0ae6c9033f51fb4dd"
+        "cf9f1324c79c2020acb837a0b15170c0d7a969be8161e0ec8fec3fe387dc4eef"
     );
 }

@@ -132,8 +132,10 @@ fn a_merge_into_a_parent_has_not_landed_until_the_parent_has() {
         "merged-elsewhere",
         "waits until feature/parent",
     );
+    // GitHub's times have whole seconds: the same one as the last look would be no news.
+    let later = super::stage::now().0 + 2_000;
     scene.stage.on_github(|model| {
-        model.repo(REPO).pull(20).squashed();
+        model.repo(REPO).pull(20).squashed().updated_at(later);
     });
     let said = scene.pass();
     expect(&said, "merged-pr", "PR #21 was merged");
@@ -244,8 +246,11 @@ fn a_head_that_went_apart_is_unknown_with_advice_that_works() {
         repo.pull(21).sha(ELSEWHERE).squashed()
     });
     let said = scene.pass();
-    expect(&said, "github-unknown", "`git fetch origin pull/21/head`");
-    assert_eq!(scene.status(), "running", "{said:#}");
+    // The commit is nowhere else, as far as can be seen, and its owner would discard it.
+    expect(&said, "unsaved-work", "1 commit that no remote has");
+    let gap = said["gaps"][0]["detail"].as_str().unwrap_or_default();
+    assert!(gap.contains("`git fetch origin pull/21/head`"), "{said:#}");
+    assert_eq!(scene.status(), "blocked", "{said:#}");
 }
 
 #[test]

@@ -435,7 +435,14 @@ fn every_documented_key_is_there_and_no_other() {
     let history = stage.run(&["history", "--json"]).json_with(0);
 
     let pass = [
-        "dry_run", "github", "now", "schema", "sessions", "sources", "took_ms",
+        "dry_run",
+        "github",
+        "journal_error",
+        "now",
+        "schema",
+        "sessions",
+        "sources",
+        "took_ms",
     ];
     let of_pass = [
         "exclusive",
@@ -504,7 +511,7 @@ fn every_documented_key_is_there_and_no_other() {
     for status in [&status, &offline] {
         let whole = [
             "alerts", "budget", "github", "now", "offline", "paused", "schema", "sessions",
-            "sources", "webhooks",
+            "sources", "stopped", "webhooks",
         ];
         assert_eq!(
             (status["schema"].as_str(), keys(status)),

@@ -102,13 +102,20 @@ fn what_vigil_blocked_says_why_for_as_long_as_it_is_so() {
         );
         told(&stage, 1, "agent-gone", "transition", "(t1)");
     }
-    // What it rested on is over, and nothing moves it: the reason is told as past.
+    // What it rested on is over, and with it the block.
+    let later = super::stage::now().0 + 2_000;
     stage.on_github(|model| {
         let repo = model.repo(REPO);
-        repo.issue(1).closed("duplicate");
+        repo.issue(1).closed("duplicate").updated_at(later);
     });
-    let held = session(&stage.pass().json_with(0), 1);
-    says(&held, "closed-issue", "pass", "a person says");
+    let moved = session(&stage.pass().json_with(0), 1);
+    assert_eq!(moved["to"], "closed", "{moved:#}");
+    says(
+        &moved,
+        "closed-issue",
+        "verdict",
+        "what vigil blocked it for (agent-gone) is over",
+    );
 }
 
 #[test]

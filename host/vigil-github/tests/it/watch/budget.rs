@@ -218,5 +218,5 @@ async fn a_sweep_is_spread_and_does_not_come_all_at_once() {
     }
     // 800 things, which are eight queries; a quarter of an hour to read them in.
     let points = fleet.tally().points;
-    assert!(most <= 4 && points >= 16, "{most} {points}");
+    assert!(most <= 5 && points >= 16, "{most} {points}");
 }
