@@ -312,7 +312,13 @@ impl Source for SimSource {
 
     fn recover(&self, prepared: &[Proposal], world: &dyn World) -> Result<Vec<Fate>, SourceError> {
         let _ = self.stage.at("recover");
-        self.inner.recover(prepared, world)
+        let recovered = self.inner.recover(prepared, world);
+        let waits = || self.inner.displaced().iter().any(|one| one.waits);
+        let mut state = self.stage.state();
+        if recovered.is_err() && state.lock.is_some() && waits() {
+            state.checker.waiting = prepared.to_vec();
+        }
+        recovered
     }
 
     fn displaced(&self) -> Vec<Displaced> {

@@ -299,6 +299,7 @@ impl<'a> Run<'a> {
         let (before, writes, refusals, began) = {
             let mut state = self.stage.state();
             state.tally.passes += 1;
+            state.checker.waiting.clear();
             let at = cast::moment(state.clock.now());
             let looking = if how.dry_run { ", only looking" } else { "" };
             state.trace.push(format!("a pass at {at}{looking}"));
@@ -347,6 +348,14 @@ impl<'a> Run<'a> {
             None => Ok(()),
         };
         state.hold(agrees);
+        let is_told = match &state.store {
+            Some(store) => (store.open_alerts()?.iter())
+                .any(|alert| alert.key == format!("displaced-{SOURCE}")),
+            None => true,
+        };
+        if !state.checker.waiting.is_empty() && !is_told {
+            state.hold(Err("what waits for the lock is not told".to_owned()));
+        }
         if !how.dry_run && self.garbled.is_none() {
             let bodies = state.bodies();
             let left = match &state.store {

@@ -17,6 +17,7 @@ use crate::vigilante::{Settings, propose};
 use crate::{Change, Refusal, Source as _, Target};
 
 mod at_once;
+mod locked;
 
 /// A Vigilante home with vigil's state folder beside it.
 struct Home {
@@ -128,6 +129,25 @@ fn raws(text: &str) -> Vec<&str> {
 
 fn revision_of(source: &Vigilante, issue: u64) -> Option<Revision> {
     propose::revisions(source, &[id(issue)]).unwrap().remove(0)
+}
+
+fn hold(home: &Path) -> File {
+    let file = File::create(home.join("scan.lock")).unwrap();
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    file
+}
+
+/// A home whose lock is held by a scan that has been still for 20 minutes.
+fn wedged() -> (Home, File) {
+    let home = Home::with(&three());
+    let still = SystemTime::UNIX_EPOCH + Duration::from_millis(NOW.before(minutes(20)).as_millis());
+    for name in ["logs/vigilante.log", "logs/access.jsonl"] {
+        let file = File::create(home.path().join(name)).unwrap();
+        file.set_modified(still).unwrap();
+    }
+    fs::write(home.path().join("watchlist.json"), "[]\n").unwrap();
+    let held = hold(&home.path());
+    (home, held)
 }
 
 #[test]
@@ -422,108 +442,6 @@ fn a_link_stays_a_link_and_what_it_leads_to_is_written() {
     std::os::unix::fs::symlink("../elsewhere/nothing.json", &link).unwrap();
     let outcomes = commit(&source, &proposed, &TestWorld::new());
     assert!(matches!(outcomes[0], Committed::Failed(_)), "{outcomes:?}");
-}
-
-#[test]
-fn a_held_lock_is_told_apart_from_a_conflict() {
-    let home = Home::with(&three());
-    let source = home.source();
-    let proposed = proposals(&source, &[1, 2]);
-    let _held = hold(&home.path());
-    let outcomes = commit(&source, &proposed, &TestWorld::new());
-    for outcome in outcomes {
-        let Committed::Locked(why) = outcome else {
-            panic!("{outcome:?}");
-        };
-        assert!(
-            why.contains(&format!("pid {}", std::process::id())),
-            "{why}"
-        );
-    }
-    assert_eq!(home.text(), three());
-    assert_eq!(home.leftovers(), [""; 0]);
-}
-
-fn hold(home: &Path) -> File {
-    let file = File::create(home.join("scan.lock")).unwrap();
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
-    file
-}
-
-/// A home whose lock is held by a scan that has been still for 20 minutes.
-fn wedged() -> (Home, File) {
-    let home = Home::with(&three());
-    let still = SystemTime::UNIX_EPOCH + Duration::from_millis(NOW.before(minutes(20)).as_millis());
-    for name in ["logs/vigilante.log", "logs/access.jsonl"] {
-        let file = File::create(home.path().join(name)).unwrap();
-        file.set_modified(still).unwrap();
-    }
-    fs::write(home.path().join("watchlist.json"), "[]\n").unwrap();
-    let held = hold(&home.path());
-    (home, held)
-}
-
-#[test]
-fn a_wedged_lock_is_written_past_and_looked_at_again() {
-    let (home, _held) = wedged();
-    let source = home.source();
-    let proposed = proposals(&source, &[1]);
-    let world = TestWorld::new();
-    assert_eq!(
-        commit(&source, &proposed, &world),
-        [Committed::Written { exclusive: false }]
-    );
-    assert_eq!(world.steps().last(), Some(&"read-back"));
-    // Five seconds for the lock, one before the second look.
-    assert_eq!(NOW.age(world.now()), Duration::from_secs(6));
-    assert_eq!(revision_of(&source, 1), Some(proposed[0].after.clone()));
-}
-
-#[test]
-fn what_a_waking_holder_writes_over_is_reported() {
-    let (home, _held) = wedged();
-    let source = home.source();
-    let proposed = proposals(&source, &[1, 2]);
-    let path = home.path();
-    let world = TestWorld::with(move |name, _| {
-        if name == "read-back" {
-            // It puts back what it had in memory, but for #2, which it had not loaded.
-            let now = fs::read_to_string(path.join(SESSIONS_FILE)).unwrap();
-            let kept = format!("  {}", raws(&now)[1]);
-            put(&path, &testing::file(&[testing::record(1), kept]));
-        }
-        Ok(())
-    });
-    let outcomes = commit(&source, &proposed, &world);
-    assert!(
-        matches!(outcomes[0], Committed::Conflict(_)),
-        "{outcomes:?}"
-    );
-    assert_eq!(outcomes[1], Committed::Written { exclusive: false });
-}
-
-#[test]
-fn what_cannot_be_read_back_is_not_called_written() {
-    let breakers: [fn(&Path) -> io::Result<()>; 3] = [
-        |_| Err(io::Error::other("no")),
-        |home| fs::write(home.join(SESSIONS_FILE), "[{"),
-        |home| fs::remove_file(home.join(SESSIONS_FILE)),
-    ];
-    for breaker in breakers {
-        let (home, _held) = wedged();
-        let source = home.source();
-        let proposed = proposals(&source, &[1]);
-        let path = home.path();
-        let world = TestWorld::with(move |name, _| match name {
-            "read-back" => breaker(&path),
-            _ => Ok(()),
-        });
-        let outcomes = commit(&source, &proposed, &world);
-        assert!(
-            matches!(outcomes[0], Committed::Conflict(_)),
-            "{outcomes:?}"
-        );
-    }
 }
 
 #[test]
