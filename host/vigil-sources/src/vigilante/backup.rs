@@ -21,13 +21,18 @@ pub(crate) struct Backup {
     needed: bool,
 }
 
+/// Where those of the source `name` go. Its home is not looked at.
+pub(crate) fn folder(state_dir: &Path, name: &str) -> PathBuf {
+    state_dir.join("backups").join(plain(name))
+}
+
 impl Backup {
     /// The backup of `home`, of the source `name`, below `state_dir`. Looks whether there is one already.
     ///
     /// # Errors
     /// What failed, in words: where nobody can say whether there is a backup, nothing is written.
     pub(crate) fn of(state_dir: &Path, name: &str, home: &Path) -> Result<Self, String> {
-        let folder = state_dir.join("backups").join(plain(name));
+        let folder = folder(state_dir, name);
         let real = fs::canonicalize(home).map_err(|error| failed("find", home, &error))?;
         let prefix = format!("sessions-{}-", short_digest(real.as_os_str().as_bytes()));
         let needed = match fs::read_dir(&folder) {

@@ -16,7 +16,7 @@ use vigil_core::Timestamp;
 use vigil_core::time::minutes;
 
 use crate::vigilante::Vigilante;
-use crate::vigilante::backup::Backup;
+use crate::vigilante::backup::{self, Backup};
 use crate::vigilante::edit;
 use crate::vigilante::lock::{self, Hold, NoHold, Patience};
 use crate::vigilante::merge::{self, Newer, Sides};
@@ -90,12 +90,9 @@ pub(super) fn bring_back(
     trouble.map_or(Ok(()), Err)
 }
 
-/// What is kept for a person of `source`, the oldest first.
-pub(super) fn kept(source: &Vigilante) -> Vec<Displaced> {
-    let Ok(backup) = Backup::of(source.state_dir(), &source.name, source.home()) else {
-        return Vec::new();
-    };
-    let mut kept: Vec<Displaced> = kept_in(backup.folder())
+/// What is kept for a person of `source`, the oldest first; where its home answers, with what waits there.
+pub(super) fn kept(source: &Vigilante, home_answers: bool) -> Vec<Displaced> {
+    let mut kept: Vec<Displaced> = kept_in(&backup::folder(source.state_dir(), &source.name))
         .into_iter()
         .map(|(_, file)| Displaced {
             why: fs::read_to_string(file.with_extension("why")).map_or_else(
@@ -108,6 +105,9 @@ pub(super) fn kept(source: &Vigilante) -> Vec<Displaced> {
         })
         .collect();
     kept.sort_by(|a, b| a.file.cmp(&b.file));
+    if !home_answers {
+        return kept;
+    }
     let Ok(target) = fs::canonicalize(source.home().join(SESSIONS_FILE)) else {
         return kept;
     };

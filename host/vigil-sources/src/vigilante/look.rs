@@ -13,7 +13,7 @@ use vigil_core::session::{Liveness, Session};
 
 use crate::Checkout;
 use crate::machine::looker::{self, Lookers, NoAnswer, Telling, Untold};
-use crate::machine::mounts::Mounts;
+use crate::machine::mounts::{self, Mounts};
 use crate::vigilante::convert::Work;
 use crate::vigilante::liveness::{Brief, Care, Looks, Observer, in_parallel, looks, unknown};
 
@@ -227,6 +227,11 @@ fn topic(work: &Work) -> &Path {
 pub(crate) fn probe(helpers: &Lookers, path: &Path) -> io::Result<()> {
     if !Mounts::read().of(path).is_some_and(|mount| mount.is_remote) {
         return Ok(());
+    }
+    let avoided = helpers.avoided();
+    if let Some(avoided) = avoided.iter().find(|avoided| path.starts_with(avoided)) {
+        let gap = mounts::left_alone(avoided);
+        return Err(io::Error::new(io::ErrorKind::TimedOut, gap.detail));
     }
     let question = Question::Probe {
         path: path.to_owned(),

@@ -201,13 +201,8 @@ impl Source for Vigilante {
     ) -> Result<Picked, SourceError> {
         if let Some(lookers) = &self.lookers {
             lookers.begin();
-            let path = self.home.join(SESSIONS_FILE);
-            look::probe(lookers, &path).map_err(|source| SourceError::Io {
-                doing: "read",
-                path: path.display().to_string(),
-                source,
-            })?;
         }
+        self.answers()?;
         let (listed, read) = self.read(pick, world)?;
         let mut seen = self.seen();
         seen.at = world.now();
@@ -276,15 +271,21 @@ impl Source for Vigilante {
         ids: &[SessionId],
         _world: &dyn World,
     ) -> Result<Vec<Option<Revision>>, SourceError> {
+        self.answers()?;
         propose::revisions(self, ids)
     }
 
     fn recover(&self, prepared: &[Proposal], world: &dyn World) -> Result<Vec<Fate>, SourceError> {
+        // A pass begins with this.
+        if let Some(lookers) = &self.lookers {
+            lookers.begin();
+        }
+        self.answers()?;
         recover::recover(self, prepared, world)
     }
 
     fn displaced(&self) -> Vec<Displaced> {
-        displaced::kept(self)
+        displaced::kept(self, self.answers().is_ok())
     }
 
     fn propose_undo(&self, written: &Proposal, _world: &dyn World) -> Result<Proposal, Refusal> {
@@ -317,6 +318,19 @@ impl Source for Vigilante {
 type Read = (Arc<[Listed]>, Vec<(usize, Session, Work)>);
 
 impl Vigilante {
+    /// Asks a helper for the records' file, before this process waits for a mount behind which nobody answers.
+    fn answers(&self) -> Result<(), SourceError> {
+        let Some(lookers) = &self.lookers else {
+            return Ok(());
+        };
+        let path = self.home.join(SESSIONS_FILE);
+        look::probe(lookers, &path).map_err(|source| SourceError::Io {
+            doing: "read",
+            path: path.display().to_string(),
+            source,
+        })
+    }
+
     /// What is asked at this moment's desk about the work of a session, of the very record that it was read from.
     fn at_the_desk<T>(
         &self,

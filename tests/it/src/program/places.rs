@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, mknodat, utimensat};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use vigil::demo::Made;
@@ -97,7 +97,7 @@ fn whatever_an_agent_puts_where_a_file_is_expected_holds_up_its_own_session_alon
             (".git: pipe", link.clone(), pipe, false),
             (".git: zero", link.clone(), zero, false),
             (".git: sparse", link, sparse, false),
-            ("HEAD: pipe", head, pipe, false),
+            ("HEAD: pipe", head, pipe, true),
             ("log: pipe", log.clone(), pipe, true),
             ("log: socket", log.clone(), socket, true),
             ("log: zero", log, zero, true),
@@ -109,6 +109,7 @@ fn whatever_an_agent_puts_where_a_file_is_expected_holds_up_its_own_session_alon
         fs::create_dir_all(place.parent().expect("a parent")).expect("a folder");
         let _ = fs::remove_file(&place);
         put(&place);
+        age(&stage, &place);
         // Before the pass: what is settled is not looked at any more.
         let doctor = stage.run(&["doctor", "--json"]).json();
         assert_eq!(names(&doctor, &place), is_told, "{name}: {doctor:#}");
@@ -120,6 +121,22 @@ fn whatever_an_agent_puts_where_a_file_is_expected_holds_up_its_own_session_alon
             format!("{REPO}#{ATTACKED}"),
             "{name}"
         );
+    }
+}
+
+/// As if it had stood there for long: beside a fresh write nobody needs to know about others.
+fn age(stage: &Stage, place: &Path) {
+    let then = Timespec {
+        tv_sec: i64::try_from(stage.minutes_ago(90) / 1_000).expect("a time"),
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: then,
+        last_modification: then,
+    };
+    let root = stage.home.root();
+    for path in place.ancestors().take_while(|path| *path != root) {
+        utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).expect("the time is set");
     }
 }
 
