@@ -102,6 +102,7 @@ pub(super) fn comparable(answer: &Answer) -> Answer {
         timeless(&mut pr.runs);
         timeless(&mut pr.queue);
         timeless(&mut pr.auto_merge);
+        timeless(&mut pr.landed);
     }
     answer
 }
