@@ -160,13 +160,15 @@ pub(super) fn keep(
     };
     let file = write().map_err(|error| failed("keep a text in", keep_in, &error))?;
     tracing::warn!(file = %file.display(), why, "a text of the owner's is kept for a person");
-    forget(keep_in, now);
+    forget(keep_in, Some(&file), now);
     Ok(file)
 }
 
-/// Takes away what was kept for too long, or is too much: never the newest.
-fn forget(keep_in: &Path, now: Timestamp) {
-    let kept = kept_in(keep_in);
+/// Takes away what was kept for too long, or is too much: never the newest. `just_kept` is the newest whatever the clock
+/// of the file system says, whose ticks are longer than a write takes.
+fn forget(keep_in: &Path, just_kept: Option<&Path>, now: Timestamp) {
+    let mut kept = kept_in(keep_in);
+    kept.sort_by_key(|(_, file)| Some(file.as_path()) == just_kept);
     let too_many = kept.len().saturating_sub(KEPT_MAX);
     let newest = kept.len().saturating_sub(1);
     for (at, (written, file)) in kept.iter().enumerate() {
@@ -202,8 +204,9 @@ fn kept_in(folder: &Path) -> Vec<(Timestamp, PathBuf)> {
 
 /// The last change, of name or content: a displaced file brings an old time of writing along.
 fn changed(meta: &fs::Metadata) -> Timestamp {
-    let seconds = u64::try_from(meta.mtime().max(meta.ctime())).unwrap_or_default();
-    Timestamp(seconds.saturating_mul(1000))
+    let latest = (meta.mtime(), meta.mtime_nsec()).max((meta.ctime(), meta.ctime_nsec()));
+    let part = |part: i64| u64::try_from(part).unwrap_or_default();
+    Timestamp(part(latest.0).saturating_mul(1000) + part(latest.1) / 1_000_000)
 }
 
 /// What one write left behind.

@@ -115,7 +115,7 @@ fn what_is_kept_is_private_bounded_and_never_the_newest_that_goes() {
     let newest = keep(&folder, b"last", "because", now()).unwrap();
     assert!(newest.exists());
     // After a long time only the newest is left.
-    forget(&folder, now().after(KEPT_FOR * 2));
+    forget(&folder, None, now().after(KEPT_FOR * 2));
     assert_eq!(kept_in(&folder).len(), 1);
     assert_eq!(names(&folder).len(), 2);
 }
