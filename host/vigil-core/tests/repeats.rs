@@ -11,35 +11,6 @@ use vigil_core::survey::{Memory, PastMove, Reversal, survey};
 use vigil_core::verdict::Verdict;
 use vigil_core::{Evidence, State};
 
-fn ruled_with(
-    evidence: &Evidence,
-    to: State,
-    memory: Memory,
-    despite_live_work: bool,
-) -> (Action, Vec<Code>) {
-    let context = context();
-    let survey = survey(std::slice::from_ref(evidence), &context, memory);
-    let mut answer = answer("p", Verdict::Transition(to));
-    if let Ok(decision) = &mut answer.answer {
-        decision.despite_live_work = despite_live_work;
-    }
-    let ruling = decide(evidence, &[answer], &asked(), &survey, &context);
-    let codes = ruling
-        .guards
-        .iter()
-        .map(|objection| objection.code)
-        .collect();
-    (ruling.action, codes)
-}
-
-fn refused(code: Code) -> (Action, Vec<Code>) {
-    (Action::Refuse, vec![code])
-}
-
-fn moved(to: State) -> (Action, Vec<Code>) {
-    (Action::Move(to), Vec::new())
-}
-
 fn past(undone: bool, same_facts: bool, minutes_ago: u64) -> PastMove {
     PastMove {
         name: "t1".into(),

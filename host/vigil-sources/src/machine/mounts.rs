@@ -11,7 +11,8 @@ use vigil_core::fact::{Gap, GapKind};
 /// 40: as many links as the kernel follows in one path.
 const LINKS_MAX: usize = 40;
 
-/// Kinds of file systems behind which a server stands that can be gone. Those of FUSE are told by their name's start.
+/// Kinds of file systems behind which a server stands that can be gone. Those of NFS and FUSE are told by their name's
+/// start.
 const REMOTE: [&str; 17] = [
     "9p",
     "afs",
@@ -25,10 +26,10 @@ const REMOTE: [&str; 17] = [
     "gpfs",
     "lustre",
     "ncpfs",
-    "nfs",
-    "nfs4",
     "ocfs2",
+    "orangefs",
     "smb3",
+    "smbfs",
     "virtiofs",
 ];
 
@@ -82,19 +83,26 @@ fn mount(line: &[u8]) -> Option<Mount> {
     let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
     let kind = String::from_utf8_lossy(kind);
     Some(Mount {
-        at: PathBuf::from(OsString::from_vec(at)),
-        is_remote: REMOTE.contains(&kind.as_ref()) || kind.starts_with("fuse"),
+        at,
+        is_remote: is_remote(&kind),
     })
 }
 
-/// Space, tab, line end and backslash stand there as three octal digits after a backslash.
-fn unescaped(field: &[u8]) -> Vec<u8> {
+/// Whether a file system of that kind is one whose server is elsewhere, or a program that may not answer.
+pub(crate) fn is_remote(kind: &str) -> bool {
+    REMOTE.contains(&kind) || kind.starts_with("nfs") || kind.starts_with("fuse")
+}
+
+/// A path of the kernel's lists of mounts: space, tab, line end and backslash stand there as three octal digits after a
+/// backslash.
+pub(crate) fn unescaped(field: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let [first, after @ ..] = rest {
         let code = after
             .get(..3)
             .filter(|_| *first == b'\\')
+            .filter(|digits| digits.iter().all(|digit| (b'0'..=b'7').contains(digit)))
             .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
         match code {
             Some(code) => {
@@ -107,7 +115,7 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
             }
         }
     }
-    bytes
+    PathBuf::from(OsString::from_vec(bytes))
 }
 
 /// Follows every link on the way to `path`, and calls `at` with where it is about to look whenever that is a new place:

@@ -14,6 +14,8 @@ use procfs::ProcResult;
 use procfs::process::Process as Seen;
 use rustix::fs::{CWD, Mode, OFlags, fstat, makedev, openat, stat};
 
+use crate::machine::mounts::{is_remote, unescaped};
+
 /// Folders above one that are followed. A path of the kernel's greatest length rarely has as many.
 const FOLDERS_MAX: usize = 256;
 
@@ -189,7 +191,7 @@ fn mounts(seen: &Seen, shared: bool) -> Option<List> {
         // Without its own root this machine does nothing at all.
         let is_root = shared && point == Path::new("/");
         let mount = Mount {
-            may_hang: !is_root && may_hang(&mount.fs_type),
+            may_hang: !is_root && is_remote(&mount.fs_type),
             device: device(&mount.majmin),
         };
         (point, mount)
@@ -200,54 +202,6 @@ fn mounts(seen: &Seen, shared: bool) -> Option<List> {
 fn device(numbers: &str) -> Option<u64> {
     let (major, minor) = numbers.split_once(':')?;
     Some(makedev(major.parse().ok()?, minor.parse().ok()?))
-}
-
-/// Whether a file system of that name is one whose server is elsewhere, or a program that may not answer.
-fn may_hang(kind: &str) -> bool {
-    const FAR: &[&str] = &[
-        "9p",
-        "afs",
-        "autofs",
-        "beegfs",
-        "ceph",
-        "cifs",
-        "coda",
-        "gfs2",
-        "glusterfs",
-        "gpfs",
-        "lustre",
-        "ncpfs",
-        "ocfs2",
-        "orangefs",
-        "smb3",
-        "smbfs",
-        "virtiofs",
-    ];
-    FAR.contains(&kind) || kind.starts_with("nfs") || kind.starts_with("fuse")
-}
-
-/// `name` without the escapes (`\040` for a space) that the kernel puts into lists of mounts.
-fn unescaped(name: &[u8]) -> PathBuf {
-    let mut bytes = Vec::with_capacity(name.len());
-    let mut rest = name;
-    while let Some((&first, after)) = rest.split_first() {
-        let code = (first == b'\\')
-            .then(|| after.get(..3))
-            .flatten()
-            .filter(|digits| digits.iter().all(|digit| (b'0'..=b'7').contains(digit)))
-            .and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok());
-        match code {
-            Some(code) => {
-                bytes.push(code);
-                rest = &after[3..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    PathBuf::from(OsString::from_vec(bytes))
 }
 
 /// `path` as the kernel names it: links followed as far as the path exists.
@@ -328,10 +282,10 @@ mod tests {
         let (_, seen, reached) = follow(&root, root.clone(), None);
         assert_eq!((seen.len(), reached), (0, Reach::Stopped(None)));
         for kind in ["nfs4", "fuse.sshfs", "9p", "cifs"] {
-            assert!(may_hang(kind), "{kind}");
+            assert!(is_remote(kind), "{kind}");
         }
         for kind in ["ext4", "btrfs", "overlay", "tmpfs", "xfs", "zfs", "apfs"] {
-            assert!(!may_hang(kind), "{kind}");
+            assert!(!is_remote(kind), "{kind}");
         }
     }
 }
