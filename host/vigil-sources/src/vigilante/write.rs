@@ -60,10 +60,11 @@ fn write(
         .collect();
     let backup = Backup::of(source.state_dir(), &source.name, home).map_err(nothing_written)?;
     let mut patience = Patience::new();
+    let mut was_in_place = false;
     for round in 0..ROUNDS_MAX {
         let text = read(home)?;
         let target = resolve(&path)?;
-        let merged = merge(&path, &text, proposals, &edits, round == 0)?;
+        let merged = merge(&path, &text, proposals, &edits, was_in_place)?;
         let Some(new_text) = merged.text else {
             return Ok(merged.outcomes);
         };
@@ -86,6 +87,7 @@ fn write(
             tracing::debug!(path = %path.display(), round, "sessions changed before the write");
             continue;
         }
+        was_in_place = true;
         let replaced = match prepared.replace(&text, world).map_err(nothing_written)? {
             Replaced::NoExchange(prepared) => {
                 owner_is_down(source, &hold, &target, world)?;
@@ -171,14 +173,15 @@ struct Merged {
     outcomes: Vec<Committed>,
 }
 
-/// Makes those of `proposals` in `text` whose record is as it was. `is_first`: nothing of them was tried before, so that
-/// a record that is as proposed was written by somebody else, and is nobody's to claim here.
+/// Makes those of `proposals` in `text` whose record is as it was. `was_in_place`: an earlier try stood in the file's
+/// place, if only for a moment. Where none did, a record that is as proposed was written by somebody else, and is
+/// nobody's to claim here.
 fn merge(
     path: &Path,
     text: &str,
     proposals: &[Proposal],
     edits: &[Result<Vec<Edit>, String>],
-    is_first: bool,
+    was_in_place: bool,
 ) -> Result<Merged, Committed> {
     let file = RecordFile::parse(path, text).map_err(|error| nothing_written(chain(&error)))?;
     let index = Index::of(&file);
@@ -191,13 +194,13 @@ fn merge(
             (Err(why), _) => Committed::Conflict(why),
             (Ok(at), Ok(edits)) => {
                 let present = index.revision(at);
-                if present == Some(proposal.after.clone()) && is_first {
+                if present == Some(proposal.after.clone()) && !was_in_place {
                     Committed::Conflict(format!(
                         "the record of {} was written as proposed by someone else, perhaps another vigil",
                         proposal.id
                     ))
                 } else if present == Some(proposal.after.clone()) {
-                    // An earlier try got through; repeating it is harmless.
+                    // Somebody may have read it there and kept it; repeating it is harmless.
                     Committed::Written { exclusive: true }
                 } else if present != Some(proposal.before.clone()) {
                     Committed::Conflict(format!(

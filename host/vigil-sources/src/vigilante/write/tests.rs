@@ -222,6 +222,33 @@ fn what_another_wrote_just_so_is_no_claim_and_the_rest_is() {
 }
 
 #[test]
+fn what_another_wrote_just_so_before_the_lock_was_had_is_no_claim_either() {
+    for step in ["backup", "sync-temp", "lock", "reread"] {
+        let home = Home::with(&three());
+        let (source, folder) = (home.source(), home.dir.path().join("other"));
+        let other = Vigilante::new("vigilante", home.path(), folder, Settings::default());
+        let proposed = proposals(&source, &[1, 2]);
+        let of_other = proposals(&other, &[1]);
+        let world = TestWorld::with(move |name, seen| {
+            if name == step && seen == 0 {
+                // Whoever has the lock already keeps the other out.
+                let expected = name != "reread";
+                let outcomes = commit(&other, &of_other, &TestWorld::new());
+                assert_eq!(outcomes == [exclusive()], expected, "{outcomes:?}");
+            }
+            Ok(())
+        });
+        let outcomes = commit(&source, &proposed, &world);
+        assert_eq!(
+            matches!(&outcomes[0], Committed::Conflict(why) if why.contains("as proposed by someone else")),
+            step != "reread",
+            "{step}: {outcomes:?}"
+        );
+        assert_eq!(outcomes[1], exclusive(), "{step}");
+    }
+}
+
+#[test]
 fn a_record_that_moved_is_a_conflict_and_the_others_go_on() {
     let home = Home::with(&three());
     let source = home.source();
