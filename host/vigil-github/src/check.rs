@@ -2,6 +2,7 @@
 
 mod access;
 mod login;
+mod renamed;
 
 use std::future::Future;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use vigil_core::{Gap, GapKind, Timestamp};
 
 use crate::budget::{Pool, Silence};
+use crate::envelope;
 use crate::github::{Clock, GitHub, NotHeld};
 use crate::limits::{self, LimitScope, Meter};
 use crate::reply::Trouble;
@@ -130,14 +132,40 @@ impl GitHub {
         token: &Token,
         clock: Clock,
     ) -> Result<Check, Trouble> {
-        let uri: Uri = format!("{}/rate_limit", self.rest)
-            .parse()
-            .map_err(|_| unreachable("the address of GitHub's REST API is none".to_owned()))?;
-        let sent = self
-            .transport
-            .send(&uri, token, Wire::get(), clock.deadline);
-        let answer = sent.await.map_err(|failure| no_answer(&uri, failure))?;
+        let uri = self.rest_uri("/rate_limit")?;
+        let answer = self.send_get(&uri, token, clock).await?;
         read(account, token, &uri, &answer, clock.now())
+    }
+
+    /// The answer to a GET of `path` below the root of the REST API, if it is about what was asked: neither a rejected
+    /// token nor a limit.
+    async fn get(&self, path: &str, token: &Token, clock: Clock) -> Result<Answer, Trouble> {
+        let answer = self.send_get(&self.rest_uri(path)?, token, clock).await?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            return Err(Trouble::TokenRejected {
+                origin: token.origin.clone(),
+            });
+        }
+        let (message, at) = (envelope::message(&answer.body), clock.now());
+        match limits::limit(answer.status, &answer.headers, &message, at) {
+            Some(limit) => Err(Trouble::Limited {
+                until: limit.until.unwrap_or_else(|| at.after(limits::SILENCE)),
+                detail: words::short(&limit.detail),
+                scope: limit.scope,
+            }),
+            None => Ok(answer),
+        }
+    }
+
+    fn rest_uri(&self, path: &str) -> Result<Uri, Trouble> {
+        format!("{}{path}", self.rest)
+            .parse()
+            .map_err(|_| unreachable("the address of GitHub's REST API is none".to_owned()))
+    }
+
+    async fn send_get(&self, uri: &Uri, token: &Token, clock: Clock) -> Result<Answer, Trouble> {
+        let sent = self.transport.send(uri, token, Wire::get(), clock.deadline);
+        sent.await.map_err(|failure| no_answer(uri, failure))
     }
 }
 

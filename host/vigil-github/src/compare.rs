@@ -10,7 +10,7 @@ use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
 use crate::ask::Between;
 use crate::convert::malformed;
-use crate::envelope::{Learned, Received, message, said};
+use crate::envelope::{self, Learned, Received};
 use crate::limits::{self, Meter};
 use crate::probe::segment;
 use crate::question::Repo;
@@ -80,20 +80,10 @@ impl Comparison {
             body,
             at,
         } = *received;
-        // The status comes before the headers: a 401 can carry the headers of an empty pot.
-        if status == StatusCode::UNAUTHORIZED {
-            return Learned::TokenRejected;
-        }
-        let message = message(body);
-        if !status.is_success()
-            && let Some(limit) = limits::limit(status, headers, &message, at)
-        {
-            return Learned::Limited(limit);
-        }
-        let said = said(status, &message);
-        if status.is_server_error() {
-            return Learned::Lost(Gap::new(GapKind::Unreachable, said));
-        }
+        let said = match envelope::open_rest(received) {
+            Ok(words) => words.said,
+            Err(instead) => return instead,
+        };
         let gap = |kind, text: String| Told::Fact(Fact::from(Gap::new(kind, text)));
         let Between { base, head } = &self.between;
         let what = format!("commit {head} of {}", self.repo);

@@ -132,6 +132,46 @@ pub(crate) fn open<A>(
     })
 }
 
+/// What GitHub says in a REST answer, before it is known what the answer is about.
+pub(crate) struct Words {
+    /// Its own words in the body of a refusal; empty where there are none.
+    pub(crate) message: String,
+    /// Status and words, for people.
+    pub(crate) said: String,
+}
+
+/// Opens a REST answer, of whatever status.
+///
+/// # Errors
+/// What the answer comes to instead, where it is about no single thing: the token, a limit, a failure of GitHub's.
+pub(crate) fn open_rest<A>(received: &Received<'_>) -> Result<Words, Learned<A>> {
+    let Received {
+        status,
+        headers,
+        body,
+        at,
+    } = *received;
+    // The status comes before the headers: a 401 can carry the headers of an empty pot.
+    if status == StatusCode::UNAUTHORIZED {
+        return Err(Learned::TokenRejected);
+    }
+    if status.is_success() || status == StatusCode::NOT_MODIFIED {
+        return Ok(Words {
+            message: String::new(),
+            said: said(status, ""),
+        });
+    }
+    let message = message(body);
+    if let Some(limit) = limits::limit(status, headers, &message, at) {
+        return Err(Learned::Limited(limit));
+    }
+    let said = said(status, &message);
+    match status.is_server_error() {
+        true => Err(Learned::Lost(Gap::new(GapKind::Unreachable, said))),
+        false => Ok(Words { message, said }),
+    }
+}
+
 /// An answer with another status than 200 that is neither a limit nor a rejected token.
 fn not_ok<A>(status: StatusCode, message: &str) -> Learned<A> {
     let said = said(status, message);

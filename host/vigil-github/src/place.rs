@@ -10,7 +10,7 @@ use vigil_core::fact::Sighting;
 use vigil_core::forge::Issue;
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
-use crate::envelope::{Learned, Received, message, said};
+use crate::envelope::{self, Learned, Received, Words};
 use crate::limits::{self, Meter};
 use crate::probe::segment;
 use crate::question::Repo;
@@ -46,23 +46,13 @@ pub fn learn_place(
     let Received {
         status,
         headers,
-        body,
         at,
+        ..
     } = *received;
-    // The status comes before the headers: a 401 can carry the headers of an empty pot.
-    if status == StatusCode::UNAUTHORIZED {
-        return Learned::TokenRejected;
-    }
-    let message = message(body);
-    if !status.is_success()
-        && let Some(limit) = limits::limit(status, headers, &message, at)
-    {
-        return Learned::Limited(limit);
-    }
-    let said = said(status, &message);
-    if status.is_server_error() {
-        return Learned::Lost(Gap::new(GapKind::Unreachable, said));
-    }
+    let Words { message, said } = match envelope::open_rest(received) {
+        Ok(words) => words,
+        Err(instead) => return instead,
+    };
     if status == StatusCode::GONE && message.is_empty() {
         // A proxy or a captive portal says the same of anything. That an issue is gone for good takes GitHub's own word.
         let said = format!("{said}, and no reason in JSON");

@@ -12,7 +12,7 @@ use vigil_core::forge::Issue;
 use vigil_core::{Gap, GapKind, Timestamp};
 
 use crate::convert::{issue_of_rest, malformed, read, renamed};
-use crate::envelope::{Learned, Received, message, said};
+use crate::envelope::{self, Learned, Received, Words};
 use crate::limits::{self, Meter};
 use crate::question::Repo;
 use crate::words;
@@ -125,10 +125,10 @@ pub fn learn_probe(
         body,
         at,
     } = *received;
-    // The status comes before the headers: a 401 can carry the headers of an empty pot.
-    if status == StatusCode::UNAUTHORIZED {
-        return Learned::TokenRejected;
-    }
+    let words = match envelope::open_rest(received) {
+        Ok(words) => words,
+        Err(instead) => return instead,
+    };
     let repo = &probe.repo;
     let probed = match status {
         StatusCode::OK => match changed(repo, headers, body, observed) {
@@ -139,23 +139,14 @@ pub fn learn_probe(
         StatusCode::NOT_MODIFIED => Probed::Unchanged {
             etag: text(headers, ETAG),
         },
-        status => {
-            let message = message(body);
-            if let Some(limit) = limits::limit(status, headers, &message, at) {
-                return Learned::Limited(limit);
-            }
-            if status.is_server_error() {
-                return Learned::Lost(Gap::new(GapKind::Unreachable, said(status, &message)));
-            }
-            refused(repo, status, headers, &message)
-        }
+        status => refused(repo, status, headers, &words),
     };
     Learned::Answered((probed, Meter::from_headers(headers, limits::CORE, at)))
 }
 
 /// A refusal that concerns this repository and is no limit.
-fn refused(repo: &Repo, status: StatusCode, headers: &HeaderMap, message: &str) -> Probed {
-    let said = said(status, message);
+fn refused(repo: &Repo, status: StatusCode, headers: &HeaderMap, words: &Words) -> Probed {
+    let Words { message, said } = words;
     let gap = |kind, text: String| Probed::Gap(Gap::new(kind, text));
     match status {
         status if status.is_redirection() => match text(headers, LOCATION) {

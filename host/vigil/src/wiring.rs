@@ -143,7 +143,7 @@ impl Setup {
             chain: Arc::new(chain),
             forge: Arc::new(self.github()?),
             forge_host: self.place()?.host,
-            asking: Asking::new(self.shares()),
+            asking: Asking::new(self.shares()).following(self.config.github.follow_renames),
             seen: std::collections::HashMap::new(),
             settled: std::collections::HashMap::new(),
             store,

@@ -25,6 +25,7 @@ mod owner_writes;
 mod places;
 mod policies;
 mod pulls;
+mod renamed;
 mod repositories;
 mod security;
 mod seed;

@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use http::{StatusCode, Uri};
+use http::StatusCode;
 use serde_json::Value;
 use vigil_core::Timestamp;
 
-use super::{no_answer, unreachable};
 use crate::budget::Pool;
 use crate::github::{Clock, GitHub};
-use crate::limits::{self, CORE, Meter};
+use crate::limits::{CORE, Meter};
 use crate::reply::Trouble;
 use crate::tokens::Account;
-use crate::transport::Wire;
 use crate::words;
 
 /// The user of a token, and what asking for it left.
@@ -37,31 +35,12 @@ impl GitHub {
         deadline: Duration,
     ) -> Result<User, Trouble> {
         let clock = Clock::new(now, deadline);
-        let uri: Uri = format!("{}/user", self.rest)
-            .parse()
-            .map_err(|_| unreachable("the address of GitHub's REST API is none".to_owned()))?;
         let asking = async {
             let token = self.tokens.token(account).await?;
-            let sent = self
-                .transport
-                .send(&uri, &token, Wire::get(), clock.deadline);
-            let answer = sent.await.map_err(|failure| no_answer(&uri, failure))?;
+            let answer = self.get("/user", &token, clock).await?;
             let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
             let text = |name| body.get(name).and_then(Value::as_str);
             let at = clock.now();
-            if answer.status == StatusCode::UNAUTHORIZED {
-                return Err(Trouble::TokenRejected {
-                    origin: token.origin.clone(),
-                });
-            }
-            let message = text("message").unwrap_or("");
-            if let Some(limit) = limits::limit(answer.status, &answer.headers, message, at) {
-                return Err(Trouble::Limited {
-                    until: limit.until.unwrap_or_else(|| at.after(limits::SILENCE)),
-                    detail: words::short(&limit.detail),
-                    scope: limit.scope,
-                });
-            }
             let login = text("login").filter(|_| answer.status == StatusCode::OK);
             Ok(User {
                 login: login.map(words::short),

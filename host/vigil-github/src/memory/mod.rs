@@ -28,6 +28,7 @@ mod news;
 mod outdated;
 mod prune;
 mod recall;
+mod renamed;
 mod speaks;
 mod take;
 mod told;
@@ -46,6 +47,7 @@ pub use news::About;
 pub(crate) use news::News;
 pub use outdated::is_outdated;
 pub use recall::{LastKnown, Recalled};
+pub use renamed::Renamed;
 pub use told::Held;
 use told::Told;
 use unasked::Unasked;
@@ -110,7 +112,7 @@ pub struct Change {
 }
 
 /// A repository's name as a key: GitHub does not tell upper from lower case.
-pub(crate) fn repo_key(repo: &Repo) -> String {
+pub fn repo_key(repo: &Repo) -> String {
     repo.to_string().to_ascii_lowercase()
 }
 

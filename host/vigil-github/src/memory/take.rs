@@ -20,6 +20,11 @@ impl Memory {
     /// known of that one is forgotten, and sessions that are older than this moment get no facts of the new one.
     pub(crate) fn take_identity(&mut self, repo: &Repo, id: &str, now: Timestamp) {
         let known = &self.repo_mut(repo).watch;
+        // It answers under the name, so nothing is redirected from there.
+        if known.called.is_some() {
+            self.watch_mut(repo).called = None;
+        }
+        let known = &self.repo_mut(repo).watch;
         if known.id.as_deref() == Some(id) {
             return;
         }

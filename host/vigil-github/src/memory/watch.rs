@@ -8,6 +8,7 @@ use vigil_core::time::minutes;
 use vigil_core::{Gap, Timestamp};
 
 use super::due::{SWEEP_OPEN, shows_after};
+use crate::moved::Called;
 use crate::tokens::Fingerprint;
 
 /// How far a list of changes reaches back behind the last change that was seen: replicas lag, and whole seconds hide
@@ -65,6 +66,9 @@ pub struct Watch {
     /// Why the last look failed; `None`: it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gap: Option<Gap>,
+    /// Where GitHub redirects to from this name, which the repository bears no more; `None`: nowhere, as far as is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub called: Option<Called>,
     /// Its default branch; `None`: GitHub has not told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_branch: Option<String>,
@@ -147,6 +151,8 @@ impl Watch {
         self.tried = now;
         self.gap = None;
         self.misses = 0;
+        // It answered under its own name.
+        self.called = None;
         if news {
             self.changed = Some(now);
         }

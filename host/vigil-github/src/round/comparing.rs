@@ -1,11 +1,10 @@
 //! Asking how two commits lie to each other.
 
-use super::lane::{Job, silenced};
-use super::{Body, Outcome, Outgoing, Round, Sent};
-use crate::budget::Pool;
+use super::lane::Job;
+use super::rest::Nothing;
+use super::{Outcome, Outgoing, Round, Sent};
 use crate::compare::{Comparison, Step, Told};
-use crate::learn::Learned;
-use crate::reply::Trouble;
+use crate::learn::Received;
 use crate::tokens::Account;
 
 use vigil_core::{Gap, Timestamp};
@@ -38,19 +37,10 @@ impl Round {
         step: Step,
         now: Timestamp,
     ) -> Option<Outgoing> {
-        let flying = self.rest_flying(account);
-        let keeps_pace = self.memory.account(account, now).keeps_pace(flying, now);
-        if !keeps_pace || !self.affords(account, Pool::Rest, 1, true, now) {
-            self.lane(account).postponed += 1;
-            self.done += 1;
-            return None;
-        }
-        let body = Body::Rest {
-            path: comparison.path(step),
-            etag: None,
-        };
-        self.rest_flies(account);
-        Some(self.fly(account, body, Sent::Compare(comparison, step)))
+        let path = comparison.path(step);
+        let outgoing = self.ask_rest(account, path, Sent::Compare(comparison, step), now);
+        self.done += u64::from(outgoing.is_none());
+        outgoing
     }
 
     pub(super) fn take_comparison(
@@ -62,50 +52,15 @@ impl Round {
         now: Timestamp,
     ) {
         let observed = self.how.now;
-        let raw = match outcome {
-            Outcome::Answer(raw) => raw,
-            Outcome::TimedOut(gap) | Outcome::TooLarge(gap) | Outcome::Broken(gap) => {
-                return self.missed_comparison(&comparison, &gap);
-            }
-            Outcome::NoConnection(gap) => {
-                self.missed_comparison(&comparison, &gap);
-                let trouble = Trouble::Unanswered { gap: gap.clone() };
-                return self.stop(account, Pool::Rest, &gap, trouble);
-            }
-            Outcome::NoToken(trouble) => {
-                let gap = trouble.gap();
-                self.missed_comparison(&comparison, &gap);
-                self.stop(account, Pool::GraphQl, &gap, trouble.clone());
-                return self.stop(account, Pool::Rest, &gap, trouble);
-            }
-            Outcome::Silent(silence) => {
-                self.silenced(account, Pool::Rest, &silence);
-                let gap = silenced(&Trouble::of(&silence));
-                return self.missed_comparison(&comparison, &gap);
-            }
-            Outcome::OutOfTime => {
+        let read = |received: &Received<'_>| comparison.learn(step, received, observed);
+        let told = match self.rest_learned(account, outcome, now, read) {
+            Ok(told) => told,
+            Err(Nothing::Missed(gap)) => return self.missed_comparison(&comparison, &gap),
+            Err(Nothing::OutOfTime) => {
                 self.done += 1;
                 return;
             }
         };
-        let (told, meter) = match comparison.learn(step, &raw.received(now), observed) {
-            Learned::Answered(answered) => answered,
-            Learned::Overloaded(gap) | Learned::Lost(gap) => {
-                return self.missed_comparison(&comparison, &gap);
-            }
-            other => {
-                let trouble = self.trouble_of(account, Pool::Rest, other, &raw, now);
-                if let Some((gap, trouble)) = trouble {
-                    self.missed_comparison(&comparison, &gap);
-                    self.stop_for(account, Pool::Rest, &gap, trouble);
-                }
-                return;
-            }
-        };
-        self.lane(account).answered = true;
-        self.memory
-            .account_mut(account)
-            .answered(Pool::Rest, 1, meter, now);
         match told {
             Told::Fact(vigil_core::Fact::Unknown(gap)) => self.missed_comparison(&comparison, &gap),
             Told::Fact(fact) => {

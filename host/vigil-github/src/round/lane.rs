@@ -68,6 +68,8 @@ pub(super) enum Job {
     Place(Box<Needed>),
     /// How two commits lie to each other.
     Compare(Box<Comparison>, Step),
+    /// What a repository is called that GitHub redirects to by this number.
+    Name(Repo, u64),
 }
 
 impl Lane {
@@ -292,7 +294,7 @@ impl Round {
                     return Some(self.fly(account, body, sent));
                 }
                 // Probes have a queue of their own.
-                probe @ (Job::Probe { .. } | Job::Place(_) | Job::Compare(..)) => {
+                probe @ (Job::Probe { .. } | Job::Place(_) | Job::Compare(..) | Job::Name(..)) => {
                     self.lane(account).probes.push_back(probe);
                 }
             }
@@ -313,6 +315,10 @@ impl Round {
                     None => continue,
                 },
                 Job::Compare(one, step) => match self.next_comparison(account, one, step, now) {
+                    Some(outgoing) => return Some(outgoing),
+                    None => continue,
+                },
+                Job::Name(repo, number) => match self.next_name(account, repo, number, now) {
                     Some(outgoing) => return Some(outgoing),
                     None => continue,
                 },
@@ -372,19 +378,10 @@ impl Round {
         let Target::Issue { repo, number } = &one.question.target else {
             return None;
         };
-        let flying = self.lane(account).rest_flying;
-        let keeps_pace = self.memory.account(account, now).keeps_pace(flying, now);
-        if !keeps_pace || !self.affords(account, Pool::Rest, 1, true, now) {
-            self.lane(account).postponed += 1;
-            self.done += 1;
-            return None;
-        }
-        let body = Body::Rest {
-            path: place_path(repo, *number),
-            etag: None,
-        };
-        self.lane(account).rest_flying += 1;
-        Some(self.fly(account, body, Sent::Place(one)))
+        let path = place_path(repo, *number);
+        let outgoing = self.ask_rest(account, path, Sent::Place(one), now);
+        self.done += u64::from(outgoing.is_none());
+        outgoing
     }
 
     /// REST requests of the account that are out.
@@ -478,6 +475,8 @@ impl Round {
                         Job::Place(_) => self.done += 1,
                         Job::Compare(..) if self.is_over => self.done += 1,
                         Job::Compare(one, _) => self.missed_comparison(&one, &gap),
+                        Job::Name(repo, _) if self.is_over => self.left_lists(&[repo], &gap),
+                        Job::Name(repo, _) => self.missed_name(&repo, &gap),
                         Job::Ask(_) | Job::Heads(_) => {}
                     }
                 }
@@ -491,7 +490,7 @@ impl Round {
                         Job::Heads(repos) if self.is_over => self.left_lists(&repos, &gap),
                         Job::Ask(needed) => self.missed(&needed, &gap),
                         Job::Heads(repos) => self.missed_heads(&repos, &gap),
-                        Job::Probe { .. } | Job::Place(_) | Job::Compare(..) => {}
+                        Job::Probe { .. } | Job::Place(_) | Job::Compare(..) | Job::Name(..) => {}
                     }
                 }
                 match self.is_over {

@@ -10,9 +10,11 @@
 mod comparing;
 mod hydrate;
 mod lane;
+mod naming;
 mod newest;
 mod place;
 mod request;
+mod rest;
 mod scan;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -147,6 +149,7 @@ enum Sent {
     },
     Place(Box<Needed>),
     Compare(Box<Comparison>, Step),
+    Name(Repo),
 }
 
 /// What a pass does not know that had no time to ask.
@@ -315,7 +318,7 @@ impl Round {
             return;
         };
         let pool = match &job {
-            Sent::Probe { .. } | Sent::Place(_) | Sent::Compare(..) => Pool::Rest,
+            Sent::Probe { .. } | Sent::Place(_) | Sent::Compare(..) | Sent::Name(_) => Pool::Rest,
             Sent::Hydrate { .. } | Sent::Heads(_) => Pool::GraphQl,
         };
         self.lane(&account).landed(pool);
@@ -354,6 +357,7 @@ impl Round {
             }
             Sent::Place(one) => self.take_place(&account, &one, outcome, now),
             Sent::Compare(one, step) => self.take_comparison(&account, one, step, outcome, now),
+            Sent::Name(repo) => self.take_name(&account, &repo, outcome, now),
         }
     }
 
@@ -465,7 +469,7 @@ impl Round {
             return;
         }
         match job {
-            Sent::Probe { .. } | Sent::Place(_) | Sent::Compare(..) => {
+            Sent::Probe { .. } | Sent::Place(_) | Sent::Compare(..) | Sent::Name(_) => {
                 self.usage.rest += sent;
                 let recent = &mut self.memory.account_mut(account).recent;
                 recent.sent(u64::from(sent), now);
@@ -475,7 +479,7 @@ impl Round {
         let guess = match job {
             Sent::Hydrate { query, .. } => crate::query::points(query),
             Sent::Heads(heads) => crate::query::points_of(heads.connections),
-            Sent::Probe { .. } | Sent::Place(_) | Sent::Compare(..) => 0,
+            Sent::Probe { .. } | Sent::Place(_) | Sent::Compare(..) | Sent::Name(_) => 0,
         };
         // GitHub may have worked on it, and charges for that.
         if !matches!(outcome, Outcome::Answer(_)) {

@@ -127,6 +127,10 @@ impl Round {
                     }
                     self.head_learned(account, repo, heads);
                 }
+                // GraphQL says no more of a repository that is elsewhere now. REST does.
+                Err(gap) if gap.kind == GapKind::NotFound && self.can_list(account, &repo) => {
+                    self.probe(account, repo);
+                }
                 Err(gap) => self.missed_heads(&[repo], &gap),
             }
         }
@@ -141,6 +145,21 @@ impl Round {
             );
             self.halve_heads(account, &answered.again, &gap);
         }
+    }
+
+    /// Whether the list of what changed in `repo` may be asked for, and was not in vain in this round.
+    fn can_list(&mut self, account: &Account, repo: &Repo) -> bool {
+        let is_silent = self
+            .memory
+            .silent(account, Pool::Rest, self.how.now)
+            .is_some();
+        !is_silent
+            && !self.lane(account).is_stopped(Pool::Rest)
+            && !self.unlisted.contains(&repo_key(repo))
+            && self
+                .memory
+                .watch(repo)
+                .is_some_and(|watch| watch.has_list() && watch.since.is_some())
     }
 
     fn head_learned(&mut self, account: &Account, repo: Repo, heads: RepoHeads) {
@@ -162,14 +181,7 @@ impl Round {
         };
         let too_many = overflows(&heads.issues, heads.issues_complete)
             || overflows(&heads.pulls, heads.pulls_complete);
-        let can_list = !self.lane(account).is_stopped(Pool::Rest)
-            && self.memory.silent(account, Pool::Rest, now).is_none()
-            && !self.unlisted.contains(&repo_key(&repo))
-            && self
-                .memory
-                .watch(&repo)
-                .is_some_and(|watch| watch.has_list() && watch.since.is_some());
-        if too_many && can_list {
+        if too_many && self.can_list(account, &repo) {
             // More changed than the newest entries show: the list tells all of it.
             return self.probe(account, repo);
         }

@@ -3,14 +3,13 @@
 use vigil_core::fact::Sighting;
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
-use super::lane::{Job, silenced};
+use super::lane::Job;
+use super::rest::Nothing;
 use super::{Outcome, Round};
-use crate::budget::Pool;
-use crate::learn::{Finding, Learned, Seen};
+use crate::learn::{Finding, Received, Seen};
 use crate::memory::Needed;
 use crate::place::{DELETED, deleted_at, learn_place};
 use crate::question::Target;
-use crate::reply::Trouble;
 use crate::tokens::Account;
 
 impl Round {
@@ -54,48 +53,17 @@ impl Round {
     ) {
         self.done += 1;
         let observed = self.how.now;
-        let raw = match outcome {
-            Outcome::Answer(raw) => raw,
-            Outcome::TimedOut(gap) | Outcome::TooLarge(gap) | Outcome::Broken(gap) => {
-                return self.memory.miss(&one.question, &one.owners, &gap, observed);
-            }
-            Outcome::NoConnection(gap) => {
-                let trouble = Trouble::Unanswered { gap: gap.clone() };
-                return self.stop(account, Pool::Rest, &gap, trouble);
-            }
-            Outcome::NoToken(trouble) => {
-                let gap = trouble.gap();
-                self.stop(account, Pool::GraphQl, &gap, trouble.clone());
-                return self.stop(account, Pool::Rest, &gap, trouble);
-            }
-            Outcome::Silent(silence) => {
-                self.silenced(account, Pool::Rest, &silence);
-                let gap = silenced(&Trouble::of(&silence));
-                return self.memory.miss(&one.question, &one.owners, &gap, observed);
-            }
-            Outcome::OutOfTime => return,
-        };
         let Target::Issue { repo, number } = &one.question.target else {
             return;
         };
-        let (fact, meter) = match learn_place(repo, *number, &raw.received(now), observed) {
-            Learned::Answered(answered) => answered,
-            Learned::Overloaded(gap) | Learned::Lost(gap) => {
+        let read = |received: &Received<'_>| learn_place(repo, *number, received, observed);
+        let fact = match self.rest_learned(account, outcome, now, read) {
+            Ok(fact) => fact,
+            Err(Nothing::Missed(gap)) => {
                 return self.memory.miss(&one.question, &one.owners, &gap, observed);
             }
-            other => {
-                let trouble = self.trouble_of(account, Pool::Rest, other, &raw, now);
-                if let Some((gap, trouble)) = trouble {
-                    self.memory.miss(&one.question, &one.owners, &gap, observed);
-                    self.stop_for(account, Pool::Rest, &gap, trouble);
-                }
-                return;
-            }
+            Err(Nothing::OutOfTime) => return,
         };
-        self.lane(account).answered = true;
-        self.memory
-            .account_mut(account)
-            .answered(Pool::Rest, 1, meter, now);
         match fact {
             Fact::Absent(_) => self.found_deleted(one, observed),
             Fact::Unknown(gap) => self.memory.miss(&one.question, &one.owners, &gap, observed),

@@ -51,7 +51,8 @@ impl Round {
         let now = self.how.now;
         let mut by_account: BTreeMap<Account, (Vec<Repo>, Vec<Repo>)> = BTreeMap::new();
         let mut known = std::collections::HashSet::new();
-        for repo in repos {
+        let former = self.memory.former_names(repos);
+        for repo in repos.iter().chain(&former) {
             self.read_unread(repo, &account);
             let Some(watch) = self.memory.watch(repo) else {
                 continue;
@@ -339,16 +340,7 @@ impl Round {
                 }
                 self.probe_elsewhere(account, probe.repo);
             }
-            Probed::Moved { to } => {
-                let gap = Gap::new(
-                    GapKind::IdentityChanged,
-                    format!(
-                        "{} was renamed or transferred: GitHub points to {to}",
-                        probe.repo
-                    ),
-                );
-                self.missed_heads(&[probe.repo], &gap);
-            }
+            Probed::Moved { to } => self.moved(account, probe.repo, &to),
             // What may be seen of it is seen by the other way, such as its pull requests alone.
             Probed::Gap(gap) if matches!(gap.kind, GapKind::Denied | GapKind::Malformed) => {
                 self.lost_probe(account, probe.repo, &gap);

@@ -18,6 +18,7 @@ mod order;
 mod pace;
 mod pages;
 mod properties;
+mod renamed;
 mod restart;
 mod secret;
 mod sharing;

@@ -94,6 +94,14 @@ impl<'m> RepoEdit<'m> {
         self.change(|repo| {
             let former = repo.name_with_owner();
             repo.former_names.push(former);
+            // A branch of its own goes with it, whoever owns it now.
+            for item in repo.items.values_mut() {
+                if let Kind::Pull(pull) = &mut item.kind
+                    && pull.head_owner.as_ref() == Some(&repo.owner)
+                {
+                    pull.head_owner = Some(owner.clone());
+                }
+            }
             (repo.owner, repo.name) = (owner, name);
         })
     }

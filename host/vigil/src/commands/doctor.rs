@@ -3,6 +3,7 @@
 mod asked;
 mod github;
 mod places;
+mod renamed;
 mod silences;
 mod webhooks;
 

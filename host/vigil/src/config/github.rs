@@ -38,6 +38,9 @@ pub struct GitHubConfig {
     /// What vigil takes of them at most, in percent.
     #[serde(deserialize_with = "percent")]
     pub share: u8,
+    /// Sessions of a repository that was renamed or transferred are judged by what is true under its new name, where its
+    /// node id is the one that vigil saw under the old name.
+    pub follow_renames: bool,
     /// Tokens for some owners. All others are asked about with the usual one, or by the App.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub token: Vec<TokenConfig>,
@@ -63,6 +66,7 @@ impl Default for GitHubConfig {
             request_timeout: Span(Duration::from_secs(15)),
             reserve: 20,
             share: 25,
+            follow_renames: false,
             token: Vec::new(),
             app: None,
         }

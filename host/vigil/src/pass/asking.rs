@@ -13,7 +13,7 @@ use vigil_github::round::{Ended, Estimate, How as RoundHow, Round, Scan};
 use vigil_github::{Account, Ask, Repo, Trouble};
 use vigil_store::{ForgeChange, Store};
 
-use super::{How, Moment, Reconciler, beside};
+use super::{Batch, How, Moment, Reconciler, beside};
 use crate::failure::Failure;
 use crate::heard;
 use crate::memory;
@@ -45,6 +45,8 @@ pub struct Asking {
     pub progress: Option<Progress>,
     /// Where the plan of a pass over everything is shown. `None`: nowhere.
     pub planned: Option<Planned>,
+    /// Sessions are led to where a repository is by now that was renamed or transferred.
+    pub(super) follow_renames: bool,
     /// `None`: not read yet.
     pub(super) memory: Option<Memory>,
     /// Who wrote last to what is stored of it.
@@ -57,6 +59,14 @@ impl Asking {
         Asking {
             shares,
             ..Asking::default()
+        }
+    }
+
+    /// Leads sessions to where a repository is by now that was renamed or transferred, if `follow_renames`.
+    pub fn following(self, follow_renames: bool) -> Self {
+        Asking {
+            follow_renames,
+            ..self
         }
     }
 }
@@ -291,6 +301,19 @@ impl Reconciler {
         }
         self.asking.memory = Some(known);
         Ok(ended.answers)
+    }
+
+    /// Leads the sessions to where their repositories are by now, if vigil is to follow.
+    pub(super) fn follow(&self, batches: &mut [Batch]) {
+        let Some(known) = &self.asking.memory else {
+            return;
+        };
+        if !self.asking.follow_renames {
+            return;
+        }
+        for entry in batches.iter_mut().flat_map(|batch| &mut batch.entries) {
+            known.follow(&mut entry.evidence.session.lookup);
+        }
     }
 
     fn show_progress(&self, round: &Round) {

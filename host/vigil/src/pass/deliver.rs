@@ -1,13 +1,14 @@
 //! What people are told: intents that policies ask for, and alerts about vigil's own troubles. Each once; what could
 //! not be delivered waits in the store and is sent again, also after a crash.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use vigil_core::Timestamp;
 
 use vigil_core::guard::Code;
 use vigil_core::requeue::backoff;
 
+use vigil_github::memory::{Memory, Renamed};
 use vigil_sources::Displaced;
 use vigil_store::Alert;
 
@@ -26,6 +27,29 @@ const REOPENED: &str = "reopened-";
 
 /// How the keys of alerts about policies that fail begin; the policy's name follows.
 pub const POLICY_FAILED: &str = "policy-failed-";
+
+/// What the keys of alerts about renamed repositories begin with; the source and the former name follow.
+const RENAMED: &str = "renamed-";
+
+/// A repository that is called otherwise than the records say, in one sentence.
+pub(crate) fn called_otherwise(renamed: &Renamed, follows: bool) -> String {
+    let Renamed { from, to, is_same } = renamed;
+    let stands = match (is_same, follows) {
+        (true, true) => {
+            "its node id is the same, and vigil looks there (github.follow_renames)".to_owned()
+        }
+        (true, false) => format!(
+            "nothing moves the sessions of {from} until then, or until github.follow_renames is true"
+        ),
+        (false, _) => format!(
+            "nothing moves the sessions of {from} until then: vigil never saw this repository under that name"
+        ),
+    };
+    format!(
+        "{from} was renamed or transferred: it is now called {to}; give it that name in its owner's records and in the \
+         clone's remote; {stands}"
+    )
+}
 
 impl Reconciler {
     /// Queues what is to be told, then delivers what waits.
@@ -65,7 +89,8 @@ impl Reconciler {
                     .or(key.strip_prefix("mass-change-"))
                     .or(key.strip_prefix("displaced-")),
                 key.strip_prefix("owner-disagrees-")
-                    .or(key.strip_prefix(REOPENED)),
+                    .or(key.strip_prefix(REOPENED))
+                    .or(key.strip_prefix(RENAMED)),
             ) {
                 (Some(source), _) => !names().any(|name| name == source),
                 (None, Some(session)) => !of_session(session),
@@ -131,6 +156,8 @@ impl Reconciler {
         }
         self.failures_of_policies(&mut told, batches)?;
         self.replaced_policies(&mut told)?;
+        let renamed = self.asking.memory.as_ref().map(Memory::renamed);
+        let renamed = renamed.unwrap_or_default();
         for batch in batches {
             let name = batch.configured.source.name();
             self.alert(&mut told, &format!("source-{name}"), batch.error.as_deref())?;
@@ -147,6 +174,7 @@ impl Reconciler {
             self.alert(&mut told, &format!("mass-change-{name}"), mass.as_deref())?;
             self.disagreements_of_owners(&mut told, batch)?;
             self.reopenings(&mut told, batch)?;
+            self.renamed_repositories(&mut told, batch, &renamed)?;
         }
         Ok(())
     }
@@ -189,15 +217,38 @@ impl Reconciler {
         let Some(replaced) = self.replaced.clone() else {
             return Ok(());
         };
-        for (name, text) in &replaced {
-            self.alert(told, &format!("{REPLACED}{name}"), Some(text))?;
-        }
-        let is_over = |key: &&String| {
-            key.strip_prefix(REPLACED)
-                .is_some_and(|name| !replaced.contains_key(name))
-        };
-        let over: Vec<String> = told.open.keys().filter(is_over).cloned().collect();
-        over.iter().try_for_each(|key| self.alert(told, key, None))
+        let texts = replaced
+            .iter()
+            .map(|(name, text)| (format!("{REPLACED}{name}"), text.clone()))
+            .collect();
+        self.just_these(told, REPLACED, &texts)
+    }
+
+    /// Repositories that sessions' records call by a former name: told until the records have the new one, whether or not
+    /// they are followed.
+    fn renamed_repositories(
+        &mut self,
+        told: &mut Told,
+        batch: &Batch,
+        renamed: &[Renamed],
+    ) -> Result<(), Failure> {
+        let unsettled = batch.listed.iter().filter(|one| !one.state.is_settled());
+        let recorded: HashSet<String> = unsettled
+            .filter_map(|listed| Some(listed.repo.as_deref()?.to_ascii_lowercase()))
+            .collect();
+        let of_source = format!("{RENAMED}{}:", batch.configured.source.name());
+        let follows = self.asking.follow_renames;
+        let texts = renamed
+            .iter()
+            .filter(|one| recorded.contains(&one.from.to_ascii_lowercase()))
+            .map(|one| {
+                (
+                    format!("{of_source}{}", one.from),
+                    called_otherwise(one, follows),
+                )
+            })
+            .collect();
+        self.just_these(told, &of_source, &texts)
     }
 
     /// An owner that takes moves back: told once for each session, and over when the session is looked at without that
@@ -248,13 +299,18 @@ impl Reconciler {
                 (key, one.describe(source.kind()))
             })
             .collect();
-        let of_source = format!("{REOPENED}{}:", source.name());
-        let over: Vec<String> = told
-            .open
-            .keys()
-            .filter(|key| key.starts_with(&of_source) && !texts.contains_key(*key))
-            .cloned()
-            .collect();
+        self.just_these(told, &format!("{REOPENED}{}:", source.name()), &texts)
+    }
+
+    /// Of the alerts whose keys begin with `prefix` those in `texts` are raised, and all others are over.
+    fn just_these(
+        &mut self,
+        told: &mut Told,
+        prefix: &str,
+        texts: &BTreeMap<String, String>,
+    ) -> Result<(), Failure> {
+        let is_over = |key: &&String| key.starts_with(prefix) && !texts.contains_key(*key);
+        let over: Vec<String> = told.open.keys().filter(is_over).cloned().collect();
         for key in over {
             self.alert(told, &key, None)?;
         }

@@ -128,6 +128,7 @@ impl Reconciler {
         let (how, now) = (how.clone(), moment.now);
         let seen = std::mem::take(&mut self.seen);
         let forge = self.asking.memory.take();
+        let follows = self.asking.follow_renames;
         let (loaded, behind, seen, forge) = blocking(move || {
             let cutoff = due.as_ref().and_then(|due| due.up_to(how.at_most, now));
             let mut first_looks: HashSet<SessionId> = HashSet::new();
@@ -135,6 +136,7 @@ impl Reconciler {
             let is_told = |seen: &SeenSession| {
                 forge.as_ref().is_some_and(|known| {
                     known.is_touched(&seen.lookup, seen.wants, seen.judged, now)
+                        || follows && known.is_elsewhere(&seen.lookup)
                 })
             };
             // All that was asked for in a silence may be to be had at once when it ends.

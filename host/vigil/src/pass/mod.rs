@@ -51,7 +51,7 @@ pub use asking::{Asking, Planned, Progress};
 pub(crate) use commit::settled_as;
 pub use commit::{proposal_of, was_written};
 pub use deliver::POLICY_FAILED;
-pub(crate) use deliver::displaced;
+pub(crate) use deliver::{called_otherwise, displaced};
 pub use moment::Moment;
 pub use reopened::{Reopened, Settled};
 
@@ -379,6 +379,8 @@ impl Reconciler {
             self.scan(&repos, how, &moment, &mut asked).await?;
         }
         let mut batches = self.load(how, &moment).await?;
+        self.recall_forge(moment.now)?;
+        self.follow(&mut batches);
         // So do the repositories of sessions that are looked at for the first time.
         let entries = batches.iter().flat_map(|batch| &batch.entries);
         let repos = asking::repos(entries.map(|entry| &entry.evidence.session.lookup));
@@ -388,6 +390,8 @@ impl Reconciler {
             self.plan(&repos, wanted, how, &moment, &mut asked)?;
         }
         self.scan(&repos, how, &moment, &mut asked).await?;
+        // The lists may have shown that a repository is elsewhere.
+        self.follow(&mut batches);
         self.observe(&mut batches, how, &moment, &mut asked).await?;
         self.judge(&mut batches).await?;
         self.rule(&mut batches, &moment)?;

@@ -9,18 +9,21 @@ use vigil_core::{Fact, GapKind, Session, Timestamp};
 use vigil_github::budget::{Pool, Silence};
 use vigil_github::check::{facts_without, permissions_for};
 use vigil_github::limits::Limit;
+use vigil_github::memory::Renamed;
 use vigil_github::tokens::TokenKind;
 use vigil_github::{Access, Account, Check, GitHub, Meter, Sample, Trouble};
 
 use super::asked::accounts;
+use super::renamed::whereabouts;
 use super::silences::Silences;
 use super::{Finding, bad, good, note};
 use crate::failure::Failure;
+use crate::pass::called_otherwise;
 use crate::ui;
 use crate::wiring::Setup;
 
 /// A person waits for it.
-const CHECK_DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const CHECK_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The same, for a fleet's repositories: a second or two for each 25.
 const ACCESS_DEADLINE: Duration = Duration::from_secs(60);
@@ -67,6 +70,10 @@ pub(super) struct RepositoryReport {
     /// `None`: nobody could be asked.
     readable: Option<bool>,
     error: Option<String>,
+    /// What it is called by now; `None`: as its sessions' records say, as far as is known.
+    called: Option<String>,
+    /// Its sessions are judged by what is true there.
+    followed: bool,
     missing: Vec<MissingReport>,
 }
 
@@ -146,6 +153,7 @@ pub(super) async fn look(setup: &Setup, sessions: &[Session]) -> Result<Looked, 
             kind: TokenKind::Other,
             asks_who: several && !account.is_renewed(),
             heard: Vec::new(),
+            setup,
             looked: &mut looked,
         };
         let told = match silences.of(&account, visit.now) {
@@ -214,6 +222,7 @@ struct Visit<'a> {
     /// What answers told of the pots, and what they cost: it counts like a pass's own. `None`: it was told for free, and
     /// says nothing about whether anything else would be answered.
     heard: Vec<(Pool, Option<u64>, Meter)>,
+    setup: &'a Setup,
     looked: &'a mut Looked,
 }
 
@@ -272,9 +281,30 @@ impl Visit<'_> {
                 self.heard
                     .push((Pool::GraphQl, Some(seen.points), seen.meter));
                 let mut readable = 0;
+                let mut limit = None;
                 for access in seen.repositories {
                     readable += usize::from(access.readable.found().is_some());
-                    self.repository(access);
+                    let called = match (&access.readable, &limit) {
+                        (Fact::Unknown(gap), None) if gap.kind == GapKind::NotFound => {
+                            whereabouts(
+                                self.setup,
+                                self.github,
+                                self.account,
+                                self.now,
+                                &access.repo,
+                            )
+                            .await
+                        }
+                        _ => Ok(None),
+                    };
+                    match called {
+                        Ok(Some(renamed)) => self.renamed(access, &renamed),
+                        Ok(None) => self.repository(access),
+                        Err(trouble) => {
+                            self.repository(access);
+                            limit = self.trouble(Pool::Rest, trouble, &[]);
+                        }
+                    }
                 }
                 if readable > 0 {
                     let what = self.what("repositories");
@@ -283,7 +313,7 @@ impl Visit<'_> {
                         format!("{readable} of {} can be read", samples.len()),
                     ));
                 }
-                None
+                limit
             }
             Err(trouble) => self.trouble(Pool::GraphQl, trouble, samples),
         }
@@ -370,6 +400,27 @@ impl Visit<'_> {
         ));
     }
 
+    /// A repository that its sessions' records call by a former name.
+    fn renamed(&mut self, access: Access, renamed: &Renamed) {
+        let what = format!("repository {}", renamed.from);
+        let follows = self.setup.config.github.follow_renames;
+        let text = called_otherwise(renamed, follows);
+        let followed = follows && renamed.is_same;
+        self.find(Finding {
+            ok: followed,
+            ..bad(&what, text.clone(), "")
+        });
+        self.looked.repositories.push(RepositoryReport {
+            account: self.account.to_string(),
+            readable: Some(followed),
+            error: Some(text),
+            called: Some(renamed.to.clone()),
+            followed,
+            missing: Vec::new(),
+            repo: access.repo,
+        });
+    }
+
     fn repository(&mut self, access: Access) {
         let what = format!("repository {}", access.repo);
         let error = match &access.readable {
@@ -420,6 +471,8 @@ impl Visit<'_> {
                 Some(_) => None,
             },
             error: error.map(|gap| gap.detail.clone()),
+            called: None,
+            followed: false,
             missing: missing.collect(),
             repo: access.repo,
         });
@@ -490,6 +543,8 @@ impl Visit<'_> {
                 account: self.account.to_string(),
                 readable: None,
                 error: Some(why.to_owned()),
+                called: None,
+                followed: false,
                 missing: Vec::new(),
             });
         }
