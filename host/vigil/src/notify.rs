@@ -29,7 +29,7 @@ pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Notice {
     /// [`SCHEMA`].
     pub schema: String,
-    /// `alert`, `resolved`, `intent` or `test`.
+    /// `alert`, `resolved`, `unsaved-work`, `intent` or `test`.
     pub kind: String,
     /// The same notice has the same key, so that a receiver can drop a repetition.
     pub key: String,

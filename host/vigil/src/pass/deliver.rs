@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
-use vigil_core::Timestamp;
-
 use vigil_core::guard::Code;
 use vigil_core::requeue::backoff;
+use vigil_core::signs::{self, Unsaved};
+use vigil_core::{State, Timestamp};
 
 use vigil_github::memory::{Memory, Renamed};
 use vigil_sources::Displaced;
@@ -68,6 +68,11 @@ impl Reconciler {
                     let repo = session.repo.as_deref();
                     self.carry_out(&session.id, repo, granted, &entry.reason(), moment.now)?;
                 }
+            }
+        }
+        for entry in batches.iter().flat_map(|batch| &batch.entries) {
+            if let Some(notice) = only_here(entry, moment.now) {
+                self.queue(&notice, moment.now)?;
             }
         }
         self.alerts(batches, asked, moment)?;
@@ -394,6 +399,31 @@ impl Reconciler {
         }
         Ok(())
     }
+}
+
+/// A move that ends a session, or hands it to a person, whose work exists on this machine alone: nobody looks into its
+/// worktree any more unless they are told.
+fn only_here(entry: &Entry, now: Timestamp) -> Option<Notice> {
+    let ends = matches!(
+        entry.to(),
+        State::Succeeded | State::Closed | State::Blocked
+    );
+    let transition = entry
+        .transition
+        .filter(|_| ends && entry.outcome == Outcome::Transitioned)?;
+    if signs::unsaved(&entry.evidence) != Unsaved::Yes {
+        return None;
+    }
+    let (id, to) = (&entry.evidence.session.id, entry.to());
+    let work = signs::describe_unsaved(&entry.evidence);
+    let text = format!(
+        "{id} is {to}, and only this machine has {work}: {}",
+        entry.reason()
+    );
+    Some(Notice {
+        session: Some(id.to_string()),
+        ..notice("unsaved-work", &transition.to_string(), &text, now)
+    })
 }
 
 /// What a person has to look at, and how they say that they have.

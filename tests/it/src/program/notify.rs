@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
+use vigil::demo::Made;
+use vigil::demo::home::REPO;
 use vigil::pass::How;
 use vigil::world::LiveWorld;
 use vigil_core::Timestamp;
@@ -89,6 +91,36 @@ fn of_command(stage: &Stage) -> Vec<Value> {
     text.lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect()
+}
+
+#[test]
+fn work_that_only_this_machine_has_is_told_when_its_session_ends_and_no_other_is() {
+    let mut stage = Stage::new();
+    stage.configure(&format!("[notify]\n{}", command(&stage)));
+    for (issue, dirty) in [(1, true), (2, false)] {
+        stage.add_merged(&Made {
+            issue,
+            dirty,
+            ..Made::default()
+        });
+    }
+    stage.write();
+    stage.pass().ended(0);
+    for issue in [1, 2] {
+        assert_eq!(stage.record(issue)["status"], "success", "{issue}");
+    }
+    for _ in 0..2 {
+        let told = of_command(&stage);
+        assert_eq!(told.len(), 1, "once, and of one: {told:?}");
+        assert_eq!(told[0]["kind"], "unsaved-work");
+        assert_eq!(told[0]["session"], format!("vigilante:{REPO}#1"));
+        let text = told[0]["text"].as_str().expect("a text");
+        assert!(
+            text.contains("is succeeded, and only this machine has uncommitted changes: "),
+            "{text}"
+        );
+        stage.pass().ended(0);
+    }
 }
 
 #[test]
