@@ -8,7 +8,7 @@ use vigil_core::forge::PullRequestState::{Closed, Merged, Open};
 use vigil_core::guard::Code;
 use vigil_core::session::{FieldGap, Process};
 use vigil_core::standing::Origin;
-use vigil_core::survey::{Memory, PastMove, Reversal, survey};
+use vigil_core::survey::{Memory, PastMove, survey};
 use vigil_core::verdict::{PolicyFailure, Verdict};
 use vigil_core::{Evidence, Fact, Gap, GapKind, Sibling, State};
 
@@ -246,18 +246,6 @@ fn a_record_that_cannot_be_read_is_neither_moved_nor_repaired() {
             (Action::Hold, rule::UNREADABLE_RECORD)
         );
         assert!(ruling.reason.contains("parked"), "{}", ruling.reason);
-    }
-}
-
-fn past(undone: bool, same_facts: bool, minutes_ago: u64) -> PastMove {
-    PastMove {
-        name: "t1".into(),
-        from: State::Running,
-        to: State::Succeeded,
-        at: ago(minutes_ago),
-        same_facts,
-        undone,
-        reversal: Reversal::Owner,
     }
 }
 

@@ -11,18 +11,6 @@ use vigil_core::survey::{Memory, PastMove, Reversal, survey};
 use vigil_core::verdict::Verdict;
 use vigil_core::{Evidence, State};
 
-fn past(undone: bool, same_facts: bool, minutes_ago: u64) -> PastMove {
-    PastMove {
-        name: "t1".into(),
-        from: State::Running,
-        to: State::Succeeded,
-        at: ago(minutes_ago),
-        same_facts,
-        undone,
-        reversal: Reversal::Owner,
-    }
-}
-
 #[test]
 fn what_vigil_or_a_stale_copy_took_back_is_no_word_of_the_owners() {
     let evidence = evidence(State::Running);

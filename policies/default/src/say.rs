@@ -123,11 +123,17 @@ pub(crate) fn with_record(case: &Case<'_>, what: String) -> String {
     }
 }
 
-/// `what`, and that it ends a block that vigil wrote itself; `what` alone where there is none.
+/// The host's rule for a session whose owner would discard work if nothing were written.
+const UNSAVED_WORK: &str = "unsaved-work";
+
+/// `what`, and that it ends a block that vigil wrote itself; `what` alone where there is none, or where that was over work
+/// which still exists nowhere else.
 pub(crate) fn unblocked(case: &Case<'_>, what: String) -> String {
     match case.own_block() {
-        Some(rule) => format!("{what}, so that what vigil blocked it for ({rule}) is over"),
-        None => what,
+        Some(rule) if rule != UNSAVED_WORK || only_here(case).is_none() => {
+            format!("{what}, so that what vigil blocked it for ({rule}) is over")
+        }
+        _ => what,
     }
 }
 
@@ -257,14 +263,19 @@ pub(crate) fn unsaved(liveness: &Liveness) -> String {
 /// `what` of a session that is done, with how old the record is, whether that ends a block of vigil's own, and which of
 /// its work exists nowhere but on this machine. Commits that the pull request has are elsewhere.
 pub(crate) fn done(case: &Case<'_>, what: String) -> String {
-    let liveness = &case.session().liveness;
-    let unpushed = (liveness.unpushed.found().copied())
-        .filter(|_| case.evidence.beyond_head.found() != Some(&0));
     let said = with_record(case, unblocked(case, what));
-    match unsaved_work(liveness, unpushed) {
+    match only_here(case) {
         Some(work) => format!("{said}; only on this machine: {work}"),
         None => said,
     }
+}
+
+/// The work of the session that exists nowhere but on this machine; `None`: none was found.
+fn only_here(case: &Case<'_>) -> Option<String> {
+    let liveness = &case.session().liveness;
+    let unpushed = (liveness.unpushed.found().copied())
+        .filter(|_| case.evidence.beyond_head.found() != Some(&0));
+    unsaved_work(liveness, unpushed)
 }
 
 fn unsaved_work(liveness: &Liveness, unpushed: Option<u32>) -> Option<String> {

@@ -10,7 +10,7 @@ use vigil_core::guard::Code;
 use vigil_core::session::{
     Attempts, IssueRef, Liveness, Lookup, OwnerEffects, Process, PullRequestRef, Revision, Times,
 };
-use vigil_core::survey::{Memory, survey};
+use vigil_core::survey::{Memory, PastMove, Reversal, survey};
 use vigil_core::verdict::{Decision, PolicyAnswer, Verdict};
 use vigil_core::{Evidence, Fact, Session, SessionId, State, Timestamp};
 
@@ -198,4 +198,17 @@ pub fn refused(code: Code) -> (Action, Vec<Code>) {
 
 pub fn moved(to: State) -> (Action, Vec<Code>) {
     (Action::Move(to), Vec::new())
+}
+
+/// A move to `succeeded` that was made so many minutes ago, and taken back by its owner.
+pub fn past(undone: bool, same_facts: bool, minutes_ago: u64) -> PastMove {
+    PastMove {
+        name: "t1".into(),
+        from: State::Running,
+        to: State::Succeeded,
+        at: ago(minutes_ago),
+        same_facts,
+        undone,
+        reversal: Reversal::Owner,
+    }
 }

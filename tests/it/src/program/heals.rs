@@ -38,6 +38,31 @@ impl World for Turned {
     }
 }
 
+/// A vigil over the stage whose clocks are `clock`, and what its passes run in.
+pub(super) fn by_hand(stage: &Stage, clock: &Turned) -> (Reconciler, Runtime) {
+    let read = clock.clone();
+    let since = clock.now();
+    let setup = vigil::wiring::Setup {
+        clocks: Arc::new(move |_| {
+            let up_ms = millis(since.age(read.now())) + 24 * 3_600_000;
+            Clocks {
+                wall: read.now(),
+                awake_ms: up_ms,
+                boot_ms: up_ms,
+                boot_id: "the only one".to_owned(),
+            }
+        }),
+        ..stage.inside(Arc::new(clock.clone()))
+    };
+    let (_engine, chain) = setup.chain(&[]).expect("a chain");
+    let vigil = setup.reconciler(chain, None).expect("a reconciler");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
+    (vigil, runtime.expect("a runtime"))
+}
+
 /// A daemon's passes over one session, whose pull request is open at first.
 struct Watched {
     stage: Stage,
@@ -62,31 +87,12 @@ impl Watched {
             let pull = issue.pull(21).head(&Home::branch(1)).sha(&head);
             pull.created_at(created);
         });
-        let read = clock.clone();
-        let since = clock.now();
-        let setup = vigil::wiring::Setup {
-            clocks: Arc::new(move |_| {
-                let up_ms = millis(since.age(read.now())) + 24 * 3_600_000;
-                Clocks {
-                    wall: read.now(),
-                    awake_ms: up_ms,
-                    boot_ms: up_ms,
-                    boot_id: "the only one".to_owned(),
-                }
-            }),
-            ..stage.inside(Arc::new(clock.clone()))
-        };
-        let (_engine, chain) = setup.chain(&[]).expect("a chain");
-        let vigil = setup.reconciler(chain, None).expect("a reconciler");
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build();
+        let (vigil, runtime) = by_hand(&stage, &clock);
         let mut watched = Watched {
             stage,
             clock,
             vigil,
-            runtime: runtime.expect("a runtime"),
+            runtime,
         };
         watched.pass_after(Duration::ZERO);
         assert_eq!(watched.moves(), [State::Maintaining]);

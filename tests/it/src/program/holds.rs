@@ -12,12 +12,11 @@ use vigil::demo::home::REPO;
 use vigil::demo::{Home, Made};
 use vigil::pass::{How, Reconciler};
 use vigil::report::{Outcome, SessionReport};
-use vigil::world::Clocks;
-use vigil_core::time::{millis, minutes};
+use vigil_core::time::minutes;
 use vigil_core::{SessionId, State};
 use vigil_sources::World as _;
 
-use super::heals::Turned;
+use super::heals::{Turned, by_hand};
 use super::stage::{self, Stage};
 
 /// A head that no clone has.
@@ -39,31 +38,12 @@ impl Days {
         stage.configure("[source.vigilante]\nkind = \"vigilante\"\nsame_pid_namespace = true\n");
         set(&mut stage);
         stage.write();
-        let read = clock.clone();
-        let since = clock.now();
-        let setup = vigil::wiring::Setup {
-            clocks: Arc::new(move |_| {
-                let up_ms = millis(since.age(read.now())) + 24 * 3_600_000;
-                Clocks {
-                    wall: read.now(),
-                    awake_ms: up_ms,
-                    boot_ms: up_ms,
-                    boot_id: "the only one".to_owned(),
-                }
-            }),
-            ..stage.inside(Arc::new(clock.clone()))
-        };
-        let (_engine, chain) = setup.chain(&[]).expect("a chain");
-        let vigil = setup.reconciler(chain, None).expect("a reconciler");
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build();
+        let (vigil, runtime) = by_hand(&stage, &clock);
         Days {
             stage,
             clock,
             vigil,
-            runtime: runtime.expect("a runtime"),
+            runtime,
         }
     }
 
@@ -143,7 +123,7 @@ impl Days {
 }
 
 /// One session on issue 1, silent for so many minutes; the pull request 21 of its branch was opened 100 minutes ago.
-fn silent(stage: &mut Stage, minutes_ago: u64, made: Made, head_known: bool) {
+pub(super) fn silent(stage: &mut Stage, minutes_ago: u64, made: Made, head_known: bool) {
     let started = vigil::ui::moment(stage.now.before(minutes(109)));
     let mut made = Made {
         silent_for: minutes(minutes_ago),
@@ -161,6 +141,19 @@ fn silent(stage: &mut Stage, minutes_ago: u64, made: Made, head_known: bool) {
         let issue = model.repo(REPO).issue(1);
         let pull = issue.pull(21).head(&Home::branch(1)).sha(&head);
         pull.created_at(created);
+    });
+}
+
+/// Somebody else's work, session 2, for whose sake the repository is looked at.
+fn somebody_elses(stage: &mut Stage) {
+    let other = Made {
+        issue: 2,
+        status: "blocked",
+        ..Made::default()
+    };
+    stage.home.add(&other).expect("a session");
+    stage.on_github(|model| {
+        model.repo(REPO).issue(2);
     });
 }
 
@@ -440,16 +433,7 @@ fn what_is_reopened_after_vigil_settled_it_is_told_once_and_costs_nothing() {
             let issue = model.repo(REPO).issue(1).closed_at("completed", ended);
             issue.pull(21).merged_at(ended);
         });
-        // Somebody else's work, for whose sake the repository is looked at.
-        let other = Made {
-            issue: 2,
-            status: "blocked",
-            ..Made::default()
-        };
-        stage.home.add(&other).expect("a session");
-        stage.on_github(|model| {
-            model.repo(REPO).issue(2);
-        });
+        somebody_elses(stage);
     });
     assert_eq!(days.pass(0, 1).to, State::Succeeded);
     days.pass(5, 2);
@@ -533,15 +517,7 @@ fn an_issue_that_was_open_all_along_is_not_told_and_neither_is_an_old_story() {
                 };
                 issue.pull(21).merged_at(ended);
             });
-            let other = Made {
-                issue: 2,
-                status: "blocked",
-                ..Made::default()
-            };
-            stage.home.add(&other).expect("a session");
-            stage.on_github(|model| {
-                model.repo(REPO).issue(2);
-            });
+            somebody_elses(stage);
         });
         assert_eq!(days.pass(0, 1).to, State::Succeeded);
         days.clock.pause(Duration::from_secs(days_later * 86_400));

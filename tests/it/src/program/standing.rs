@@ -2,9 +2,10 @@
 //! it is so.
 
 use serde_json::{Value, json};
-use vigil::demo::home::REPO;
+use vigil::demo::home::{REPO, git};
 use vigil::demo::{Home, Made};
 
+use super::holds::silent;
 use super::stage::{Ran, Stage, ran, session};
 
 /// Runs the program with what it logs.
@@ -195,6 +196,34 @@ fn a_block_over_unsaved_work_names_the_work_from_then_on() {
     assert!(summary.contains("; not succeeded: "), "{summary}");
     stage.pass().json_with(0);
     told(&stage, 1, "merged-pr", "verdict", "; not succeeded: ");
+}
+
+#[test]
+fn a_block_of_work_that_a_hold_would_cost_says_so_from_then_on() {
+    let mut stage = Stage::new();
+    stage.configure("[source.vigilante]\nkind = \"vigilante\"\nsame_pid_namespace = true\n");
+    let made = Made {
+        dirty: true,
+        ..Made::default()
+    };
+    silent(&mut stage, 11, made, false);
+    stage.on_github(|model| {
+        model.repo(REPO).pull(21).merged();
+    });
+    stage.write();
+    let moved = session(&stage.pass().json_with(0), 1);
+    assert_eq!(moved["to"], "blocked", "{moved:#}");
+    let work = "would discard uncommitted changes";
+    says(&moved, "unsaved-work", "verdict", work);
+    stage.pass().json_with(0);
+    told(&stage, 1, "merged-pr", "verdict", work);
+    let explained = stage.run(&["explain", &format!("{REPO}#1")]).out;
+    assert!(!explained.contains("(unsaved-work) is over"), "{explained}");
+    // Once a person has put it away, what it was blocked for is over.
+    git(&stage.home.worktree(1), &["stash", "--include-untracked"]).expect("it is put away");
+    let moved = session(&stage.pass().json_with(0), 1);
+    assert_eq!(moved["to"], "succeeded", "{moved:#}");
+    says(&moved, "merged-pr", "verdict", "(unsaved-work) is over");
 }
 
 #[test]

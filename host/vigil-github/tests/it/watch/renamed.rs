@@ -9,6 +9,24 @@ use crate::support::*;
 
 const REPO: &str = "acme/app";
 
+type Change = fn(&mut Model);
+
+/// Ways to another name.
+const CASES: [(Change, &str); 2] = [
+    (
+        |model| {
+            model.repo(REPO).renamed("acme/other");
+        },
+        "acme/other",
+    ),
+    (
+        |model| {
+            model.repo(REPO).transferred("umbrella");
+        },
+        "umbrella/app",
+    ),
+];
+
 /// A session by number, and one by the branch of the same pull request.
 async fn watched() -> Fleet {
     let mut model = Model::new(NOW.0 - 3_600_000);
@@ -43,22 +61,7 @@ fn follow(fleet: &mut Fleet) -> bool {
 
 #[tokio::test]
 async fn the_new_name_is_told_by_whatever_way_it_is_noticed() {
-    type Change = fn(&mut Model);
-    let cases: [(Change, &str); 2] = [
-        (
-            |model| {
-                model.repo(REPO).renamed("acme/other");
-            },
-            "acme/other",
-        ),
-        (
-            |model| {
-                model.repo(REPO).transferred("umbrella");
-            },
-            "umbrella/app",
-        ),
-    ];
-    for (change, to) in cases {
+    for (change, to) in CASES {
         // A repository in which something happened lately is looked at by GraphQL where there are many of them.
         for busy in [false, true] {
             let mut fleet = watched().await;
@@ -114,22 +117,7 @@ async fn a_new_name_that_may_not_be_seen_is_not_told() {
 
 #[tokio::test]
 async fn what_is_followed_is_known_as_before_and_costs_as_little() {
-    type Change = fn(&mut Model);
-    let cases: [(Change, &str); 2] = [
-        (
-            |model| {
-                model.repo(REPO).renamed("acme/other");
-            },
-            "acme/other",
-        ),
-        (
-            |model| {
-                model.repo(REPO).transferred("umbrella");
-            },
-            "umbrella/app",
-        ),
-    ];
-    for (change, to) in cases {
+    for (change, to) in CASES {
         let mut fleet = watched().await;
         fleet.change(change);
         let renamed = |pass: &Pass| pass.pair(0).0 == "identity-changed";
