@@ -33,8 +33,8 @@ const MAINTENANCE_IN_FLIGHT: &str = "maintenance-in-flight";
 ///   does then (a clean-up after the merge, a dispatch into the same worktree and branch) may take unsaved work along.
 ///   When the issue is closed vigil's `monitoring_stopped_at` keeps it away: without that field its next scan removes
 ///   the worktree of a rightly written `success`.
-/// - What a record says about an earlier block may stay in it: Vigilante looks at `resume_required`, `resume_after`
-///   and the blocked stage only while the status is `blocked`.
+/// - What a record says about a block is true only while its status is `blocked`, and Vigilante looks at it only then: it
+///   goes when vigil ends a block of its own.
 /// - The mark of a maintenance round under way, which is all that a repair removes, keeps it away from the worktree.
 ///   Without the mark it discards unsaved work, whatever the issue: see [`Draft::nothing_to_lose`].
 /// - `incomplete` makes it run the agent again on every scan, without limit and whatever the issue; `failed` is
@@ -357,6 +357,18 @@ impl Draft<'_> {
             "stale_auto_restart_stopped_at",
         ]);
         self.set_now(&["ended_at", "updated_at", "recovered_at"]);
+        if self.record.text("status").ok().flatten().as_deref() == Some("blocked") {
+            self.remove(&[
+                "blocked_at",
+                "blocked_stage",
+                "retry_policy",
+                "resume_required",
+                "resume_hint",
+                "resume_after",
+            ]);
+            // As Vigilante writes it of a session that is not blocked.
+            self.set("blocked_reason", "{}".to_owned());
+        }
     }
 
     /// Ends what Vigilante would do with this session from here on: its monitoring of issue and pull request, an

@@ -1,5 +1,7 @@
 //! Field by field, for every target.
 
+mod blocks;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -285,40 +287,6 @@ fn after_each_write_the_record_is_true_about_the_pull_request() {
             assert!(!touched, "{to}: nobody found one");
         }
     }
-}
-
-#[test]
-fn a_maintenance_stage_is_never_left_on_a_blocked_session() {
-    let record = testing::record(299).replace(
-        "\"process_id\"",
-        "\"blocked_stage\": \"pr_maintenance\",\n    \"resume_after\": \"2026-03-26T20:00:00Z\",\n    \"process_id\"",
-    );
-    let made = made(
-        &record,
-        &evidence(true, None),
-        Target::State(State::Blocked),
-    )
-    .unwrap();
-    assert_eq!(
-        made["blocked_stage"].as_deref(),
-        Some("\"issue_execution\"")
-    );
-    assert_eq!(made["resume_after"], None);
-}
-
-#[test]
-fn a_hint_holds_nothing_that_a_shell_would_read() {
-    let record = testing::record(299).replace("owner/repo\"", "owner/re po;rm\"");
-    let made = made(
-        &record,
-        &evidence(true, None),
-        Target::State(State::Blocked),
-    )
-    .unwrap();
-    assert_eq!(
-        made["resume_hint"].as_deref(),
-        Some("\"vigilante list --blocked\"")
-    );
 }
 
 #[test]
