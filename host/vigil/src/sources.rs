@@ -53,7 +53,7 @@ pub fn configured(
         let home = &configured.home;
         let name = configured.source.name();
         // One that is not there yet has the name that it was given.
-        let place = match mounts.of(home).is_some_and(|mount| mount.is_remote) {
+        let place = match mounts.lead_elsewhere(home) {
             // To follow it could take for ever, and to look at it is for a process that can be ended.
             true => home.clone(),
             false => home.canonicalize().unwrap_or_else(|_| home.clone()),

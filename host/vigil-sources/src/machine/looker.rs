@@ -18,6 +18,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use vigil_core::fact::{Gap, GapKind};
 
 use super::child::ChildEnvironment;
+use super::left_behind::{self, LeftBehind};
 use super::mounts::Mounts;
 
 /// Half a second: how often it is looked whether a helper gets on.
@@ -63,38 +64,60 @@ pub(crate) struct NoAnswer {
 #[derive(Debug)]
 pub(crate) struct Lookers {
     program: Program,
+    /// Where helpers are noted that could not be ended.
+    folder: PathBuf,
     environment: ChildEnvironment,
     idle: Mutex<Vec<Helper>>,
     stuck: Mutex<Vec<Stuck>>,
+    /// Those of this process that could not be ended, to be waited for.
+    children: Mutex<Vec<Child>>,
 }
 
 /// A place that did not answer.
 #[derive(Debug)]
 struct Stuck {
     place: PathBuf,
-    /// The helper that could not be ended.
-    left_behind: Option<Child>,
+    /// The helper that could not be ended, this process's or an earlier one's.
+    left_behind: Option<LeftBehind>,
 }
 
 impl Lookers {
-    pub(crate) fn new(program: Program, environment: ChildEnvironment) -> Self {
+    /// `folder`: where helpers are noted that could not be ended; read and written only when there are any.
+    pub(crate) fn new(program: Program, environment: ChildEnvironment, folder: PathBuf) -> Self {
         Lookers {
             program,
+            folder,
             environment,
             idle: Mutex::default(),
             stuck: Mutex::default(),
+            children: Mutex::default(),
         }
     }
 
     /// Begins a pass: what did not answer before is asked again, unless a helper is still in it.
     pub(crate) fn begin(&self) {
         self.renew();
-        lock(&self.stuck).retain_mut(|stuck| {
-            stuck
-                .left_behind
-                .as_mut()
-                .is_some_and(|child| matches!(child.try_wait(), Ok(None)))
-        });
+        lock(&self.children).retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        let mut stuck = lock(&self.stuck);
+        stuck.retain(|stuck| stuck.left_behind.as_ref().is_some_and(LeftBehind::is_there));
+        for helper in left_behind::recall(&self.folder) {
+            if stuck
+                .iter()
+                .all(|known| known.left_behind.as_ref() != Some(&helper))
+            {
+                stuck.push(Stuck {
+                    place: helper.place.clone(),
+                    left_behind: Some(helper),
+                });
+            }
+        }
+        self.note(&stuck);
+    }
+
+    /// Tells the next process of those that are left behind.
+    fn note(&self, stuck: &[Stuck]) {
+        let left_behind = stuck.iter().filter_map(|stuck| stuck.left_behind.clone());
+        left_behind::keep(&self.folder, &left_behind.collect::<Vec<_>>());
     }
 
     /// Places that are not to be touched.
@@ -184,10 +207,17 @@ impl Lookers {
                 };
                 let gap = Gap::new(GapKind::TimedOut, said);
                 tracing::warn!(place = %stuck.display(), "a place does not answer");
-                lock(&self.stuck).push(Stuck {
+                let mut all = lock(&self.stuck);
+                all.push(Stuck {
+                    left_behind: left_behind
+                        .as_ref()
+                        .and_then(|child| LeftBehind::of(child.id(), &stuck)),
                     place: stuck,
-                    left_behind,
                 });
+                if let Some(child) = left_behind {
+                    lock(&self.children).push(child);
+                    self.note(&all);
+                }
                 gap
             }
         };

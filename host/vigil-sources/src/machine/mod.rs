@@ -6,6 +6,7 @@
 pub mod child;
 pub(crate) mod git;
 pub mod ignored;
+pub(crate) mod left_behind;
 pub mod looker;
 pub mod mounts;
 pub mod open;

@@ -69,6 +69,14 @@ impl Mounts {
             .max_by_key(|mount| mount.at.components().count())
     }
 
+    /// Whether the way to `path`, its links followed, enters a mount behind which a server stands that can be gone. No such
+    /// mount is touched to find out.
+    pub fn lead_elsewhere(&self, path: &Path) -> bool {
+        let remote = self.0.iter().filter(|mount| mount.is_remote);
+        let remote: Vec<PathBuf> = remote.map(|mount| mount.at.clone()).collect();
+        follow(path, &remote, &|_| {}).is_err()
+    }
+
     /// The folders below `dir` that something is mounted on.
     pub fn below(&self, dir: &Path) -> Vec<PathBuf> {
         let below = self.0.iter().map(|mount| &mount.at);

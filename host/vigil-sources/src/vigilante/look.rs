@@ -219,13 +219,13 @@ fn topic(work: &Work) -> &Path {
     work.repo_path.as_deref().unwrap_or(Path::new(""))
 }
 
-/// Whether `path` can be looked at, when it lies on a mount behind which a server stands: asked of a helper, before this
+/// Whether `path` can be looked at, when it lies on, or leads to, a mount behind which a server stands: asked of a helper, before this
 /// process waits for it.
 ///
 /// # Errors
 /// The server does not answer.
 pub(crate) fn probe(helpers: &Lookers, path: &Path) -> io::Result<()> {
-    if !Mounts::read().of(path).is_some_and(|mount| mount.is_remote) {
+    if !Mounts::read().lead_elsewhere(path) {
         return Ok(());
     }
     let avoided = helpers.avoided();

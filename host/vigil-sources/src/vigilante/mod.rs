@@ -146,15 +146,16 @@ impl Vigilante {
         state_dir: impl Into<PathBuf>,
         settings: Settings,
     ) -> Self {
+        let state_dir = state_dir.into();
         let lookers = settings.look.as_ref().map(|program| {
-            let lookers = Lookers::new(program.clone(), ChildEnvironment::default());
-            Arc::new(lookers)
+            let (program, environment) = (program.clone(), ChildEnvironment::default());
+            Arc::new(Lookers::new(program, environment, state_dir.clone()))
         });
         Vigilante {
             lookers,
             name: name.into(),
             home: home.into(),
-            state_dir: state_dir.into(),
+            state_dir,
             settings,
             seen: Arc::default(),
         }

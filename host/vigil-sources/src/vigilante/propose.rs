@@ -175,6 +175,8 @@ fn moved(id: &SessionId) -> Refusal {
 }
 
 fn read(source: &Vigilante) -> Result<(PathBuf, String), Refusal> {
+    let unreadable = |error| Refusal::Unsafe(chain(&error));
+    source.answers().map_err(unreadable)?;
     let path = source.home().join(SESSIONS_FILE);
     match record::read_text(source.home()) {
         Ok(Some(text)) => Ok((path, text)),
@@ -182,7 +184,7 @@ fn read(source: &Vigilante) -> Result<(PathBuf, String), Refusal> {
             "{} is not there any more",
             path.display()
         ))),
-        Err(error) => Err(Refusal::Unsafe(chain(&error))),
+        Err(error) => Err(unreadable(error)),
     }
 }
 

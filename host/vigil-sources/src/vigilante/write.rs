@@ -52,6 +52,9 @@ fn write(
     proposals: &[Proposal],
     world: &dyn World,
 ) -> Result<Vec<Committed>, Committed> {
+    source
+        .answers()
+        .map_err(|error| nothing_written(chain(&error)))?;
     let home = source.home();
     let path = home.join(SESSIONS_FILE);
     let edits: Vec<_> = proposals

@@ -232,37 +232,68 @@ fn a_mount_that_does_not_answer_holds_up_those_behind_it_alone() {
 
 #[test]
 fn a_home_behind_a_mount_that_does_not_answer_is_a_source_that_failed() {
-    let stage = stage();
+    for is_linked in [false, true] {
+        let stage = stage();
+        let place = stage.path("far");
+        let Some(hung) = Hung::mount(&place, Silence::WithRequests) else {
+            return;
+        };
+        let home = match is_linked {
+            true => {
+                let link = stage.path("link");
+                symlink(&place, &link).expect("a link");
+                link.join("home")
+            }
+            false => place.join("home"),
+        };
+        stage.configure(&format!(
+            "[source.near]\nkind = \"vigilante\"\nhome = {:?}\n\
+             [source.far]\nkind = \"vigilante\"\nhome = {home:?}\n",
+            stage.home.vigilante(),
+        ));
+        let ran = stage.pass();
+        assert_eq!(ran.code, Some(1), "{ran:#?}");
+        assert!(ran.out.contains("did not answer"), "{ran:#?}");
+        assert_eq!(stage.record(LAST)["status"], "success", "{ran:#?}");
+        drop(hung);
+    }
+}
+
+#[test]
+fn runs_from_cron_leave_at_most_one_process_behind_for_a_mount() {
+    let mut stage = stage();
     let place = stage.path("far");
+    work_at(&mut stage, &place);
     let Some(hung) = Hung::mount(&place, Silence::WithRequests) else {
         return;
     };
-    stage.configure(&format!(
-        "[source.near]\nkind = \"vigilante\"\nhome = {:?}\n\
-         [source.far]\nkind = \"vigilante\"\nhome = {:?}\n",
-        stage.home.vigilante(),
-        place.join("home")
-    ));
-    let ran = stage.pass();
-    assert_eq!(ran.code, Some(1), "{ran:#?}");
-    assert!(ran.out.contains("did not answer"), "{ran:#?}");
-    assert_eq!(stage.record(LAST)["status"], "success", "{ran:#?}");
+    let left_behind = |stage: &Stage| {
+        let text = fs::read_to_string(stage.state_dir().join("left-behind.json"));
+        serde_json::from_str::<Value>(&text.expect("a file")).expect("JSON")
+    };
+    stage.pass().ended(0);
+    let first = left_behind(&stage);
+    let pid = &first[0]["pid"];
+    assert!(Path::new(&format!("/proc/{pid}")).exists(), "{first}");
+    for _ in 0..2 {
+        let said = session(&stage.pass().json_with(0), 11);
+        assert_eq!(said["outcome"], "held", "{said:#}");
+        let gaps = said["gaps"].to_string();
+        assert!(gaps.contains("is left alone until it does"), "{gaps}");
+        assert_eq!(left_behind(&stage), first, "no other one");
+    }
     drop(hung);
+    wait_for("it to end, and to be forgotten", || {
+        stage.pass().ended(0);
+        (left_behind(&stage) == json!([])).then_some(())
+    });
 }
 
 #[test]
 fn a_daemon_leaves_at_most_one_process_behind_for_a_mount() {
     let mut stage = stage();
     let place = stage.path("far");
-    stage.add_merged(&Made {
-        issue: 11,
-        extra: json!({ "worktree_path": place.join("11") })
-            .as_object()
-            .expect("an object")
-            .clone(),
-        ..Made::default()
-    });
-    stage.write();
+    work_at(&mut stage, &place);
     let Some(hung) = Hung::mount(&place, Silence::WithRequests) else {
         return;
     };
@@ -294,6 +325,17 @@ fn a_daemon_leaves_at_most_one_process_behind_for_a_mount() {
     kill_process(pid, Signal::TERM).expect("it is our child");
     assert_eq!(wait_for_end(&mut daemon.0).code(), Some(0));
     drop(hung);
+}
+
+/// Adds session 11, whose worktree is at `place`.
+fn work_at(stage: &mut Stage, place: &Path) {
+    let extra = json!({ "worktree_path": place.join("11") });
+    stage.add_merged(&Made {
+        issue: 11,
+        extra: extra.as_object().expect("an object").clone(),
+        ..Made::default()
+    });
+    stage.write();
 }
 
 /// The children of a process that were told to end and did not.
