@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use gix_object::Kind;
 use sha2::{Digest as _, Sha256};
 use vigil_core::fact::{Gap, GapKind};
 
@@ -11,8 +12,8 @@ use super::attributes::{Attributes, Value};
 use super::config::Config;
 use super::eol::{self, Ends};
 use super::folder::io_gap;
-use super::objects::{Kind, Objects};
-use super::oid::{Oid, Sum};
+use super::objects::Objects;
+use super::oid::{self, Oid, Sum};
 
 /// 32 MiB: a larger text is not converted.
 const TEXT_BYTES_MAX: u64 = 32 << 20;
@@ -80,9 +81,9 @@ impl Compared<'_> {
         if ids {
             content = eol::without_ids(content);
         }
-        let mut name = self.sum.blob(content.len() as u64);
-        name.feed(&content);
-        Ok(name.name() == *oid)
+        let mut name = oid::blob(self.sum, content.len() as u64);
+        name.update(&content);
+        Ok(oid::finish(name, self.path)? == *oid)
     }
 
     /// What a file with a filter is, as far as that can be told without it. `None`: git has no such filter, and compares
@@ -118,7 +119,7 @@ impl Compared<'_> {
 
     /// The file's name as a blob, and its plain SHA-256 where that can matter.
     fn sums(&mut self) -> Result<(Oid, String), Gap> {
-        let mut name = self.sum.blob(self.size);
+        let mut name = oid::blob(self.sum, self.size);
         let is_lfs =
             matches!(self.attributes.get("filter"), Some(Value::Text(filter)) if filter == "lfs");
         let mut plain = is_lfs.then(Sha256::new);
@@ -134,13 +135,13 @@ impl Compared<'_> {
                 break;
             }
             left = left.saturating_sub(read as u64);
-            name.feed(&buffer[..read]);
+            name.update(&buffer[..read]);
             if let Some(plain) = &mut plain {
                 plain.update(&buffer[..read]);
             }
         }
         let plain = plain.map(|sum| hex::encode(sum.finalize()));
-        Ok((name.name(), plain.unwrap_or_default()))
+        Ok((oid::finish(name, self.path)?, plain.unwrap_or_default()))
     }
 
     fn content(&mut self) -> Result<Vec<u8>, Gap> {

@@ -179,7 +179,7 @@ fn parse(bytes: &[u8], sum: Sum) -> Result<(Index, Option<Split>), Fault> {
     }
     let mut split = None;
     // What is left ends with the sum of it all.
-    while rest.0.len() > sum.bytes() {
+    while rest.0.len() > sum.len_in_bytes() {
         let name: [u8; 4] = rest.take(4)?.try_into().map_err(|_| Fault::Damaged)?;
         let length = rest.number()? as usize;
         let content = rest.take(length)?;
@@ -213,7 +213,7 @@ fn entry(
     let inode = rest.number()?;
     let mode = rest.number()?;
     let (user, group, size) = (rest.number()?, rest.number()?, rest.number()?);
-    let oid = Oid::of(rest.take(sum.bytes())?);
+    let oid = rest.name(sum)?;
     let flags = rest.short()?;
     let more = match flags & 0x4000 != 0 {
         true if version >= 3 => rest.short()?,
@@ -290,7 +290,7 @@ fn cached(content: &[u8], sum: Sum) -> Result<Vec<Cached>, Fault> {
         path.extend_from_slice(name);
         // A negative count: changed since, and of no known tree.
         if count >= 0 {
-            let tree = Oid::of(rest.take(sum.bytes())?);
+            let tree = rest.name(sum)?;
             found.push(Cached {
                 path: path.clone(),
                 tree,
@@ -310,7 +310,7 @@ fn cached(content: &[u8], sum: Sum) -> Result<Vec<Cached>, Fault> {
 
 fn link(content: &[u8], sum: Sum) -> Result<Split, Fault> {
     let mut rest = Bytes(content);
-    let base = Oid::of(rest.take(sum.bytes())?);
+    let base = rest.name(sum)?;
     if rest.0.is_empty() {
         return Ok(Split {
             base,
@@ -412,6 +412,10 @@ impl<'a> Bytes<'a> {
         let taken = self.take(place)?;
         self.take(1)?;
         Ok(taken)
+    }
+
+    fn name(&mut self, sum: Sum) -> Result<Oid, Fault> {
+        Oid::try_from(self.take(sum.len_in_bytes())?).map_err(|_| Fault::Damaged)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use flate2::read::ZlibDecoder;
+use gix_object::Kind;
 use vigil_core::fact::{Gap, GapKind};
 
 use super::delta;
@@ -35,26 +36,8 @@ const FOLDERS_MAX: usize = 16;
 /// 10,000 packs: git warns at 50.
 const PACKS_MAX: usize = 10_000;
 
-/// What an object is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Commit,
-    Tree,
-    Blob,
-    Tag,
-}
-
-impl Kind {
-    fn named(name: &[u8]) -> Option<Kind> {
-        match name {
-            b"commit" => Some(Kind::Commit),
-            b"tree" => Some(Kind::Tree),
-            b"blob" => Some(Kind::Blob),
-            b"tag" => Some(Kind::Tag),
-            _ => None,
-        }
-    }
-}
+/// 32: enough for every kind and size.
+const HEAD_BYTES_MAX: usize = 32;
 
 /// An object's content.
 pub(crate) type Content = (Kind, Rc<[u8]>);
@@ -145,7 +128,7 @@ impl Objects {
             Some((found, content)) if found == kind => Ok(content),
             Some((found, _)) => Err(Gap::new(
                 GapKind::Malformed,
-                format!("object {oid} is a {found:?} and no {kind:?}").to_lowercase(),
+                format!("object {oid} is a {found} and no {kind}"),
             )),
             None => Err(Gap::new(
                 GapKind::NoControl,
@@ -248,25 +231,20 @@ fn loose(folder: &Folder, oid: &Oid) -> Result<Option<Content>, Gap> {
     };
     let bad = |error: &io::Error| io_gap(&folder.place(name.as_bytes()), error);
     let mut inflated = ZlibDecoder::new(file.into_file());
-    // "commit 1234\0": 32 bytes are enough for every kind and size.
-    let mut head = Vec::with_capacity(32);
-    loop {
+    // "commit 1234\0".
+    let mut head = Vec::with_capacity(HEAD_BYTES_MAX);
+    while head.last() != Some(&0) {
+        if head.len() == HEAD_BYTES_MAX {
+            return Err(bad(&io::Error::other("it has no head")));
+        }
         let mut byte = [0];
         inflated
             .read_exact(&mut byte)
             .map_err(|error| bad(&error))?;
-        match byte {
-            [0] => break,
-            [byte] if head.len() < 32 => head.push(byte),
-            _ => return Err(bad(&io::Error::other("it has no head"))),
-        }
+        head.extend(byte);
     }
-    let mut parts = head.splitn(2, |byte| *byte == b' ');
-    let kind = parts.next().and_then(Kind::named);
-    let size = parts.next().and_then(|size| std::str::from_utf8(size).ok());
-    let (Some(kind), Some(size)) = (kind, size.and_then(|size| size.parse::<u64>().ok())) else {
-        return Err(bad(&io::Error::other("its head says nothing")));
-    };
+    let (kind, size, _) = gix_object::decode::loose_header(&head)
+        .map_err(|_| bad(&io::Error::other("its head says nothing")))?;
     let content = exactly(inflated, size).map_err(|error| bad(&error))?;
     Ok(Some((kind, content.into())))
 }
@@ -348,22 +326,20 @@ impl Pack {
     /// Where `oid` is stored.
     fn offset(&self, oid: &Oid, sum: Sum) -> io::Result<Option<u64>> {
         const NAMES: u64 = 8 + 4 * 256;
-        let bytes = sum.bytes() as u64;
-        let Some(first) = oid.bytes().first().map(|byte| usize::from(*byte)) else {
-            return Ok(None);
-        };
+        let bytes = sum.len_in_bytes() as u64;
+        let first = usize::from(oid.first_byte());
         let mut low = match first {
             0 => 0,
             _ => self.fanout[first - 1],
         };
         let mut high = self.fanout[first];
-        let mut name = [0; 32];
-        let name = &mut name[..sum.bytes()];
+        let mut name = sum.null();
+        let name = name.as_mut_slice();
         while low < high {
             let middle = low + (high - low) / 2;
             self.index
                 .read_exact_at(name, NAMES + u64::from(middle) * bytes)?;
-            match (*name).cmp(oid.bytes()) {
+            match (*name).cmp(oid.as_slice()) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
                 std::cmp::Ordering::Equal => {
@@ -432,10 +408,10 @@ impl Pack {
                 })
             }
             7 => {
-                let mut name = vec![0; sum.bytes()];
-                stream.read_exact(&mut name)?;
+                let mut name = sum.null();
+                stream.read_exact(name.as_mut_slice())?;
                 Ok(Stored::Apart {
-                    base: Base::Named(Oid::of(&name)),
+                    base: Base::Named(name),
                     delta: inflate(stream, size)?,
                 })
             }

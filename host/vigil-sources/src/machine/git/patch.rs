@@ -4,11 +4,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gix_object::Kind;
 use imara_diff::{Algorithm, Diff, InternedInput, sources};
 use sha2::{Digest as _, Sha256};
 use vigil_core::fact::Gap;
 
-use super::objects::{Kind, Objects};
+use super::objects::Objects;
 use super::oid::Oid;
 use super::tree::{self, Change, Leaf};
 use super::walk::History;
@@ -200,7 +201,7 @@ fn identity(objects: &Objects, changes: &[Change]) -> Result<Identity, Gap> {
             _ => {
                 for leaf in [change.old, change.new].into_iter().flatten() {
                     sum.update(b"=");
-                    sum.update(leaf.oid.bytes());
+                    sum.update(leaf.oid.as_slice());
                 }
             }
         }

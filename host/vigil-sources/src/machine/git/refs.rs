@@ -139,7 +139,7 @@ fn parse(text: &[u8], sum: Sum) -> Option<Target> {
     // FETCH_HEAD and its like say more after the name.
     let name = text.split_ascii_whitespace().next()?;
     let oid: Oid = name.parse().ok()?;
-    (oid.bytes().len() == sum.bytes()).then_some(Target::Commit(oid))
+    (oid.kind() == sum).then_some(Target::Commit(oid))
 }
 
 /// Whether `name` is a path below `refs` that leads nowhere else.
@@ -161,7 +161,7 @@ fn packed(common: &Folder, sum: Sum) -> Result<HashMap<String, Oid>, Gap> {
         let line = String::from_utf8_lossy(line);
         let named = line.split_once(' ').and_then(|(oid, name)| {
             let oid: Oid = oid.parse().ok()?;
-            (oid.bytes().len() == sum.bytes()).then_some((name.trim_end(), oid))
+            (oid.kind() == sum).then_some((name.trim_end(), oid))
         });
         let (name, oid) = named.ok_or_else(|| damaged(common, "packed-refs"))?;
         if name.starts_with("refs/heads/") || name.starts_with("refs/remotes/") {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use gix_object::{Kind, TreeRefIter};
 use vigil_core::fact::{Gap, GapKind};
 
-use super::objects::{Kind, Objects};
+use super::objects::Objects;
 use super::oid::Oid;
 
 /// The kind of a tree's entry, in the upper bits of its mode.
@@ -38,32 +39,17 @@ impl Leaf {
 /// The entries of the tree `oid`, by name.
 pub(crate) fn read(objects: &Objects, oid: &Oid) -> Result<BTreeMap<Vec<u8>, Leaf>, Gap> {
     let content = objects.get(oid, Kind::Tree)?;
-    let bad = || Gap::new(GapKind::Malformed, format!("tree {oid} is damaged"));
-    let mut rest: &[u8] = &content;
-    let mut found = BTreeMap::new();
-    while !rest.is_empty() {
-        let space = memchr::memchr(b' ', rest).ok_or_else(bad)?;
-        let (mode, after) = rest.split_at(space);
-        let end = memchr::memchr(0, after).ok_or_else(bad)?;
-        let (name, after) = after.split_at(end);
-        let (oid, after) = after
-            .get(1..)
-            .and_then(|after| after.split_at_checked(oid.bytes().len()))
-            .ok_or_else(bad)?;
-        let mode = std::str::from_utf8(mode)
-            .ok()
-            .and_then(|mode| u32::from_str_radix(mode, 8).ok())
-            .ok_or_else(bad)?;
-        found.insert(
-            name.get(1..).unwrap_or_default().to_owned(),
-            Leaf {
-                mode,
-                oid: Oid::of(oid),
-            },
-        );
-        rest = after;
-    }
-    Ok(found)
+    TreeRefIter::from_bytes(&content, oid.kind())
+        .map(|entry| {
+            let entry = entry
+                .map_err(|_| Gap::new(GapKind::Malformed, format!("tree {oid} is damaged")))?;
+            let leaf = Leaf {
+                mode: entry.mode.value().into(),
+                oid: entry.oid.into(),
+            };
+            Ok((entry.filename.to_vec(), leaf))
+        })
+        .collect()
 }
 
 /// A file that is not the same on both sides.

@@ -3,10 +3,11 @@
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gix_object::Kind;
 use vigil_core::fact::{Gap, GapKind};
 
 use super::commit::Commit;
-use super::objects::{Kind, Objects};
+use super::objects::Objects;
 use super::oid::Oid;
 
 /// 300,000 commits in one walk: a second or two. Only a branch that has nothing in common with any other comes near.

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use gix_object::Kind;
 use vigil_core::fact::Gap;
 
+use super::super::commit::Commit;
 use super::super::index::{Entry, Index};
 use super::super::oid::Oid;
 use super::super::tree::{self, Leaf};
@@ -14,13 +16,7 @@ pub(super) fn differs(checkout: &Checkout, index: &Index, head: Option<Oid>) -> 
     let Some(head) = head else {
         return Ok(!index.entries().is_empty());
     };
-    let commit = super::super::commit::Commit::parse(
-        &head,
-        &checkout
-            .store
-            .objects
-            .get(&head, super::super::objects::Kind::Commit)?,
-    )?;
+    let commit = Commit::parse(&head, &checkout.store.objects.get(&head, Kind::Commit)?)?;
     let staged = Staged {
         checkout,
         index,

@@ -9,6 +9,7 @@ use vigil_core::fact::{Gap, GapKind};
 use super::super::content::Compared;
 use super::super::folder::{Folder, Links};
 use super::super::index::{self, Entry, Index, Recorded};
+use super::super::oid;
 use super::super::tree;
 use super::rules::{Everywhere, Level};
 use super::{Checkout, Person};
@@ -319,9 +320,9 @@ impl Walk<'_> {
                     return Ok(false);
                 }
                 let target = level.folder.link(name)?.unwrap_or_default();
-                let mut sum = self.checkout.store.sum.blob(target.len() as u64);
-                sum.feed(&target);
-                Ok(sum.name() != entry.oid)
+                let mut sum = oid::blob(self.checkout.store.sum, target.len() as u64);
+                sum.update(&target);
+                Ok(oid::finish(sum, &level.folder.place(name))? != entry.oid)
             }
             // Where the file system has no links, git writes a file with the path in it.
             (tree::LINK, FileType::RegularFile) if !self.everywhere.links => {
