@@ -4,6 +4,12 @@ use std::collections::HashMap;
 
 use super::glob::Glob;
 
+/// 2,048: git passes over a line with as many bytes.
+const LINE_BYTES: usize = 2048;
+
+/// What stands between the words of a line.
+const BLANKS: [char; 3] = [' ', '\t', '\r'];
+
 /// What one attribute is for a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
@@ -34,33 +40,39 @@ impl Rules {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let mut rules = Rules::default();
         for line in text.split(|byte| *byte == b'\n') {
-            let line = line.trim_ascii();
-            if line.is_empty() || line.starts_with(b"#") {
-                continue;
+            if line.len() < LINE_BYTES {
+                // A line with a mistake says nothing, for git either: `*.png binary # pictures` has one.
+                let _ = rules.line(&String::from_utf8_lossy(line), top, fold);
             }
-            let (pattern, rest) = pattern(line);
-            let sets: Vec<(String, Option<Value>)> = String::from_utf8_lossy(rest)
-                .split_ascii_whitespace()
-                .map(set)
-                .collect();
-            if let Some(name) = pattern.strip_prefix(b"[attr]") {
-                if top {
-                    let name = String::from_utf8_lossy(name).into_owned();
-                    rules.macros.insert(name, sets);
-                }
-                continue;
-            }
-            // A pattern that is turned round is an error, which git tells and passes over; and one for folders matches
-            // no file.
-            if pattern.starts_with(b"!") || pattern.ends_with(b"/") {
-                continue;
-            }
-            rules.rules.push(Rule {
-                glob: Glob::new(&pattern, fold),
-                sets,
-            });
         }
         rules
+    }
+
+    /// `None`: it says nothing, or is none.
+    fn line(&mut self, line: &str, top: bool, fold: bool) -> Option<()> {
+        let line = line.trim_start_matches(BLANKS);
+        if line.is_empty() || line.starts_with('#') {
+            return None;
+        }
+        let (pattern, rest) = pattern(line);
+        let words = rest.split(BLANKS).filter(|word| !word.is_empty());
+        let sets = words.map(set).collect::<Option<Vec<_>>>()?;
+        if let Some(name) = pattern
+            .strip_prefix(b"[attr]")
+            .filter(|name| !name.is_empty())
+        {
+            if top {
+                self.macros
+                    .insert(name_of(str::from_utf8(name).ok()?)?, sets);
+            }
+            return Some(());
+        }
+        // A pattern that is turned round is an error, and one for folders matches no file.
+        if !pattern.starts_with(b"!") && !pattern.ends_with(b"/") {
+            let glob = Glob::new(&pattern, fold);
+            self.rules.push(Rule { glob, sets });
+        }
+        Some(())
     }
 
     /// Adds to `found` what this file says of `path`, as seen from its folder; it wins over what was found before.
@@ -116,60 +128,39 @@ fn set_all(
     }
 }
 
-fn set(word: &str) -> (String, Option<Value>) {
-    if let Some(name) = word.strip_prefix('-') {
-        return (name.to_owned(), Some(Value::False));
-    }
-    if let Some(name) = word.strip_prefix('!') {
-        return (name.to_owned(), None);
-    }
-    match word.split_once('=') {
-        Some((name, value)) => (name.to_owned(), Some(Value::Text(value.to_owned()))),
-        None => (word.to_owned(), Some(Value::True)),
-    }
+/// What a word sets. `None`: its name is none.
+fn set(word: &str) -> Option<(String, Option<Value>)> {
+    let (name, text) = match word.split_once('=') {
+        Some((name, text)) => (name, Some(text)),
+        None => (word, None),
+    };
+    Some(match (name.strip_prefix('-'), name.strip_prefix('!')) {
+        (Some(name), _) => (name_of(name)?, Some(Value::False)),
+        (_, Some(name)) => (name_of(name)?, None),
+        _ => {
+            let value = text.map_or(Value::True, |text| Value::Text(text.to_owned()));
+            (name_of(name)?, Some(value))
+        }
+    })
+}
+
+/// `name`, if git takes it for an attribute's.
+fn name_of(name: &str) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let is_one = !name.is_empty()
+        && !name.starts_with('-')
+        && !name.starts_with("builtin_")
+        && name.bytes().all(plain);
+    is_one.then(|| name.to_owned())
 }
 
 /// The pattern that a line begins with, and what follows it. One in quotes may hold blanks.
-fn pattern(line: &[u8]) -> (Vec<u8>, &[u8]) {
-    if let Some(quoted) = line.strip_prefix(b"\"")
-        && let Some((pattern, rest)) = unquote(quoted)
+fn pattern(line: &str) -> (Vec<u8>, &str) {
+    if line.starts_with('"')
+        && let Ok((pattern, used)) = gix_quote::ansi_c::undo(line.into())
     {
-        return (pattern, rest);
+        return (pattern.to_vec(), line.get(used..).unwrap_or_default());
     }
-    let end = line
-        .iter()
-        .position(u8::is_ascii_whitespace)
-        .unwrap_or(line.len());
-    let (pattern, rest) = line.split_at(end);
-    (pattern.to_owned(), rest)
-}
-
-fn unquote(quoted: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let mut made = Vec::new();
-    let mut at = 0;
-    loop {
-        match quoted.get(at)? {
-            b'"' => return Some((made, quoted.get(at + 1..)?)),
-            b'\\' => {
-                at += 1;
-                match quoted.get(at)? {
-                    b'a' => made.push(7),
-                    b'b' => made.push(8),
-                    b'f' => made.push(12),
-                    b'n' => made.push(b'\n'),
-                    b'r' => made.push(b'\r'),
-                    b't' => made.push(b'\t'),
-                    b'v' => made.push(11),
-                    b'0'..=b'3' => {
-                        let digits = std::str::from_utf8(quoted.get(at..at + 3)?).ok()?;
-                        made.push(u8::from_str_radix(digits, 8).ok()?);
-                        at += 2;
-                    }
-                    byte => made.push(*byte),
-                }
-            }
-            byte => made.push(*byte),
-        }
-        at += 1;
-    }
+    let (pattern, rest) = line.split_at(line.find(BLANKS).unwrap_or(line.len()));
+    (pattern.as_bytes().to_vec(), rest)
 }

@@ -123,6 +123,17 @@ impl Config {
             .map(|one| (one.name.as_str(), one.value.as_deref()))
     }
 
+    /// All names and values, in their order.
+    #[cfg(test)]
+    pub(crate) fn settings(&self) -> Vec<(String, Option<String>)> {
+        let name = |one: &Setting| match one.subsection.as_str() {
+            "" => format!("{}.{}", one.section, one.name),
+            subsection => format!("{}.{subsection}.{}", one.section, one.name),
+        };
+        let all = self.values.iter();
+        all.map(|one| (name(one), one.value.clone())).collect()
+    }
+
     /// Whether a part of the configuration stands in other files, which were not read.
     pub(crate) fn includes(&self) -> bool {
         self.values
@@ -190,7 +201,7 @@ impl Reader<'_> {
     }
 
     fn skip_blanks(&mut self) {
-        while matches!(self.peek(), Some(' ' | '\t' | '\r')) {
+        while matches!(self.peek(), Some(' ' | '\t')) || self.rest.starts_with("\r\n") {
             self.take();
         }
     }
@@ -212,7 +223,7 @@ impl Reader<'_> {
         let mut section = String::new();
         loop {
             match self.take() {
-                Some(']') => {
+                Some(']') if !section.is_empty() => {
                     return Ok(match section.split_once('.') {
                         Some((section, subsection)) => (section.to_owned(), subsection.to_owned()),
                         None => (section, String::new()),
@@ -249,16 +260,11 @@ impl Reader<'_> {
         self.skip_blanks();
         match self.peek() {
             None | Some('\n') => return Ok(None),
-            Some('#' | ';') => {
-                self.skip_line();
-                return Ok(None);
-            }
             Some('=') => {
                 self.take();
             }
             Some(_) => return Err("a setting's name is followed by something else than `=`"),
         }
-        self.skip_blanks();
         let mut value = String::new();
         // Blanks at the end do not count, unless they are quoted.
         let mut kept = 0;
@@ -274,10 +280,9 @@ impl Reader<'_> {
                 }
                 Some('\\') => {
                     match self.take() {
-                        Some('\n') => continue,
+                        Some('\n') | None => {}
                         Some('\r') if self.peek() == Some('\n') => {
                             self.take();
-                            continue;
                         }
                         Some('n') => value.push('\n'),
                         Some('t') => value.push('\t'),
@@ -291,8 +296,11 @@ impl Reader<'_> {
                     self.skip_line();
                 }
                 Some(letter) => {
-                    value.push(letter);
-                    if quoted || !matches!(letter, ' ' | '\t' | '\r') {
+                    let counts = quoted || !matches!(letter, ' ' | '\t' | '\r');
+                    if counts || !value.is_empty() {
+                        value.push(letter);
+                    }
+                    if counts {
                         kept = value.len();
                     }
                 }

@@ -78,7 +78,8 @@ impl Glob {
         if self.start == self.text.len() {
             return text.len() == self.start;
         }
-        let steps = steps(&self.text, self.start);
+        // What comes before the first wildcard is gone for git, too: in `a**/b` the stars stand at the beginning.
+        let steps = steps(&self.text[self.start..]);
         let rest = &text[self.start..];
         *cost += steps.len() as u64 * rest.len() as u64;
         run(&steps, rest, self.fold)
@@ -144,15 +145,17 @@ impl Step {
             Step::Byte(own) => *own == byte,
             Step::One => byte != b'/',
             Step::Class { not, ranges } => {
-                let within = |byte: u8| {
-                    ranges
-                        .iter()
-                        .any(|(low, high)| (*low..=*high).contains(&byte))
-                };
-                let found = within(byte)
-                    || (fold
-                        && (within(byte.to_ascii_lowercase())
-                            || within(byte.to_ascii_uppercase())));
+                // Ranges take letters of either case, and a single letter itself alone, in lower case.
+                let found = ranges.iter().any(|(low, high)| {
+                    let within = |byte: u8| (*low..=*high).contains(&byte);
+                    match fold {
+                        false => within(byte),
+                        true if low == high => byte.to_ascii_lowercase() == *low,
+                        true => {
+                            within(byte.to_ascii_lowercase()) || within(byte.to_ascii_uppercase())
+                        }
+                    }
+                });
                 byte != b'/' && found != *not
             }
             Step::Many | Step::All | Step::Folders | Step::Never => false,
@@ -160,10 +163,9 @@ impl Step {
     }
 }
 
-/// What `pattern` takes from the byte `at` on.
-fn steps(pattern: &[u8], at: usize) -> Vec<Step> {
+fn steps(pattern: &[u8]) -> Vec<Step> {
     let mut steps = Vec::new();
-    let mut at = at;
+    let mut at = 0;
     while let Some(byte) = pattern.get(at) {
         match byte {
             b'*' => {
@@ -190,10 +192,15 @@ fn steps(pattern: &[u8], at: usize) -> Vec<Step> {
             }
             b'\\' => {
                 at += 1;
-                match pattern.get(at) {
-                    Some(byte) => steps.push(Step::Byte(*byte)),
-                    None => steps.push(Step::Never),
-                }
+                steps.push(match pattern.get(at) {
+                    // As in a class, since git does not look for its other case.
+                    Some(letter) if letter.is_ascii_alphabetic() => Step::Class {
+                        not: false,
+                        ranges: vec![(*letter, *letter)],
+                    },
+                    Some(byte) => Step::Byte(*byte),
+                    None => Step::Never,
+                });
             }
             byte => steps.push(Step::Byte(*byte)),
         }
@@ -219,14 +226,20 @@ fn class(pattern: &[u8], at: usize) -> (Step, usize) {
             b']' if at > first => return (Step::Class { not, ranges }, at + 1),
             b'[' if pattern.get(at + 1) == Some(&b':') => {
                 let name = &pattern[at + 2..];
-                let Some(end) = name.windows(2).position(|two| two == b":]") else {
+                let Some(end) = memchr::memchr(b']', name) else {
                     return (Step::Never, pattern.len());
                 };
-                let Some(named) = named(&name[..end]) else {
+                let Some(name) = name[..end].strip_suffix(b":") else {
+                    // Nothing has a name here, and no range begins with the bracket.
+                    ranges.push((b'[', b'['));
+                    at += 1;
+                    continue;
+                };
+                let Some(named) = named(name) else {
                     return (Step::Never, pattern.len());
                 };
                 ranges.extend(named);
-                at += 2 + end + 2;
+                at += 2 + end + 1;
                 continue;
             }
             _ => {}
@@ -239,10 +252,11 @@ fn class(pattern: &[u8], at: usize) -> (Step, usize) {
             return (Step::Never, pattern.len());
         };
         at = after;
+        // Where a range begins counts even where its end comes before.
+        ranges.push((low, low));
         let is_range =
             pattern.get(at) == Some(&b'-') && !matches!(pattern.get(at + 1), Some(b']') | None);
         if !is_range {
-            ranges.push((low, low));
             continue;
         }
         let Some((high, after)) = one(at + 1) else {

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 
+use gix_bitmap::ewah::Vec as Bitmap;
+use gix_utils::decode::leb64_from_read;
 use rustix::fs::Stat;
 use vigil_core::fact::{Gap, GapKind};
 
@@ -146,11 +148,10 @@ impl Fault {
 }
 
 /// Where the rest of a split index is, and which of its entries no longer hold.
-#[derive(Debug)]
 struct Split {
     base: Oid,
-    deleted: Vec<bool>,
-    replaced: Vec<bool>,
+    deleted: Option<Bitmap>,
+    replaced: Option<Bitmap>,
 }
 
 fn parse(bytes: &[u8], sum: Sum) -> Result<(Index, Option<Split>), Fault> {
@@ -310,54 +311,36 @@ fn cached(content: &[u8], sum: Sum) -> Result<Vec<Cached>, Fault> {
 
 fn link(content: &[u8], sum: Sum) -> Result<Split, Fault> {
     let mut rest = Bytes(content);
-    let base = rest.name(sum)?;
-    if rest.0.is_empty() {
-        return Ok(Split {
-            base,
-            deleted: Vec::new(),
-            replaced: Vec::new(),
-        });
+    let mut split = Split {
+        base: rest.name(sum)?,
+        deleted: None,
+        replaced: None,
+    };
+    if !rest.0.is_empty() {
+        split.deleted = Some(rest.bits()?);
+        split.replaced = Some(rest.bits()?);
     }
-    Ok(Split {
-        base,
-        deleted: bits(&mut rest)?,
-        replaced: bits(&mut rest)?,
-    })
+    Ok(split)
 }
 
-/// A row of bits, packed: runs of the same bit, and words as they are.
-fn bits(rest: &mut Bytes<'_>) -> Result<Vec<bool>, Fault> {
-    let count = rest.number()? as usize;
-    let words = rest.number()? as usize;
-    let mut packed = Bytes(rest.take(words.checked_mul(8).ok_or(Fault::Damaged)?)?);
-    // Where the next word would go.
-    rest.number()?;
-    // 4,000,000: twice as many as an index of the largest size has entries.
-    if count > 4_000_000 {
-        return Err(Fault::Damaged);
+/// Which of `count` entries are marked.
+fn marked(bits: Option<&Bitmap>, count: usize) -> Result<Vec<bool>, Fault> {
+    let mut marked = vec![false; count];
+    let mut mark = |place| {
+        *marked.get_mut(place)? = true;
+        Some(())
+    };
+    match bits.map_or(Some(()), |bits| bits.for_each_set_bit(&mut mark)) {
+        Some(()) => Ok(marked),
+        None => Err(Fault::Damaged),
     }
-    let mut found = Vec::with_capacity(count);
-    while !packed.0.is_empty() {
-        let word = packed.long()?;
-        let bit = word & 1 == 1;
-        let run = (word >> 1 & 0xffff_ffff).saturating_mul(64);
-        let run = usize::try_from(run).map_err(|_| Fault::Damaged)?;
-        found.extend(std::iter::repeat_n(bit, run.min(count - found.len())));
-        for _ in 0..word >> 33 {
-            let word = packed.long()?;
-            for bit in 0..64 {
-                if found.len() < count {
-                    found.push(word >> bit & 1 == 1);
-                }
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// The entries of `base` that still hold, with those of `own` in place of others and beside them.
 fn join(base: Index, own: Index, split: &Split) -> Result<Index, Fault> {
-    let is = |bits: &[bool], place: usize| bits.get(place).copied().unwrap_or_default();
+    let count = base.entries.len();
+    let deleted = marked(split.deleted.as_ref(), count)?;
+    let replaced = marked(split.replaced.as_ref(), count)?;
     let mut names = base.names;
     let shift = u32::try_from(names.len()).map_err(|_| Fault::Damaged)?;
     names.extend_from_slice(&own.names);
@@ -366,18 +349,18 @@ fn join(base: Index, own: Index, split: &Split) -> Result<Index, Fault> {
         name: entry.name.start + shift..entry.name.end + shift,
         ..entry
     });
-    let mut entries = Vec::with_capacity(base.entries.len());
-    for (place, entry) in base.entries.into_iter().enumerate() {
-        if is(&split.replaced, place) {
+    let mut entries = Vec::with_capacity(count);
+    for ((entry, deleted), replaced) in base.entries.into_iter().zip(deleted).zip(replaced) {
+        if replaced {
             let other = others.next().ok_or(Fault::Damaged)?;
             // It stands for the same path, which it need not say.
-            if !is(&split.deleted, place) {
+            if !deleted {
                 entries.push(Entry {
                     name: entry.name,
                     ..other
                 });
             }
-        } else if !is(&split.deleted, place) {
+        } else if !deleted {
             entries.push(entry);
         }
     }
@@ -430,8 +413,11 @@ impl<'a> Bytes<'a> {
         Ok(u32::from_be_bytes(self.array()?))
     }
 
-    fn long(&mut self) -> Result<u64, Fault> {
-        Ok(u64::from_be_bytes(self.array()?))
+    /// A row of bits.
+    fn bits(&mut self) -> Result<Bitmap, Fault> {
+        let (bits, rest) = gix_bitmap::ewah::decode(self.0).map_err(|_| Fault::Damaged)?;
+        self.0 = rest;
+        Ok(bits)
     }
 
     fn text_number(&mut self, end: u8) -> Result<i64, Fault> {
@@ -441,15 +427,7 @@ impl<'a> Bytes<'a> {
 
     /// How many bytes of the last name do not hold for the next one.
     fn distance(&mut self) -> Result<usize, Fault> {
-        let [mut byte] = self.array()?;
-        let mut distance = usize::from(byte & 0x7f);
-        while byte & 0x80 != 0 {
-            [byte] = self.array()?;
-            if distance > usize::MAX >> 8 {
-                return Err(Fault::Damaged);
-            }
-            distance = (distance + 1) << 7 | usize::from(byte & 0x7f);
-        }
-        Ok(distance)
+        let (distance, _) = leb64_from_read(&mut self.0).map_err(|_| Fault::Damaged)?;
+        usize::try_from(distance).map_err(|_| Fault::Damaged)
     }
 }

@@ -15,6 +15,7 @@ use std::rc::Rc;
 
 use flate2::read::ZlibDecoder;
 use gix_object::Kind;
+use gix_utils::decode::leb64_from_read;
 use vigil_core::fact::{Gap, GapKind};
 
 use super::delta;
@@ -389,15 +390,7 @@ impl Pack {
             3 => whole(Kind::Blob, stream),
             4 => whole(Kind::Tag, stream),
             6 => {
-                let mut byte = stream.byte()?;
-                let mut back = u64::from(byte & 0x7f);
-                while byte & 0x80 != 0 {
-                    byte = stream.byte()?;
-                    if back > u64::MAX >> 8 {
-                        return Err(io::Error::other("a distance has no end"));
-                    }
-                    back = (back + 1) << 7 | u64::from(byte & 0x7f);
-                }
+                let (back, _) = leb64_from_read(&mut stream)?;
                 let base = offset
                     .checked_sub(back)
                     .filter(|base| *base < offset)

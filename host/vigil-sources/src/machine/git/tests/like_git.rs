@@ -9,10 +9,10 @@ const SEEDS: u64 = 24;
 const STEPS: u64 = 14;
 
 /// The same row of numbers for the same seed (splitmix64).
-struct Row(u64);
+pub(super) struct Row(pub(super) u64);
 
 impl Row {
-    fn next(&mut self, below: usize) -> usize {
+    pub(super) fn next(&mut self, below: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut number = self.0;
         number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -20,7 +20,7 @@ impl Row {
         usize::try_from((number ^ number >> 31) % below as u64).expect("below")
     }
 
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+    pub(super) fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
         of[self.next(of.len())]
     }
 }
@@ -148,69 +148,5 @@ fn step(sample: &Sample, row: &mut Row) -> String {
         14 => try_git(&["reset", "-q", "--hard"]),
         15 => try_git(&["add", "-N", "--", name]),
         _ => try_git(&["add", "-f", "--", name]),
-    }
-}
-
-#[test]
-fn patterns_mean_what_they_mean_for_git() {
-    let sample = Sample::new();
-    let mut row = Row(7);
-    const PARTS: &[&str] = &[
-        "a",
-        "b",
-        "*",
-        "**",
-        "?",
-        "/",
-        "/",
-        "[ab]",
-        "[!a]",
-        "\\a",
-        "a*",
-        "*b",
-        "**/",
-        "/**",
-        ".",
-        "[[:alpha:]]",
-        "!",
-        " ",
-    ];
-    for _ in 0..60 {
-        let pattern: String = (0..=row.next(5)).map(|_| row.one(PARTS)).collect();
-        let paths: Vec<String> = (0..12)
-            .map(|_| {
-                let parts: Vec<&str> = (0..=row.next(3))
-                    .map(|_| row.one(&["a", "b", "ab", "ba", "c", "a.b"]))
-                    .collect();
-                parts.join("/")
-            })
-            .collect();
-        fs::write(sample.path(".git/info/exclude"), format!("{pattern}\n")).expect("a file");
-        let mut arguments = vec!["check-ignore", "-v", "-n", "--no-index", "--"];
-        arguments.extend(paths.iter().map(String::as_str));
-        let output = std::process::Command::new("git")
-            .arg("-C")
-            .arg(&sample.dir)
-            .args(&arguments)
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .output()
-            .expect("git runs");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let patterns = super::super::ignore::Patterns::parse(pattern.as_bytes(), false);
-        for (path, line) in paths.iter().zip(said.lines()) {
-            // A path is also ignored where a folder on the way is.
-            let mut ours = None;
-            for (end, _) in path.match_indices('/') {
-                let folder = &path[..end];
-                let name = folder.rsplit('/').next().expect("a name");
-                let says = patterns.says(folder.as_bytes(), name.as_bytes(), true, &mut 0);
-                ours = ours.or(says.filter(|ignored| *ignored));
-            }
-            let name = path.rsplit('/').next().expect("a name");
-            let ours =
-                ours.or_else(|| patterns.says(path.as_bytes(), name.as_bytes(), false, &mut 0));
-            let theirs = !line.starts_with("::");
-            assert_eq!(ours.is_some(), theirs, "{pattern:?} {path:?}: {line}");
-        }
     }
 }

@@ -16,6 +16,7 @@ use crate::vigilante::scene;
 
 mod attacks;
 mod corners;
+mod formats;
 mod like_git;
 
 /// A repository with a checkout, in a folder that goes away with the test.
