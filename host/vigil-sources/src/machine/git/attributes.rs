@@ -1,6 +1,7 @@
 //! Attributes of files, as far as they say how content is stored: `text`, `eol`, `filter` and their like.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::glob::Glob;
 
@@ -21,17 +22,20 @@ pub(crate) enum Value {
 /// The attributes of one path. What is missing is not specified.
 pub(crate) type Attributes = HashMap<String, Value>;
 
+/// What a name is set to. `None`: to what it is where nothing is said.
+type Set = (String, Option<Value>);
+
 /// The rules of one file.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     rules: Vec<Rule>,
-    macros: HashMap<String, Vec<(String, Option<Value>)>>,
+    macros: HashMap<String, Vec<Set>>,
 }
 
 #[derive(Debug)]
 struct Rule {
     glob: Glob,
-    sets: Vec<(String, Option<Value>)>,
+    sets: Vec<Set>,
 }
 
 impl Rules {
@@ -75,61 +79,52 @@ impl Rules {
         Some(())
     }
 
-    /// Adds to `found` what this file says of `path`, as seen from its folder; it wins over what was found before.
-    pub(crate) fn apply(
-        &self,
-        path: &[u8],
-        name: &[u8],
-        macros: &HashMap<String, Vec<(String, Option<Value>)>>,
-        found: &mut Attributes,
-    ) {
-        for rule in &self.rules {
-            if rule.glob.matches(path, name, &mut 0) {
-                set_all(&rule.sets, macros, found, 0);
+    /// What git knows without a file.
+    pub(crate) fn builtin() -> Rules {
+        Rules::parse(b"[attr]binary -diff -merge -text", true, false)
+    }
+}
+
+/// The attributes of a path whose last part is `name`: what `files` say, the weakest first, each with the path as seen
+/// from its folder. What the answer cost is added to `cost`.
+pub(crate) fn of(files: &[(&Rules, &[u8])], name: &[u8], cost: &mut u64) -> Attributes {
+    let mut macros: HashMap<&str, &[Set]> = HashMap::new();
+    for (rules, _) in files {
+        *cost += rules.macros.len() as u64;
+        let own = rules.macros.iter();
+        macros.extend(own.map(|(name, sets)| (name.as_str(), sets.as_slice())));
+    }
+    // From the strongest on: what was said once stands, so that each name is gone through once, whatever stands for what.
+    let mut said: HashMap<&str, Option<&Value>> = HashMap::new();
+    for (rules, path) in files.iter().rev() {
+        for rule in rules.rules.iter().rev() {
+            if !rule.glob.matches(path, name, cost) {
+                continue;
+            }
+            let mut open = vec![rule.sets.as_slice()];
+            while let Some(sets) = open.last_mut() {
+                let Some(((name, value), before)) = sets.split_last() else {
+                    open.pop();
+                    continue;
+                };
+                *sets = before;
+                *cost += 1;
+                if let Entry::Vacant(vacant) = said.entry(name) {
+                    vacant.insert(value.as_ref());
+                    if *value == Some(Value::True) {
+                        open.extend(macros.get(name.as_str()));
+                    }
+                }
             }
         }
     }
-
-    /// Adds the names for several attributes that this file makes.
-    pub(crate) fn add_macros(&self, macros: &mut HashMap<String, Vec<(String, Option<Value>)>>) {
-        for (name, sets) in &self.macros {
-            macros.insert(name.clone(), sets.clone());
-        }
-    }
-}
-
-/// Those that git knows from the start.
-pub(crate) fn builtin_macros() -> HashMap<String, Vec<(String, Option<Value>)>> {
-    let off = |name: &str| (name.to_owned(), Some(Value::False));
-    HashMap::from([(
-        "binary".to_owned(),
-        vec![off("diff"), off("merge"), off("text")],
-    )])
-}
-
-fn set_all(
-    sets: &[(String, Option<Value>)],
-    macros: &HashMap<String, Vec<(String, Option<Value>)>>,
-    found: &mut Attributes,
-    depth: usize,
-) {
-    // 8: a name that stands for itself must end somewhere.
-    if depth > 8 {
-        return;
-    }
-    for (name, value) in sets {
-        match value {
-            Some(value) => found.insert(name.clone(), value.clone()),
-            None => found.remove(name),
-        };
-        if let (Some(Value::True), Some(sets)) = (value, macros.get(name)) {
-            set_all(sets, macros, found, depth + 1);
-        }
-    }
+    said.into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.clone())))
+        .collect()
 }
 
 /// What a word sets. `None`: its name is none.
-fn set(word: &str) -> Option<(String, Option<Value>)> {
+fn set(word: &str) -> Option<Set> {
     let (name, text) = match word.split_once('=') {
         Some((name, text)) => (name, Some(text)),
         None => (word, None),

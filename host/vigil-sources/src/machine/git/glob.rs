@@ -3,6 +3,9 @@
 //! A pattern is run as a set of places in it, all at once, so that its cost is its length times the name's: patterns
 //! such as `*a*a*a*a*b`, which take a matcher that goes back and forth for ever, are written by anybody.
 
+/// 200,000,000 steps of patterns over names: a second or two. Names that a pattern has nothing to do with cost one.
+pub(crate) const STEPS_MAX: u64 = 200_000_000;
+
 /// A pattern. It is taken apart when a name gets as far as its first wildcard, so that a file with very many takes no more
 /// memory than its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +59,8 @@ impl Glob {
     }
 
     /// Whether `path`, seen from the folder that says the pattern, matches it. `name` is its last part. What the answer
-    /// cost is added to `cost`: at most the product of both lengths.
+    /// costs is added to `cost`: at most the pattern's length times one more than the path's. Beyond [`STEPS_MAX`] nothing
+    /// is compared any more, and the answer says nothing.
     pub(crate) fn matches(&self, path: &[u8], name: &[u8], cost: &mut u64) -> bool {
         *cost += 1;
         let text = if self.anywhere { name } else { path };
@@ -79,9 +83,12 @@ impl Glob {
             return text.len() == self.start;
         }
         // What comes before the first wildcard is gone for git, too: in `a**/b` the stars stand at the beginning.
-        let steps = steps(&self.text[self.start..]);
-        let rest = &text[self.start..];
-        *cost += steps.len() as u64 * rest.len() as u64;
+        let (pattern, rest) = (&self.text[self.start..], &text[self.start..]);
+        *cost += pattern.len() as u64 * (rest.len() as u64 + 1);
+        if *cost > STEPS_MAX {
+            return false;
+        }
+        let steps = steps(pattern);
         run(&steps, rest, self.fold)
     }
 }

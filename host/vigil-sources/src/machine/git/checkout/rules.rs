@@ -1,18 +1,15 @@
 //! The rules that hold in a checkout: settings, what is ignored, and attributes, folder by folder.
 
 use std::cell::{Cell, OnceCell};
-use std::collections::HashMap;
 
 use vigil_core::fact::{Gap, GapKind};
 
-use super::super::attributes::{self, Attributes, Rules, Value};
+use super::super::attributes::{self, Attributes, Rules};
 use super::super::config::Config;
 use super::super::folder::{Folder, Links};
+use super::super::glob::STEPS_MAX;
 use super::super::ignore::{self, Patterns};
 use super::{Checkout, Person};
-
-/// 200,000,000 steps of patterns over names: a second or two. Names that a pattern has nothing to do with cost one.
-const STEPS_MAX: u64 = 200_000_000;
 
 /// What holds in every folder of a checkout.
 pub(super) struct Everywhere {
@@ -31,6 +28,7 @@ pub(super) struct Everywhere {
     pub(super) minimal: bool,
     /// From the strongest to the weakest.
     ignored: [Patterns; 2],
+    builtin: Rules,
     weakest: Rules,
     strongest: Rules,
     steps: Cell<u64>,
@@ -65,6 +63,7 @@ impl Everywhere {
                 Patterns::parse(&excluded, fold),
                 Patterns::parse(&ignored, fold),
             ],
+            builtin: Rules::builtin(),
             weakest: Rules::parse(&weakest, true, fold),
             strongest: Rules::parse(&attributes, true, fold),
             config,
@@ -72,27 +71,20 @@ impl Everywhere {
         })
     }
 
-    /// What one file with patterns says.
-    fn says(
-        &self,
-        patterns: &Patterns,
-        path: &[u8],
-        name: &[u8],
-        is_folder: bool,
-        place: &Folder,
-    ) -> Result<Option<bool>, Gap> {
+    /// What `compare` says, unless all patterns so far took too long. It adds what it cost.
+    fn within<T>(&self, place: &Folder, compare: impl FnOnce(&mut u64) -> T) -> Result<T, Gap> {
         let mut steps = self.steps.get();
+        let said = compare(&mut steps);
+        self.steps.set(steps);
         if steps > STEPS_MAX {
             return Err(Gap::new(
                 GapKind::TooLarge,
                 format!(
-                    "{}: the patterns of what git ignores take too long to compare with what is there",
+                    "{}: the patterns of .gitignore and .gitattributes take too long to compare with what is there",
                     place.path().display()
                 ),
             ));
         }
-        let said = patterns.says(path, name, is_folder, &mut steps);
-        self.steps.set(steps);
         Ok(said)
     }
 }
@@ -139,14 +131,16 @@ impl<'a> Level<'a> {
                 .as_ref()
                 .map_err(Gap::clone)?;
             let within = &path[level.start..];
-            let said = everywhere.says(patterns, within, name, is_folder, self.folder)?;
+            let says = |steps: &mut u64| patterns.says(within, name, is_folder, steps);
+            let said = everywhere.within(self.folder, says)?;
             if let Some(answer) = said {
                 return Ok(answer);
             }
             next = level.up;
         }
         for patterns in &everywhere.ignored {
-            let said = everywhere.says(patterns, path, name, is_folder, self.folder)?;
+            let says = |steps: &mut u64| patterns.says(path, name, is_folder, steps);
+            let said = everywhere.within(self.folder, says)?;
             if let Some(answer) = said {
                 return Ok(answer);
             }
@@ -167,9 +161,8 @@ impl<'a> Level<'a> {
             levels.push(level);
             next = level.up;
         }
-        let mut macros: HashMap<String, Vec<(String, Option<Value>)>> =
-            attributes::builtin_macros();
-        let mut files: Vec<(&Rules, &[u8])> = vec![(&everywhere.weakest, path)];
+        let mut files: Vec<(&Rules, &[u8])> =
+            vec![(&everywhere.builtin, path), (&everywhere.weakest, path)];
         for level in levels.into_iter().rev() {
             let top = level.up.is_none();
             let read = || {
@@ -181,14 +174,7 @@ impl<'a> Level<'a> {
             files.push((rules, &path[level.start..]));
         }
         files.push((&everywhere.strongest, path));
-        let mut found = Attributes::new();
-        for (rules, _) in &files {
-            rules.add_macros(&mut macros);
-        }
-        for (rules, path) in &files {
-            rules.apply(path, name, &macros, &mut found);
-        }
-        Ok(found)
+        everywhere.within(self.folder, |steps| attributes::of(&files, name, steps))
     }
 
     /// What the folder's own file of that name says. A link says nothing, as for git.

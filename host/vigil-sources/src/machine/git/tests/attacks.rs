@@ -314,6 +314,61 @@ fn very_many_patterns_end() {
 }
 
 #[test]
+fn a_pattern_with_very_many_letters_to_choose_from_ends() {
+    let sample = Sample::new();
+    let letters = "a".repeat(100_000);
+    sample.write(".gitignore", &format!("[{letters}]/c\n"));
+    for part in 0..40 {
+        sample.write(&format!("many{part}{}", "b".repeat(200)), "");
+    }
+    sample.git(&["add", ".gitignore"]);
+    sample.git(&["commit", "-q", "-m", "rules"]);
+    sample.write(".git/info/exclude", "many*\n");
+    let gap = sample.dirty().expect_err("a gap");
+    assert_eq!(gap.kind, GapKind::TooLarge);
+    assert!(gap.detail.contains("take too long"), "{gap}");
+}
+
+#[test]
+fn attributes_that_stand_for_one_another_end() {
+    // Each for the next one, 200 times: gone through one by one it were 200 to the power of eight.
+    let often: String = (0..9)
+        .map(|part| format!("[attr]m{part} {}\n", format!("m{} ", part + 1).repeat(200)))
+        .collect();
+    // Each for the next one, 50,000 deep.
+    let deep: String = (0..50_000)
+        .map(|part| format!("[attr]m{part} m{}\n", part + 1))
+        .collect();
+    for rules in [often, deep] {
+        let sample = Sample::new();
+        sample.write(".gitattributes", &format!("{rules}* m0 eol=crlf\n"));
+        sample.commit("rules");
+        sample.agree("as committed");
+        sample.write("a", "a\r\n");
+        assert_eq!(sample.git(&["diff", "--stat"]), "", "the same for git");
+        assert_eq!(sample.dirty(), Ok(false));
+    }
+}
+
+/// Such lines are short for git, too: 2,047 bytes at most.
+#[test]
+fn patterns_of_attributes_that_take_long_end() {
+    let sample = Sample::new();
+    let rules = format!("?/{}b text\n", "*a".repeat(1000)).repeat(400);
+    sample.write(".gitattributes", &rules);
+    for part in 0..10 {
+        sample.write(&format!("many{part}{}", "a".repeat(240)), "");
+    }
+    sample.commit("rules");
+    for part in 0..10 {
+        sample.touch(&format!("many{part}{}", "a".repeat(240)));
+    }
+    let gap = sample.dirty().expect_err("a gap");
+    assert_eq!(gap.kind, GapKind::TooLarge);
+    assert!(gap.detail.contains("take too long"), "{gap}");
+}
+
+#[test]
 fn a_git_that_is_swapped_during_the_look_is_not_read() {
     let sample = Sample::new();
     let path = sample.root().join("work");

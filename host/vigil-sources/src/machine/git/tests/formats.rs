@@ -1,6 +1,6 @@
 //! Files that people write by hand, put together by a seed from parts that mean something: vigil takes each as git does.
 
-use super::super::attributes::{self, Attributes, Rules, Value};
+use super::super::attributes::{self, Rules, Value};
 use super::super::config::Config;
 use super::super::ignore::Patterns;
 use super::like_git::Row;
@@ -218,7 +218,9 @@ fn attributes_are_those_that_git_reads() {
         "!text",
         "eol=lf",
         "text=auto",
-        "[attr]m ",
+        "\n[attr]m ",
+        "\n[attr]m text ",
+        "\n[attr]text -m eol=crlf ",
         "m",
         "-m",
         "binary",
@@ -266,10 +268,8 @@ fn attributes_are_those_that_git_reads() {
         sample.write(".gitattributes", &text);
         let (_, said) = said(&sample, &arguments);
         let rules = Rules::parse(text.as_bytes(), true, false);
-        let mut macros = attributes::builtin_macros();
-        rules.add_macros(&mut macros);
-        let mut found = Attributes::new();
-        rules.apply(b"a", b"a", &macros, &mut found);
+        let files: [(&Rules, &[u8]); 2] = [(&Rules::builtin(), b"a"), (&rules, b"a")];
+        let found = attributes::of(&files, b"a", &mut 0);
         assert_eq!(said.len(), 15, "{text:?}");
         for three in said.chunks_exact(3) {
             let ours = match found.get(&three[1]) {
