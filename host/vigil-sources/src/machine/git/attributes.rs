@@ -1,4 +1,6 @@
 //! Attributes of files, as far as they say how content is stored: `text`, `eol`, `filter` and their like.
+//!
+//! Not by gix-attributes (0.37), which brings gix-path along, as gix-ignore does.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,4 +1,6 @@
 //! Commits: what is needed of them to walk from one to the next.
+//!
+//! Not by gix-object, which refuses a commit for an author's line that git does not mind.
 
 use vigil_core::fact::{Gap, GapKind};
 

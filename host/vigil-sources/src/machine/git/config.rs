@@ -1,5 +1,7 @@
 //! Git's configuration files, as far as a look needs them. What they include is read only where the file belongs to the
 //! person who runs vigil: a repository's own `include.path` could name anything.
+//!
+//! Not by gix-config (0.62): it takes lines that git refuses, and brings code along that starts git, locks and writes.
 
 use vigil_core::fact::{Gap, GapKind};
 

@@ -1,4 +1,4 @@
-//! Objects that are stored as their difference from others.
+//! Objects that are stored as their difference from others. Not by gix-pack (0.77), which keeps this part to itself.
 
 /// `base` with the differences of `delta`, at most `bytes_max` bytes long.
 pub(crate) fn apply(base: &[u8], delta: &[u8], bytes_max: u64) -> Result<Vec<u8>, &'static str> {

@@ -1,4 +1,6 @@
 //! What git ignores: `.gitignore` of each folder, `info/exclude` of the repository, and the person's own file.
+//!
+//! Not by gix-ignore (0.24): for these few lines it brings gix-path along, which starts git to ask for its folders.
 
 use super::glob::Glob;
 

@@ -1,4 +1,7 @@
 //! The index of a checkout: which files git watches, and how each looked when its content was last known.
+//!
+//! Not by gix-index (0.58): it calls itself for each known tree within another, so that 700 KB end the process, and names
+//! that are written short take as much memory as they ask for.
 
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
@@ -14,6 +17,9 @@ use super::tree;
 
 /// 256 MiB: two million files.
 const INDEX_BYTES_MAX: u64 = 256 << 20;
+
+/// The same for the paths in it. They may be written short there: as much of the path before, and what is new.
+const NAMES_BYTES_MAX: usize = 256 << 20;
 
 /// What a file system tells of a file, as the index keeps it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -239,6 +245,9 @@ fn entry(
     if !leads_inside(names.get(start..).unwrap_or_default(), mode) {
         return Err(Fault::Damaged);
     }
+    if names.len() > NAMES_BYTES_MAX {
+        return Err(Fault::Damaged);
+    }
     let place = |at: usize| u32::try_from(at).map_err(|_| Fault::Damaged);
     Ok(Entry {
         name: place(start)?..place(names.len())?,
@@ -275,16 +284,15 @@ fn leads_inside(path: &[u8], mode: u32) -> bool {
 fn cached(content: &[u8], sum: Sum) -> Result<Vec<Cached>, Fault> {
     let mut found = Vec::new();
     let mut rest = Bytes(content);
-    // Folders that are not done, each with the parts that are still to come.
-    let mut open: Vec<(Vec<u8>, u32)> = Vec::new();
+    let mut path = Vec::new();
+    // Folders that are not done: how long the path was above each, and how many parts are still to come.
+    let mut open: Vec<(usize, u32)> = Vec::new();
+    let mut paths_bytes = 0;
     while !rest.0.is_empty() {
         let name = rest.until(0)?;
         let count = rest.text_number(b' ')?;
         let parts = u32::try_from(rest.text_number(b'\n')?).map_err(|_| Fault::Damaged)?;
-        let mut path = open
-            .last()
-            .map(|(path, _)| path.clone())
-            .unwrap_or_default();
+        let above = path.len();
         if !path.is_empty() {
             path.push(b'/');
         }
@@ -292,17 +300,22 @@ fn cached(content: &[u8], sum: Sum) -> Result<Vec<Cached>, Fault> {
         // A negative count: changed since, and of no known tree.
         if count >= 0 {
             let tree = rest.name(sum)?;
+            paths_bytes += path.len();
+            if paths_bytes > NAMES_BYTES_MAX {
+                return Err(Fault::Damaged);
+            }
             found.push(Cached {
                 path: path.clone(),
                 tree,
             });
         }
-        open.push((path, parts));
-        while let Some((_, left)) = open.last_mut() {
+        open.push((above, parts));
+        while let Some((above, left)) = open.last_mut() {
             if *left > 0 {
                 *left -= 1;
                 break;
             }
+            path.truncate(*above);
             open.pop();
         }
     }
@@ -431,3 +444,6 @@ impl<'a> Bytes<'a> {
         usize::try_from(distance).map_err(|_| Fault::Damaged)
     }
 }
+
+#[cfg(test)]
+mod tests;

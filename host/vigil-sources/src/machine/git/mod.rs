@@ -5,9 +5,12 @@
 //! path that is swapped meanwhile changes nothing, and only if they are regular; what is read of each is bounded. What
 //! cannot be said without running somebody's program is a gap with that program's name.
 //!
-//! No library does this today. Those that read repositories start filters, helpers and transports where a setting names
+//! No library opens the files. Those that read repositories start filters, helpers and transports where a setting names
 //! them, map packs into memory, and open whatever bears a name: each is right for a person's own repository, and none for
-//! one that an agent can write to. What they have to offer beside that is the formats, which are small and fixed.
+//! one that an agent can write to. The formats are gitoxide's as far as its parsers take bytes and stay within bounds
+//! whatever these say: names and sums, trees, heads of loose objects, packed bits, offsets, names in quotes. Where they do
+//! not, or bring code along that starts programs or writes files, a module reads its format itself and says so at its
+//! head.
 
 mod attributes;
 mod checkout;

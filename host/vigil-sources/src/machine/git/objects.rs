@@ -2,7 +2,8 @@
 //!
 //! This is no library's reader on purpose: they map packs into memory, where a pack that somebody cuts short ends the
 //! process, and open whatever bears an object's name, where a named pipe never answers. An agent can do both to the
-//! repository that it works in.
+//! repository that it works in. A pack's index is not gix-pack's (0.77) either: it wants all of it in memory, hundreds of
+//! megabytes for a large repository, of which a look needs a few lines.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
@@ -27,6 +28,9 @@ pub(crate) const OBJECT_BYTES_MAX: u64 = 32 << 20;
 
 /// 4,096: git itself makes chains of 50 and takes chains of 4,095.
 const CHAIN_MAX: usize = 4096;
+
+/// 128 MiB of differences in one chain: four times the largest object.
+const DELTAS_BYTES_MAX: usize = 128 << 20;
 
 /// 24 MiB of objects that others are told apart from, kept for one look.
 const KEPT_BYTES_MAX: usize = 24 << 20;
@@ -167,7 +171,7 @@ impl Objects {
     fn packed(&self, packs: &[Pack], number: usize, offset: u64) -> Result<Content, Gap> {
         let pack = &packs[number];
         let mut deltas: Vec<(u64, Vec<u8>)> = Vec::new();
-        let mut at = offset;
+        let (mut at, mut bytes) = (offset, 0);
         let (kind, mut content) = loop {
             if let Some(kept) = self.kept.borrow().found.get(&(number, at)) {
                 break kept.clone();
@@ -180,9 +184,10 @@ impl Objects {
                     break (kind, content);
                 }
                 Stored::Apart { base, delta } => {
+                    bytes += delta.len();
                     deltas.push((at, delta));
-                    if deltas.len() > CHAIN_MAX {
-                        return Err(pack.gap(&io::Error::other("a chain of objects has no end")));
+                    if deltas.len() > CHAIN_MAX || bytes > DELTAS_BYTES_MAX {
+                        return Err(pack.gap(&io::Error::other("a chain of objects is too long")));
                     }
                     at = match base {
                         Base::At(base) => base,

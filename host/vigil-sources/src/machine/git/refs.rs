@@ -1,4 +1,6 @@
 //! Branches and remote branches: names that stand for commits.
+//!
+//! `packed-refs` not by gix-ref (0.69): for these few lines it brings code along that starts git, locks and writes.
 
 use std::collections::HashMap;
 
