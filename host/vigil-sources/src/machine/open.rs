@@ -21,6 +21,12 @@ const LINK: &str = "a link";
 /// What [`special`] calls a folder.
 const FOLDER: &str = "a folder";
 
+/// How a folder is opened: nothing but one, and without waiting.
+pub(crate) const AS_FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::CLOEXEC);
+
 /// A regular file that was opened to be read.
 #[derive(Debug)]
 pub struct Regular {

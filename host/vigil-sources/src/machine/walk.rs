@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use vigil_core::fact::{Gap, GapKind};
 
 use super::ignored::{Matchers, PATTERNS_MAX, Rules};
-use super::open;
+use super::open::{self, AS_FOLDER};
 
 /// A walk over one folder.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Walk<'_> {
         matchers: &mut Matchers,
         see: &mut dyn FnMut(&Stat, &Path),
     ) -> Result<(), Gap> {
-        let root = openat(CWD, self.dir, FOLDER, Mode::empty())
+        let root = openat(CWD, self.dir, AS_FOLDER, Mode::empty())
             .map_err(|error| self.unreadable(Path::new(""), error))?;
         let found = statat(&root, "", AtFlags::EMPTY_PATH)
             .map_err(|error| self.unreadable(Path::new(""), error))?;
@@ -152,27 +152,21 @@ impl Walk<'_> {
 /// What git calls its files of patterns.
 const NAME: &str = ".gitignore";
 
-/// How a folder is opened.
-const FOLDER: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NONBLOCK)
-    .union(OFlags::CLOEXEC);
-
 /// Opens `folder` below `root`. `None`: it is no folder of this mount any more.
 fn enter(root: &OwnedFd, folder: &Path) -> Result<Option<OwnedFd>, Errno> {
     if folder.as_os_str().is_empty() {
-        return openat(root, ".", FOLDER, Mode::empty()).map(Some);
+        return openat(root, ".", AS_FOLDER, Mode::empty()).map(Some);
     }
     // No part of the way is a link, and none leads out of the worktree or onto another mount.
     let resolve = ResolveFlags::BENEATH
         | ResolveFlags::NO_SYMLINKS
         | ResolveFlags::NO_MAGICLINKS
         | ResolveFlags::NO_XDEV;
-    let opened = openat2(root.as_fd(), folder, FOLDER, Mode::empty(), resolve);
+    let opened = openat2(root.as_fd(), folder, AS_FOLDER, Mode::empty(), resolve);
     let opened = match opened {
         // Kernels before 5.6, and sandboxes that do not know the call. Mounts were told before.
         Err(Errno::NOSYS | Errno::PERM) => {
-            openat(root, folder, FOLDER | OFlags::NOFOLLOW, Mode::empty())
+            openat(root, folder, AS_FOLDER | OFlags::NOFOLLOW, Mode::empty())
         }
         opened => opened,
     };

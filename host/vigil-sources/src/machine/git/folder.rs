@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use vigil_core::fact::{Gap, GapKind};
 
-use crate::machine::open::{self, Regular};
+use crate::machine::open::{self, AS_FOLDER, Regular};
 
 /// 1,000,000 names: a folder that holds more is no checkout's.
 const NAMES_MAX: usize = 1_000_000;
@@ -31,15 +31,10 @@ pub(crate) struct Entry {
     pub(crate) kind: FileType,
 }
 
-const FOLDER: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC)
-    .union(OFlags::NONBLOCK);
-
 impl Folder {
     /// The folder at `path`, links followed.
     pub(crate) fn open(path: &Path) -> Result<Folder, Gap> {
-        match rustix::fs::openat(CWD, path, FOLDER, Mode::empty()) {
+        match rustix::fs::openat(CWD, path, AS_FOLDER, Mode::empty()) {
             Ok(fd) => Ok(Folder {
                 fd,
                 path: path.to_owned(),
@@ -68,8 +63,8 @@ impl Folder {
     /// own folders they may stand for what they name, in a checkout they are content.
     pub(crate) fn folder(&self, name: &[u8], links: Links) -> Result<Option<Folder>, Gap> {
         let flags = match links {
-            Links::Follow => FOLDER,
-            Links::Keep => FOLDER | OFlags::NOFOLLOW,
+            Links::Follow => AS_FOLDER,
+            Links::Keep => AS_FOLDER | OFlags::NOFOLLOW,
         };
         match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => Ok(Some(Folder {

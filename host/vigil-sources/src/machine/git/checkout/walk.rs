@@ -207,30 +207,40 @@ impl Walk<'_> {
                     || level
                         .ignores(path, name, true, self.everywhere)
                         .unwrap_or(false);
-                path.push(b'/');
-                let level = Level::new(Some(level), &folder, path.len());
-                self.folder(&level, path, range.clone(), ignored, depth + 1)
+                self.below(level, &folder, path, range.clone(), ignored, depth + 1)
             }
             Child::Left => {
                 let Some(folder) = self.enter(level.folder, name, depth)? else {
                     return Ok(false);
                 };
-                path.push(b'/');
-                let place = folder.path().to_owned();
-                let level = Level::new(Some(level), &folder, path.len());
-                match self.folder(&level, path, 0..0, ignored, depth + 1)? {
+                match self.below(level, &folder, path, 0..0, ignored, depth + 1)? {
                     false => Ok(false),
                     true => Err(Gap::new(
                         GapKind::Unsupported,
                         format!(
                             "{} is outside of the sparse checkout, and holds files all the same, which vigil does not \
                              compare",
-                            place.display()
+                            folder.path().display()
                         ),
                     )),
                 }
             }
         }
+    }
+
+    /// The same as [`Walk::folder`] for `folder`, which is `path` and lies in that of `level`.
+    fn below(
+        &mut self,
+        level: &Level<'_>,
+        folder: &Folder,
+        path: &mut Vec<u8>,
+        entries: Range<usize>,
+        ignored: bool,
+        depth: usize,
+    ) -> Result<bool, Gap> {
+        path.push(b'/');
+        let level = Level::new(Some(level), folder, path.len());
+        self.folder(&level, path, entries, ignored, depth)
     }
 
     /// Whether a name that the index does not have is a change: a file that git does not ignore, or a folder with one.
@@ -270,9 +280,7 @@ impl Walk<'_> {
         if folder.stat(b".git", Links::Keep)?.is_some() {
             return Ok(true);
         }
-        path.push(b'/');
-        let level = Level::new(Some(level), &folder, path.len());
-        self.folder(&level, path, 0..0, false, depth + 1)
+        self.below(level, &folder, path, 0..0, false, depth + 1)
     }
 
     /// Opens a folder within. `None`: there is none.
@@ -414,9 +422,7 @@ impl Walk<'_> {
         };
         if folder.stat(b".git", Links::Keep)?.is_none() {
             // It was never fetched, and its folder is empty; what is there all the same is nowhere else.
-            path.push(b'/');
-            let level = Level::new(Some(level), &folder, path.len());
-            return self.folder(&level, path, 0..0, false, 1);
+            return self.below(level, &folder, path, 0..0, false, 1);
         }
         let place = folder.path().to_owned();
         if self.depth >= SUBMODULES_MAX {
