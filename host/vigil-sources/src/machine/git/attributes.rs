@@ -11,7 +11,7 @@ use super::glob::Glob;
 const LINE_BYTES: usize = 2048;
 
 /// What stands between the words of a line.
-const BLANKS: [char; 3] = [' ', '\t', '\r'];
+const BLANKS: &[u8] = b" \t\r";
 
 /// What one attribute is for a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,21 +48,24 @@ impl Rules {
         for line in text.split(|byte| *byte == b'\n') {
             if line.len() < LINE_BYTES {
                 // A line with a mistake says nothing, for git either: `*.png binary # pictures` has one.
-                let _ = rules.line(&String::from_utf8_lossy(line), top, fold);
+                let _ = rules.line(line, top, fold);
             }
         }
         rules
     }
 
     /// `None`: it says nothing, or is none.
-    fn line(&mut self, line: &str, top: bool, fold: bool) -> Option<()> {
-        let line = line.trim_start_matches(BLANKS);
-        if line.is_empty() || line.starts_with('#') {
+    fn line(&mut self, line: &[u8], top: bool, fold: bool) -> Option<()> {
+        let line = line.get(line.iter().position(|byte| !BLANKS.contains(byte))?..)?;
+        if line.starts_with(b"#") {
             return None;
         }
         let (pattern, rest) = pattern(line);
-        let words = rest.split(BLANKS).filter(|word| !word.is_empty());
-        let sets = words.map(set).collect::<Option<Vec<_>>>()?;
+        let words = rest.split(|byte| BLANKS.contains(byte));
+        let sets = words
+            .filter(|word| !word.is_empty())
+            .map(|word| set(&String::from_utf8_lossy(word)))
+            .collect::<Option<Vec<_>>>()?;
         if let Some(name) = pattern
             .strip_prefix(b"[attr]")
             .filter(|name| !name.is_empty())
@@ -88,7 +91,7 @@ impl Rules {
 }
 
 /// The attributes of a path whose last part is `name`: what `files` say, the weakest first, each with the path as seen
-/// from its folder. What the answer cost is added to `cost`.
+/// from its folder. What the answer costs is added to `cost`.
 pub(crate) fn of(files: &[(&Rules, &[u8])], name: &[u8], cost: &mut u64) -> Attributes {
     let mut macros: HashMap<&str, &[Set]> = HashMap::new();
     for (rules, _) in files {
@@ -152,12 +155,13 @@ fn name_of(name: &str) -> Option<String> {
 }
 
 /// The pattern that a line begins with, and what follows it. One in quotes may hold blanks.
-fn pattern(line: &str) -> (Vec<u8>, &str) {
-    if line.starts_with('"')
+fn pattern(line: &[u8]) -> (Vec<u8>, &[u8]) {
+    if line.starts_with(b"\"")
         && let Ok((pattern, used)) = gix_quote::ansi_c::undo(line.into())
     {
         return (pattern.to_vec(), line.get(used..).unwrap_or_default());
     }
-    let (pattern, rest) = line.split_at(line.find(BLANKS).unwrap_or(line.len()));
-    (pattern.as_bytes().to_vec(), rest)
+    let end = line.iter().position(|byte| BLANKS.contains(byte));
+    let (pattern, rest) = line.split_at(end.unwrap_or(line.len()));
+    (pattern.to_owned(), rest)
 }

@@ -197,6 +197,24 @@ fn settings_are_those_that_git_reads() {
     }
 }
 
+/// Names are bytes, in no encoding.
+#[test]
+fn a_name_that_is_no_text_has_its_attributes() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let name = b"caf\xe9";
+    for pattern in [&name[..], b"\"caf\\351\"", b"caf[\xe8-\xea]"] {
+        let sample = Sample::new();
+        let path = sample.dir.join(std::ffi::OsStr::from_bytes(name));
+        fs::write(&path, "a\n").expect("a file");
+        let rules = [pattern, b" text eol=crlf\n"].concat();
+        write(&sample.path(".gitattributes"), rules);
+        sample.commit("all");
+        fs::write(&path, "a\r\n").expect("a file");
+        assert_eq!(sample.git(&["diff", "--stat"]), "", "the same for git");
+        assert_eq!(sample.dirty(), Ok(false));
+    }
+}
+
 #[test]
 fn attributes_are_those_that_git_reads() {
     const PARTS: &[&str] = &[
