@@ -188,17 +188,27 @@ fn wait_in(response: &Response, is_graphql: bool, now_ms: u64) -> Option<Wait> {
         403 if says_secondary() => secondary(a_minute_on),
         // Only a refusal begins like this: what is answered begins with its data.
         200 if is_graphql && !response.body.starts_with(b"{\"data\"") => {
-            let kind = response.value()["errors"][0]["type"].clone();
             if says_secondary() {
                 return secondary(a_minute_on);
             }
-            matches!(kind.as_str(), Some("RATE_LIMIT" | "RATE_LIMITED")).then_some(Wait {
+            is_used_up(response).then_some(Wait {
                 until_ms: a_minute_on,
                 primary: true,
             })
         }
         _ => None,
     }
+}
+
+/// Whether an answer is GraphQL's refusal by a primary limit, under either of its names.
+pub(crate) fn is_used_up(response: &Response) -> bool {
+    // Only a refusal begins like this, and most answers are long.
+    response.status == 200
+        && response.body.starts_with(b"{\"errors\"")
+        && matches!(
+            response.value()["errors"][0]["type"].as_str(),
+            Some("RATE_LIMIT" | "RATE_LIMITED")
+        )
 }
 
 #[cfg(test)]

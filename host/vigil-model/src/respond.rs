@@ -9,7 +9,7 @@ use crate::pot::{HOUR_MS, MINUTE_MS, Pot};
 use crate::tally::Asked;
 use crate::token::Token;
 use crate::world::World;
-use crate::{answer, graphql, jwt, rest, time, trouble};
+use crate::{answer, graphql, jwt, limits, rest, time, trouble};
 
 /// Documents that are remembered as fitting; then it begins anew.
 const FITTING_DOCUMENTS_MAX: usize = 256;
@@ -277,7 +277,6 @@ impl Model {
         let pot = &mut self.pots.entry(key.to_owned()).or_default().graphql;
         if is_limited {
             if !pot.take(price.points) {
-                note.refused = true;
                 let refused = answer::graphql_rate_limited(key, "RATE_LIMIT");
                 return answer::with_rate(refused, pot, "graphql");
             }
@@ -395,10 +394,12 @@ impl Model {
         if response.status == 304 {
             self.tally.not_modified += 1;
         }
-        self.tally.refused_secondary += u64::from(trouble::is_secondary(response));
-        if note.refused || matches!(response.status, 401 | 403 | 429) {
-            self.tally.refused += 1;
-        }
+        let is_secondary = trouble::is_secondary(response);
+        self.tally.refused_secondary += u64::from(is_secondary);
+        let is_refused = matches!(response.status, 401 | 403 | 429)
+            || is_secondary
+            || limits::is_used_up(response);
+        self.tally.refused += u64::from(is_refused);
         let target = if request.query.is_empty() {
             request.path.clone()
         } else {
@@ -421,7 +422,6 @@ struct Note {
     lookups: usize,
     points: u64,
     secondary: u64,
-    refused: bool,
 }
 
 /// The world that a read sees: the lagging replica's while there is one.

@@ -141,6 +141,7 @@ fn the_limit_can_be_hit_with_and_without_headers_and_under_both_names() {
         assert_eq!(refused.value()["errors"][0]["type"], kind);
         assert_eq!(refused.value().get("data"), None);
         assert_eq!(refused.header("x-ratelimit-remaining"), left);
+        assert_eq!(model.tally().refused, 1, "whoever made the refusal");
     }
 }
 
