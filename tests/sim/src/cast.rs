@@ -2,30 +2,12 @@
 
 use vigil_core::Timestamp;
 
+use crate::body::{Body, minutes_ago};
 use crate::rng::Rng;
 use crate::text::Raw;
 
 /// The repositories that sessions may work on.
 pub const REPOS: [&str; 3] = ["acme/app", "acme/lib", "Zed-Co/tool.rs"];
-
-/// What is really so about one session's work on the machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Body {
-    /// The agent's pid, while it lives.
-    pub agent: Option<u32>,
-    /// The supervisor that started it lives.
-    pub supervisor: bool,
-    /// The last write to the log; `None`: there is no log.
-    pub log: Option<Timestamp>,
-    /// The last write in the worktree; `None`: it is missing.
-    pub worktree: Option<Timestamp>,
-    /// Uncommitted changes.
-    pub dirty: bool,
-    /// Commits that no remote has.
-    pub unpushed: u32,
-    /// Commits beyond the pull request's head.
-    pub beyond: u32,
-}
 
 /// One session.
 #[derive(Clone, Debug)]
@@ -36,9 +18,13 @@ pub struct Member {
     pub issue: u64,
     /// The branch that the record names.
     pub branch: String,
+    /// What the branch may be called in the worktree, where it was renamed.
+    pub other_branch: String,
     /// The pull request's number, whether or not there is one.
     pub pull: u64,
-    /// Whose repository holds the branch.
+    /// The number of the pull request of the renamed branch, whether or not there is one.
+    pub other_pull: u64,
+    /// Whose repository holds the branches.
     pub head_owner: String,
     /// The record as its owner first wrote it.
     pub record: Raw,
@@ -49,6 +35,11 @@ pub struct Member {
 }
 
 impl Member {
+    /// Its name.
+    pub fn id(&self) -> String {
+        format!("{}#{}", self.repo, self.issue)
+    }
+
     /// Number `index` of a cast, at `now`.
     pub fn new(index: u64, now: Timestamp, rng: &mut Rng) -> Self {
         let repo = (*rng.pick(&REPOS)).to_owned();
@@ -61,40 +52,23 @@ impl Member {
         let is_fork = rng.chance(10);
         let owner = repo.split('/').next().unwrap_or_default();
         let head_owner = if is_fork { "forker" } else { owner }.to_owned();
+        let other_branch = format!("feature/{issue}-renamed");
         let mut member = Member {
             pull: 500 + index,
+            other_pull: 700 + index,
             head_owner,
             record: Raw::default(),
             plain: true,
-            body: body(now, rng),
+            body: Body::new(now, &other_branch, rng),
             repo,
             issue,
             branch,
+            other_branch,
         };
         member.record = record(&mut member.clone(), is_fork, now, rng);
         // The record's own oddities decide whether anything may be expected of it.
         member.plain = is_plain(&member.record);
         member
-    }
-}
-
-fn minutes_ago(now: Timestamp, rng: &mut Rng, most: u64) -> Timestamp {
-    Timestamp(now.0 - rng.below(most) * 60_000 - rng.below(60_000))
-}
-
-fn body(now: Timestamp, rng: &mut Rng) -> Body {
-    let written = |rng: &mut Rng| {
-        let most = if rng.chance(70) { 600 } else { 20 };
-        (!rng.chance(15)).then(|| minutes_ago(now, rng, most))
-    };
-    Body {
-        agent: rng.chance(15).then(|| 4000 + rng.below(1000) as u32),
-        supervisor: rng.chance(50),
-        log: written(rng),
-        worktree: written(rng),
-        dirty: rng.chance(15),
-        unpushed: if rng.chance(15) { 2 } else { 0 },
-        beyond: if rng.chance(10) { 1 } else { 0 },
     }
 }
 

@@ -9,7 +9,7 @@ use vigil_sources::vigilante::Vigilante;
 use vigil_sources::{Committed, Proposal, Source as _, World};
 use vigil_store::{Kind, Standing, Store, Transition, TransitionId};
 
-use crate::cast::Body;
+use crate::body::Body;
 use crate::hub::Hub;
 use crate::text::{self, Raw};
 use crate::truth;

@@ -86,7 +86,12 @@ impl Hub {
         if rng.chance(55) {
             self.open_pull(member, ago(rng));
             let at = ago(rng);
-            self.end_pull(member, at, rng);
+            self.end_pull(member, member.pull, at, rng);
+        }
+        if member.body.renamed.is_some() && rng.chance(60) {
+            self.open_other(member, ago(rng), rng);
+            let at = ago(rng);
+            self.end_pull(member, member.other_pull, at, rng);
         }
     }
 
@@ -100,15 +105,29 @@ impl Hub {
             .closes(member.issue);
     }
 
-    fn end_pull(&mut self, member: &Member, at: u64, rng: &mut Rng) {
+    /// Opens the pull request of the renamed branch. Only some say which issue they close.
+    fn open_other(&mut self, member: &Member, at: u64, rng: &mut Rng) {
+        let pull = self
+            .model
+            .repo(&member.repo)
+            .pull(member.other_pull)
+            .head(&member.other_branch)
+            .head_owner(&member.head_owner)
+            .created_at(at);
+        if rng.chance(30) {
+            pull.closes(member.issue);
+        }
+    }
+
+    fn end_pull(&mut self, member: &Member, number: u64, at: u64, rng: &mut Rng) {
         let is_open = self
             .model
-            .look(&member.repo, member.pull)
+            .look(&member.repo, number)
             .is_some_and(|pull| pull.closed_ms.is_none());
         if !is_open {
             return;
         }
-        let pull = self.model.repo(&member.repo).pull(member.pull);
+        let pull = self.model.repo(&member.repo).pull(number);
         match rng.below(5) {
             0 | 1 => drop(pull.merged_at(at)),
             2 => drop(pull.closed_at(at)),
@@ -122,17 +141,11 @@ impl Hub {
         let Some(member) = members.get(rng.place(members.len())) else {
             return;
         };
-        // A branch that several work on has the pull requests of all of them.
-        for one in members {
-            if one.repo == member.repo && (one.issue == member.issue || one.branch == member.branch)
-            {
-                let id = format!("{}#{}", one.repo, one.issue);
-                *self.happened.entry(id).or_default() += 1;
-            }
-        }
+        self.note_that_it_happened(member, members);
         let has_issue = self.model.look(&member.repo, member.issue).is_some();
         let has_pull = self.model.look(&member.repo, member.pull).is_some();
-        match rng.below(10) {
+        let has_other = self.model.look(&member.repo, member.other_pull).is_some();
+        match rng.below(13) {
             0 if has_issue => drop(self.issue(member).closed("completed")),
             1 if has_issue => drop(self.issue(member).closed("not_planned")),
             2 if has_issue => drop(self.issue(member).reopened()),
@@ -140,9 +153,49 @@ impl Hub {
             4 if has_issue => drop(self.issue(member).unlabel("vigilante:done")),
             5 if has_issue => drop(self.issue(member).deleted()),
             6 if !has_pull => self.open_pull(member, now.0),
-            7 | 8 => self.end_pull(member, now.0, rng),
+            7 | 8 => self.end_pull(member, member.pull, now.0, rng),
             9 if has_pull => drop(self.model.repo(&member.repo).pull(member.pull).reopened()),
+            10 if !has_other && member.body.renamed.is_some() => {
+                self.open_other(member, now.0, rng);
+            }
+            10 | 11 => self.end_pull(member, member.other_pull, now.0, rng),
+            12 if has_other => {
+                let other = self.model.repo(&member.repo).pull(member.other_pull);
+                other.reopened();
+            }
             _ => {}
+        }
+    }
+
+    /// The pull request of `member` ends at `now`, and was opened just before if there was none.
+    pub fn end_with(
+        &mut self,
+        member: &Member,
+        members: &[Member],
+        now: Timestamp,
+        is_merged: bool,
+    ) {
+        self.model.set_now(now.0);
+        self.note_that_it_happened(member, members);
+        match self.model.look(&member.repo, member.pull) {
+            None => self.open_pull(member, now.0),
+            Some(pull) if pull.closed_ms.is_some() => return,
+            Some(_) => {}
+        }
+        let pull = self.model.repo(&member.repo).pull(member.pull);
+        match is_merged {
+            true => pull.merged_at(now.0),
+            false => pull.closed_at(now.0),
+        };
+    }
+
+    /// A branch that several work on has the pull requests of all of them.
+    fn note_that_it_happened(&mut self, member: &Member, members: &[Member]) {
+        for one in members {
+            if one.repo == member.repo && (one.issue == member.issue || one.branch == member.branch)
+            {
+                *self.happened.entry(one.id()).or_default() += 1;
+            }
         }
     }
 

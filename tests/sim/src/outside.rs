@@ -7,19 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vigil::forge::Forge;
-use vigil_core::session::{BLOCKED_BY, BY_VIGIL, Liveness, Process, Revision, Session, SessionId};
-use vigil_core::{Fact, GapKind, State as Standing, Timestamp};
+use vigil_core::session::{
+    BLOCKED_BY, BY_VIGIL, Liveness, Occupant, Process, Revision, Session, SessionId,
+};
+use vigil_core::{Fact, Gap, GapKind, State as Standing, Timestamp};
 use vigil_github::Account;
 use vigil_github::round::Round;
 use vigil_sources::vigilante::Vigilante;
 use vigil_sources::{
-    Change, Committed, Displaced, Fate, Proposal, Refusal, Source, SourceError, World,
+    Change, Checkout, Committed, Displaced, Fate, Proposal, Refusal, Source, SourceError, World,
 };
 
-use crate::cast::Body;
+use crate::body::{Body, Place};
 use crate::plant::Bug;
 use crate::rng::Rng;
-use crate::stage::Stage;
+use crate::stage::{Stage, State};
 use crate::text;
 
 /// One moment, at which nothing happens.
@@ -113,49 +115,46 @@ pub struct SimSource {
 }
 
 impl SimSource {
-    fn body(&self, session: &Session) -> Option<Body> {
+    /// The recorded branch and what is there of the session's work, as far as whoever looks makes no mistake.
+    fn work(&self, session: &Session) -> Option<(String, Body)> {
         let (repo, issue) = (session.repo.as_deref()?, session.issue?);
         let state = self.stage.state();
-        state
+        let member = state
             .members
             .iter()
-            .find(|member| member.repo == repo && member.issue == issue)
-            .map(|member| member.body.clone())
+            .find(|member| member.repo == repo && member.issue == issue)?;
+        let body = member.body.clone().mistaken(state.bug);
+        Some((member.branch.clone(), body))
     }
 
     fn looked(&self, session: &Session) -> Liveness {
-        let body = self.body(session);
+        let work = self.work(session);
         let mut state = self.stage.state();
-        let now = state.clock.now();
-        let blind = state.plan.blind;
         // As the real source: nothing where nothing is to be decided or the record cannot be read.
         let held = session
             .gaps
             .iter()
             .any(|gap| matches!(gap.field.as_str(), "record" | "state"));
-        let Some(body) = body.filter(|_| !held && !session.state.is_settled()) else {
+        let Some((_, body)) = work.filter(|_| !held && !session.state.is_settled()) else {
             return Liveness::default();
         };
         let progress = session.state == Standing::Running
             || (session.state == Standing::Maintaining
                 && session.extra("maintenance-in-flight").is_some());
-        let mut eye = Eye {
-            rng: &mut state.rng,
-            blind,
-            now,
-        };
-        let process = |pid| Process { pid, started: None };
+        let mut eye = Eye::of(&mut state);
+        let there = body.stands();
         let mut seen = Liveness {
-            agent: eye.see(body.agent.map(process)),
-            occupant: Fact::absent_at(now),
-            dirty: eye.see(body.worktree.map(|_| body.dirty)),
-            unpushed: eye.see(Some(body.unpushed)),
+            worktree_moved_to: (there == Some(Place::Listed))
+                .then(|| format!("/srv/moved/{}", session.id.id)),
+            dirty: eye.see_at(there, there.map(|_| body.dirty)),
+            unpushed: eye.see_at(there, Some(body.unpushed)),
             ..Liveness::default()
         };
+        (seen.agent, seen.occupant) = eye.at_work(&body);
         if progress {
             seen.supervisor = eye.see(body.supervisor.then(|| process(77)));
             seen.log_written = eye.see(body.log);
-            seen.worktree_written = eye.see(body.worktree);
+            seen.worktree_written = eye.see_at(there, body.worktree);
         }
         seen
     }
@@ -181,6 +180,10 @@ impl SimSource {
     }
 }
 
+fn process(pid: u32) -> Process {
+    Process { pid, started: None }
+}
+
 /// One look at the machine.
 struct Eye<'a> {
     rng: &'a mut Rng,
@@ -188,12 +191,50 @@ struct Eye<'a> {
     now: Timestamp,
 }
 
-impl Eye<'_> {
+impl<'a> Eye<'a> {
+    fn of(state: &'a mut State) -> Self {
+        Eye {
+            blind: state.plan.blind,
+            now: state.clock.now(),
+            rng: &mut state.rng,
+        }
+    }
+
     fn see<T>(&mut self, there: Option<T>) -> Fact<T> {
         if self.rng.chance(self.blind) {
             return Fact::unknown(GapKind::NoControl, "nothing is to be seen");
         }
         there.map_or_else(|| Fact::absent_at(self.now), Fact::Found)
+    }
+
+    /// The same in a worktree that stands at `place`.
+    fn see_at<T>(&mut self, place: Option<Place>, there: Option<T>) -> Fact<T> {
+        match place {
+            Some(Place::Unlisted) => {
+                Fact::unknown(GapKind::IdentityChanged, "it was moved, nobody knows where")
+            }
+            _ => self.see(there),
+        }
+    }
+
+    /// The agent, and another process that may be one. As the real source: not to be seen is no absence where nobody
+    /// could be seen, and who found the agent asks no further.
+    fn at_work(&mut self, body: &Body) -> (Fact<Process>, Fact<Occupant>) {
+        if body.hidden {
+            let gap = Gap::new(GapKind::OtherNamespace, "it runs where nobody can tell");
+            return (Fact::from(gap.clone()), Fact::from(gap));
+        }
+        let place = body.stands();
+        let agent = self.see_at(place, body.agent.map(process));
+        if agent.found().is_some() {
+            return (agent, Fact::NotAsked);
+        }
+        let occupant = body.occupant.map(|pid| Occupant {
+            pid,
+            name: "node".to_owned(),
+            started: None,
+        });
+        (agent, self.see_at(place, occupant))
     }
 }
 
@@ -231,18 +272,29 @@ impl Source for SimSource {
             .collect()
     }
 
+    fn checkout(&self, session: &Session) -> Checkout {
+        let Some((recorded, body)) = self.work(session) else {
+            return Checkout::unknown(&Gap::new(GapKind::NoControl, "there is no such work"));
+        };
+        let mut state = self.stage.state();
+        let mut eye = Eye::of(&mut state);
+        let there = body.stands();
+        let branch = there.map(|_| body.renamed.unwrap_or(recorded));
+        // vigil goes by the recorded branch where this one cannot be read.
+        eye.blind = 0;
+        Checkout {
+            branch: eye.see_at(there, branch),
+            // No clone lacks a commit here.
+            tips: Fact::NotAsked,
+        }
+    }
+
     fn beyond_head(&self, session: &Session, _head_sha: &str) -> Fact<u32> {
-        let Some(body) = self.body(session) else {
+        let Some((_, body)) = self.work(session) else {
             return Fact::unknown(GapKind::NoControl, "there is no such work");
         };
         let mut state = self.stage.state();
-        let (blind, now) = (state.plan.blind, state.clock.now());
-        let mut eye = Eye {
-            rng: &mut state.rng,
-            blind,
-            now,
-        };
-        eye.see(Some(body.beyond))
+        Eye::of(&mut state).see_at(body.stands(), Some(body.beyond))
     }
 
     fn propose(&self, changes: &[Change<'_>], world: &dyn World) -> Vec<Result<Proposal, Refusal>> {

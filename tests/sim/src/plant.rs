@@ -25,11 +25,19 @@ pub enum Bug {
     ForgetsUndos,
     /// What is reopened is told to nobody.
     KeepsReopeningsQuiet,
+    /// A process that bears no agent's name is nobody.
+    OverlooksOccupants,
+    /// What cannot be seen from this namespace is not there.
+    HiddenIsAbsent,
+    /// A worktree that is not where the record says is missing.
+    MovedIsMissing,
+    /// Nobody looks which branch is checked out.
+    GoesByRecordedBranch,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 11] = [
+    pub const ALL: [Bug; 15] = [
         Bug::UnknownIsAbsent,
         Bug::WritesBeforeJournal,
         Bug::IgnoresRevision,
@@ -41,5 +49,9 @@ impl Bug {
         Bug::LetsGoForeignBlocks,
         Bug::ForgetsUndos,
         Bug::KeepsReopeningsQuiet,
+        Bug::OverlooksOccupants,
+        Bug::HiddenIsAbsent,
+        Bug::MovedIsMissing,
+        Bug::GoesByRecordedBranch,
     ];
 }

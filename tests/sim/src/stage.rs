@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vigil_store::Store;
 
-use crate::cast::{Body, Member};
+use crate::body::Body;
+use crate::cast::Member;
 use crate::check::{Checker, Seen};
 use crate::clock::Clock;
 use crate::disk::{Disk, Snapshot};
@@ -309,12 +310,7 @@ impl State {
     pub fn bodies(&self) -> BTreeMap<String, Body> {
         self.members
             .iter()
-            .map(|member| {
-                (
-                    format!("{}#{}", member.repo, member.issue),
-                    member.body.clone(),
-                )
-            })
+            .map(|member| (member.id(), member.body.clone()))
             .collect()
     }
 }

@@ -69,6 +69,18 @@ impl Run<'_> {
         if rng.chance(40) {
             work_on(&mut state.members, now, rng);
         }
+        if rng.chance(8) {
+            // What somebody merges or closes while an agent is at it may leave work behind that is nowhere else.
+            let at = rng.place(state.members.len());
+            if let Some(member) = state.members.get_mut(at) {
+                member.body.dies(now);
+            }
+            if let Some(member) = state.members.get(at) {
+                state
+                    .hub
+                    .end_with(member, &state.members, now, rng.chance(50));
+            }
+        }
         if rng.chance(40) {
             state.owner_writes();
         }
@@ -179,8 +191,7 @@ pub(crate) fn wedge_signs(home: &Path, at: Timestamp) -> Result<()> {
 
 pub(crate) fn reboot(members: &mut [Member]) {
     for member in members {
-        member.body.agent = None;
-        member.body.supervisor = false;
+        member.body.ends();
     }
 }
 
@@ -189,24 +200,10 @@ fn work_on(members: &mut [Member], now: Timestamp, rng: &mut Rng) {
     let at = rng.place(members.len());
     let everybody = rng.chance(15);
     for (index, member) in members.iter_mut().enumerate() {
-        let body = &mut member.body;
         if everybody {
-            (body.agent, body.supervisor) = (None, false);
-            continue;
-        }
-        if index != at {
-            continue;
-        }
-        match rng.below(8) {
-            0 => body.agent = None,
-            1 => body.supervisor = !body.supervisor,
-            2 => body.log = Some(now),
-            3 if body.worktree.is_some() => body.worktree = Some(now),
-            4 => body.worktree = None,
-            5 => body.dirty = !body.dirty,
-            6 => body.unpushed = if body.unpushed == 0 { 1 } else { 0 },
-            7 => body.beyond = if body.beyond == 0 { 1 } else { 0 },
-            _ => {}
+            member.body.ends();
+        } else if index == at {
+            member.body.live_on(now, &member.other_branch, rng);
         }
     }
 }

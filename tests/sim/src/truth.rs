@@ -11,7 +11,7 @@ use vigil_core::{State, Timestamp};
 use vigil_model::Item;
 use vigil_store::{Kind, Transition};
 
-use crate::cast::Body;
+use crate::body::{Body, Place};
 use crate::hub::Hub;
 
 /// The label that the simulated source lists as final.
@@ -138,7 +138,7 @@ fn of_branch<'h>(wanted: &PullRequestRef, hub: &'h Hub) -> Vec<&'h Item> {
 }
 
 /// All that a move can rest on, for telling two that were made under the same facts: what the forge says, the run, and
-/// what is really there. More than any single rule rests on.
+/// what is really there, with how often that has changed. More than any single rule rests on.
 pub fn words(evidence: &Evidence, body: Option<&Body>) -> String {
     let issue = match &evidence.issue {
         Fact::Found(issue) => format!("{} {:?} {:?}", issue.open, issue.reason, issue.labels),
@@ -154,18 +154,7 @@ pub fn words(evidence: &Evidence, body: Option<&Body>) -> String {
     };
     let session = &evidence.session;
     let run = format!("{:?} {:?}", session.times.started, session.attempts);
-    let there = body.map(|body| {
-        format!(
-            "{:?} {} {} {} {} {} {}",
-            body.agent,
-            body.supervisor,
-            body.log.is_some(),
-            body.worktree.is_some(),
-            body.dirty,
-            body.unpushed,
-            body.beyond
-        )
-    });
+    let there = body.map(Body::words);
     format!("{issue}; {pull_request}; {run}; {there:?}")
 }
 
@@ -233,6 +222,8 @@ pub fn grounds(
         return Err("an agent is at work on it".to_owned());
     }
     let Some(body) = body else { return Ok(()) };
+    nobody_at_work(row, evidence, body)?;
+    by_the_checkout(row, evidence, hub, body)?;
     machine_told(evidence, body)?;
     if row.to == State::Blocked {
         blocked(evidence, body)?;
@@ -279,14 +270,96 @@ fn unwanted(evidence: &Evidence) -> Result<(), String> {
     }
 }
 
+/// That this machine shows nobody at work is no ground while somebody is, under whatever name, and none where nobody
+/// could be seen. What GitHub decides stands all the same, and so does what keeps work from being destroyed.
+fn nobody_at_work(row: &Transition, evidence: &Evidence, body: &Body) -> Result<(), String> {
+    let leaves = matches!(row.from, State::Running | State::Maintaining);
+    let waits = matches!(row.to, State::Blocked | State::Interrupted);
+    let ended = evidence
+        .pull_request
+        .found()
+        .is_some_and(|pull| pull.state != PullRequestState::Open)
+        || evidence.issue.found().is_some_and(|issue| !issue.open);
+    if !leaves || !waits || ended || row.rule == "unsaved-work" {
+        return Ok(());
+    }
+    if body.is_out_of_sight() {
+        return Err(format!(
+            "nobody can tell who is at work on it: {body:?}, as {:?}",
+            evidence.session.liveness
+        ));
+    }
+    match body.occupant {
+        Some(pid) => Err(format!("process {pid} is at work in its worktree")),
+        None => Ok(()),
+    }
+}
+
+/// Nothing rests on there being no pull request, or one that came to nothing, while that of the branch in its worktree
+/// stands.
+fn by_the_checkout(
+    row: &Transition,
+    evidence: &Evidence,
+    hub: &Hub,
+    body: &Body,
+) -> Result<(), String> {
+    let (Some(branch), Ok(wanted)) = (body.checked_out(), &evidence.session.lookup.pull_request)
+    else {
+        return Ok(());
+    };
+    let speaks = match &evidence.pull_request {
+        Fact::Absent(_) => "none",
+        Fact::Found(pull) if pull.state == PullRequestState::Closed => "a closed one",
+        Fact::Found(_) | Fact::Unknown(_) | Fact::NotAsked => return Ok(()),
+    };
+    if row.rule == "unsaved-work" {
+        return Ok(());
+    }
+    let checked_out = PullRequestRef {
+        branches: vec![branch.to_owned()],
+        ..wanted.clone()
+    };
+    let started = evidence.session.times.started.unwrap_or_default();
+    let stands = |item: &&&Item| {
+        state_of(item) != PullRequestState::Closed
+            && item.closed_ms.is_none_or(|at| at >= started.0)
+    };
+    match of_branch(&checked_out, hub).iter().find(stands) {
+        Some(item) => Err(format!(
+            "it goes by {speaks}, and #{} of {branch}, which is checked out, is {}",
+            item.number,
+            item.state()
+        )),
+        None => Ok(()),
+    }
+}
+
 /// What the evidence says about the machine is so.
 fn machine_told(evidence: &Evidence, body: &Body) -> Result<(), String> {
     let seen = &evidence.session.liveness;
     let lie = |what: &str| Err(format!("{what}: {seen:?}, and really {body:?}"));
+    match (&seen.worktree_written, body.stands()) {
+        (Fact::Absent(_), Some(Place::Listed | Place::Unlisted)) => {
+            return lie("a worktree that was moved is called missing");
+        }
+        (Fact::Found(_), Some(Place::Unlisted)) => return lie("nobody knows where it stands"),
+        (Fact::Found(_), Some(place))
+            if seen.worktree_moved_to.is_some() != (place == Place::Listed) =>
+        {
+            return lie("where it stands");
+        }
+        _ => {}
+    }
     match &seen.agent {
         Fact::Found(process) if body.agent != Some(process.pid) => return lie("agent"),
-        Fact::Absent(_) if body.agent.is_some() => return lie("agent"),
+        Fact::Absent(_) if body.agent.is_some() && !body.is_out_of_sight() => return lie("agent"),
         _ => {}
+    }
+    // Whether somebody else is there matters only to a move that rests on nobody being there.
+    if let Fact::Found(process) = &seen.occupant
+        && body.occupant != Some(process.pid)
+    {
+        return lie("occupant");
     }
     match &seen.worktree_written {
         Fact::Found(at) if body.worktree != Some(*at) => return lie("worktree"),
@@ -339,6 +412,16 @@ fn kept(row: &Transition, evidence: &Evidence, hub: &Hub, body: &Body) -> Result
     }
 }
 
+/// Which pull request speaks for a session: that of the recorded branch while it stands, else that of the branch that is
+/// checked out while that one does.
+pub fn speaking<'h>(recorded: Option<&'h Item>, checked_out: Option<&'h Item>) -> Option<&'h Item> {
+    let stands = |item: &&Item| state_of(item) != PullRequestState::Closed;
+    recorded
+        .filter(stands)
+        .or_else(|| checked_out.filter(stands))
+        .or(recorded)
+}
+
 /// Where a session that nothing holds back must end: its pull request was merged, or is open. `None`: nothing is
 /// expected of it.
 pub fn expected(from: State, evidence_of: &Item, body: &Body, now: Timestamp) -> Option<State> {
@@ -347,6 +430,7 @@ pub fn expected(from: State, evidence_of: &Item, body: &Body, now: Timestamp) ->
         || body.dirty
         || body.unpushed > 0
         || body.beyond > 0
+        || body.stands() == Some(Place::Unlisted)
         || !quiet(body.log)
         || !quiet(body.worktree)
     {

@@ -170,6 +170,14 @@ fn assert_caught_as(bug: Bug, broken: &Broken) {
         Bug::LetsGoForeignBlocks => &["lets go what somebody else has blocked"],
         Bug::ForgetsUndos => &["was undone by hand"],
         Bug::KeepsReopeningsQuiet => &["and nobody is told"],
+        Bug::OverlooksOccupants => &["is at work in its worktree"],
+        Bug::HiddenIsAbsent => &["nobody can tell who is at work on it"],
+        Bug::MovedIsMissing => &[
+            "a worktree that was moved is called missing",
+            "nobody can tell who is at work on it",
+            "would discard work",
+        ],
+        Bug::GoesByRecordedBranch => &["which is checked out, is"],
     };
     assert!(
         wanted.iter().any(|words| broken.why.contains(words)),
