@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use vigil_core::Timestamp;
@@ -39,7 +40,8 @@ impl Inode {
     }
 }
 
-/// Looks after one opened journal. Cheap to clone, and needs no connection.
+/// Looks after one opened journal. Cheap to clone; the clones share one connection, which is opened when it is first
+/// needed.
 #[derive(Clone, Debug)]
 pub struct Watch {
     path: PathBuf,
@@ -47,6 +49,9 @@ pub struct Watch {
     files: Vec<(PathBuf, Inode)>,
     /// When the journal was made, which no two journals of one place share.
     made: Option<i64>,
+    /// Looks into the journal beside the connection that is open. To open one costs many times what a look does, most of
+    /// it for reading the schema.
+    beside: Arc<Mutex<Option<Store>>>,
 }
 
 /// Why nothing may be written to an owner at this moment.
@@ -75,6 +80,7 @@ impl Watch {
             path: path.to_owned(),
             files,
             made,
+            beside: Arc::default(),
         })
     }
 
@@ -84,6 +90,7 @@ impl Watch {
             path: path.to_owned(),
             files: Vec::new(),
             made: None,
+            beside: Arc::default(),
         }
     }
 
@@ -122,24 +129,47 @@ impl Watch {
         if let Some(file) = self.stopped()? {
             return Ok(Some(Held::Stopped(file)));
         }
-        // A connection of its own: the one that is open may go on with what it remembers of a file that was overwritten.
+        let mut beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = match beside.take() {
+            Some(store) => store,
+            None => {
+                let store = self.open_beside()?;
+                // What was opened is what lay at the path before and after.
+                self.check()?;
+                store
+            }
+        };
+        let pause = self.pause_in(&store, source, now)?;
+        // Kept only where nothing was wrong with it.
+        *beside = Some(store);
+        Ok(pause.map(Held::Paused))
+    }
+
+    fn open_beside(&self) -> Result<Store> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(&self.path, flags)
             .map_err(|error| StoreError::sqlite("open", &self.path, error))?;
-        let store = Store {
+        Ok(Store {
             db,
             path: self.path.clone(),
             lives: Vec::new(),
             watch: Watch::none(&self.path),
-        };
+        })
+    }
+
+    /// The pause of `source` at `now` as `store`, a connection of its own, finds it in the files.
+    fn pause_in(&self, store: &Store, source: &str, now: Timestamp) -> Result<Option<Pause>> {
+        // Without what it remembers of a file that may have been overwritten since. The connection that does the writing
+        // goes on with that.
+        store.read("look into", |db| db.execute_batch("PRAGMA shrink_memory"))?;
         store.accept()?;
-        if store.read("open", made)? != self.made {
+        if store.read("look into", made)? != self.made {
             return Err(StoreError::Lost {
                 path: self.path.clone(),
                 what: "was overwritten with another journal",
             });
         }
-        Ok(store.paused(source, now)?.map(Held::Paused))
+        store.paused(source, now)
     }
 
     /// The file that stops all writes, where it is there.

@@ -91,6 +91,9 @@ fn what_became_of_the_journal_is_noticed_before_anything_is_written() {
 fn half_a_journal_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
+    let never_looked = Watch::over(&Store::file_in(dir.path()), &store.db).unwrap();
+    let watch = store.watch();
+    assert_eq!(watch.held("a", T1).unwrap(), None);
     let file = fs::File::options()
         .write(true)
         .open(Store::file_in(dir.path()))
@@ -99,8 +102,10 @@ fn half_a_journal_is_noticed() {
     // Never closed: that would drop the locks that the store has on the same file.
     file.set_len(half).unwrap();
     std::mem::forget(file);
-    let error = store.watch().held("a", T1).unwrap_err();
-    assert!(error.is_lost(), "{error:?}");
+    for watch in [watch, never_looked] {
+        let error = watch.held("a", T1).unwrap_err();
+        assert!(error.is_lost(), "{error:?}");
+    }
 }
 
 #[test]
