@@ -289,11 +289,17 @@ impl Source for SimSource {
         }
     }
 
-    fn beyond_head(&self, session: &Session, _head_sha: &str) -> Fact<u32> {
+    fn beyond_head(&self, session: &Session, head_sha: &str) -> Fact<u32> {
         let Some((_, body)) = self.work(session) else {
             return Fact::unknown(GapKind::NoControl, "there is no such work");
         };
         let mut state = self.stage.state();
+        let question = format!("{} {head_sha}", session.id);
+        if !state.compared.insert(question) {
+            // On a slow disk each such question may take a while.
+            let twice = format!("the checkout of {} is compared twice", session.id);
+            state.hold(Err(twice));
+        }
         Eye::of(&mut state).see_at(body.stands(), Some(body.beyond))
     }
 

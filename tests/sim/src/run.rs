@@ -173,6 +173,7 @@ impl<'a> Run<'a> {
             lock: None,
             earlier: first.clone(),
             unsynced: None,
+            compared: BTreeSet::new(),
             bug,
             tally: Tally::default(),
         };

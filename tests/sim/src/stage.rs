@@ -1,6 +1,6 @@
 //! Where the parts meet: every step of vigil's comes by here, and here it is looked at, disturbed, or ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,6 +65,8 @@ pub struct State {
     pub earlier: String,
     /// The file that a power cut brings back: the rename over it has not reached the disk.
     pub unsynced: Option<Seen>,
+    /// Which commits a checkout was compared with since GitHub was last asked.
+    pub compared: BTreeSet<String>,
     /// A mistake that was put in on purpose.
     pub bug: Option<Bug>,
     /// How often vigil ended, and how often the owner wrote in between.
@@ -183,6 +185,9 @@ impl State {
 
     fn enter(&mut self, place: &'static str) -> Step {
         self.trace.push(place.to_owned());
+        if matches!(place, "load" | "ask") {
+            self.compared.clear();
+        }
         let exchanging = EXCHANGING.contains(&place);
         if !exchanging {
             self.checker.look_away = false;

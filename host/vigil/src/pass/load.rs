@@ -263,6 +263,7 @@ impl Reconciler {
                     siblings,
                 },
                 local: Local::default(),
+                beyond: None,
                 asked: Vec::new(),
                 failures: Vec::new(),
                 memos: Vec::new(),

@@ -44,6 +44,15 @@ struct Seen {
     shares: Vec<(String, Fact<bool>)>,
     /// What GitHub has to compare.
     compare: Vec<Between>,
+    /// What the checkout has beyond the pull request that has ended.
+    beyond: Option<Beyond>,
+}
+
+/// Commits of a checkout beyond the newest one of a pull request, as this machine tells.
+#[derive(Clone, Debug)]
+pub struct Beyond {
+    head_sha: String,
+    commits: Fact<u32>,
 }
 
 impl Reconciler {
@@ -118,7 +127,12 @@ impl Reconciler {
                 for entry in &mut batch.entries {
                     let session = &entry.evidence.session;
                     if let Fact::Found(pr) = &entry.evidence.pull_request {
-                        entry.evidence.beyond_head = beyond(&known, source.as_ref(), session, pr);
+                        let here = match entry.beyond.take() {
+                            Some(seen) if seen.head_sha == pr.head_sha => seen.commits,
+                            _ => source.beyond_head(session, &pr.head_sha),
+                        };
+                        entry.evidence.beyond_head =
+                            beyond(&known, source.as_ref(), session, pr, here);
                     }
                 }
             }
@@ -208,7 +222,10 @@ impl Closer {
             return;
         };
         let checkout = self.source.checkout(&self.session);
-        let mut seen = Seen::default();
+        let mut seen = Seen {
+            beyond: self.seen.beyond.take(),
+            ..Seen::default()
+        };
         for pr in &self.shared {
             let mut bases = self.bases.clone();
             bases.push(pr.base_ref.clone());
@@ -228,10 +245,15 @@ impl Closer {
                 seen.shares.push((pr.head_sha.clone(), answer));
             }
         }
-        if let Some(pr) = &self.ended
-            && is_missing(&self.source.beyond_head(&self.session, &pr.head_sha))
-        {
-            seen.compare.extend(between(&checkout, &pr.head_sha));
+        if let (Some(pr), None) = (&self.ended, &seen.beyond) {
+            let commits = self.source.beyond_head(&self.session, &pr.head_sha);
+            if is_missing(&commits) {
+                seen.compare.extend(between(&checkout, &pr.head_sha));
+            }
+            seen.beyond = Some(Beyond {
+                head_sha: pr.head_sha.clone(),
+                commits,
+            });
         }
         if let (true, Fact::Found(branch)) = (self.other_branch, checkout.branch)
             && !looked_up.branches.contains(&branch)
@@ -246,6 +268,7 @@ impl Closer {
     fn apply(&self, question: &Question, batches: &mut [Batch]) -> bool {
         let entry = &mut batches[question.batch].entries[question.entry];
         let mut is_news = false;
+        entry.beyond = self.seen.beyond.clone();
         if let (Some(branch), Ok(looked_up)) = (
             &self.seen.branch,
             &mut entry.evidence.session.lookup.pull_request,
@@ -280,9 +303,14 @@ fn between(checkout: &Checkout, head: &str) -> Vec<Between> {
     .collect()
 }
 
-/// Commits of the checkout beyond the head of `pr`.
-fn beyond(known: &Memory, source: &dyn Source, session: &Session, pr: &PullRequest) -> Fact<u32> {
-    let here = source.beyond_head(session, &pr.head_sha);
+/// Commits of the checkout beyond the head of `pr`; `here`: as this machine tells.
+fn beyond(
+    known: &Memory,
+    source: &dyn Source,
+    session: &Session,
+    pr: &PullRequest,
+    here: Fact<u32>,
+) -> Fact<u32> {
     let (true, Ok(looked_up)) = (is_missing(&here), &session.lookup.pull_request) else {
         return here;
     };

@@ -52,6 +52,7 @@ pub(crate) use commit::settled_as;
 pub use commit::{proposal_of, was_written};
 pub use deliver::POLICY_FAILED;
 pub(crate) use deliver::{called_otherwise, displaced};
+pub use local::Beyond;
 pub use moment::Moment;
 pub use reopened::{Reopened, Settled};
 
@@ -241,6 +242,8 @@ pub struct Entry {
     pub evidence: Evidence,
     /// What was seen of the checkout that tells pull requests apart.
     pub local: Local,
+    /// What that has beyond its pull request, where this look has learned it already.
+    pub beyond: Option<Beyond>,
     /// The names of the facts that the chain asked for.
     pub asked: Vec<String>,
     /// Why a policy cannot be asked at this look, for each policy of the chain.
