@@ -47,6 +47,8 @@ pub struct Checker {
     pub look_away: bool,
     /// What this pass could not settle: a text of the owner's waits for a held lock, and may yet change it.
     pub waiting: Vec<Proposal>,
+    /// Sessions of which vigil could not tell, when it last looked, which branch is checked out.
+    pub unread: BTreeSet<String>,
     /// How many writes of vigil's were seen.
     pub writes: u64,
     /// How often each rule led to one.
@@ -81,6 +83,7 @@ impl Checker {
             judged: None,
             look_away: false,
             waiting: Vec::new(),
+            unread: BTreeSet::new(),
             writes: 0,
             rules: BTreeMap::new(),
         }
@@ -262,12 +265,15 @@ impl Checker {
                 .get(id)
                 .or_else(|| bodies.get(id.split('@').next().unwrap_or(id)));
             truth::told(&evidence, hub).map_err(|lie| format!("{} of {id}: {lie}", row.id))?;
-            truth::grounds(&row, &evidence, hub, body).map_err(|why| {
-                format!(
-                    "{} of {id} ({} to {}, {}): {why}",
-                    row.id, row.from, row.to, row.rule
-                )
-            })?;
+            let told = |why| {
+                let (from, to, rule) = (row.from, row.to, &row.rule);
+                format!("{} of {id} ({from} to {to}, {rule}): {why}", row.id)
+            };
+            truth::grounds(&row, &evidence, hub, body).map_err(told)?;
+            if let Some(body) = body {
+                let is_read = !self.unread.contains(id);
+                truth::by_the_checkout(&row, &evidence, hub, body, is_read).map_err(told)?;
+            }
             let words = (truth::words(&evidence, body), hub.happened(id));
             self.repeats(&row, &words, store)?;
             self.own_block(&row, store)?;

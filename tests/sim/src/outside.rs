@@ -279,11 +279,25 @@ impl Source for SimSource {
         let mut state = self.stage.state();
         let mut eye = Eye::of(&mut state);
         let there = body.stands();
-        let branch = there.map(|_| body.renamed.unwrap_or(recorded));
-        // vigil goes by the recorded branch where this one cannot be read.
-        eye.blind = 0;
+        let branch = there.map(|_| body.renamed.unwrap_or_else(|| recorded.clone()));
+        let branch = match eye.see_at(there, branch) {
+            // Its repository is there.
+            Fact::Unknown(gap) if gap.kind == GapKind::NoControl => {
+                Fact::unknown(GapKind::TimedOut, gap.detail)
+            }
+            seen => seen,
+        };
+        let id = session.id.id.clone();
+        match branch.is_unknown() {
+            true => state.checker.unread.insert(id),
+            false => state.checker.unread.remove(&id),
+        };
+        let branch = match state.bug {
+            Some(Bug::UnreadIsRecorded) if branch.is_unknown() => Fact::Found(recorded),
+            _ => branch,
+        };
         Checkout {
-            branch: eye.see_at(there, branch),
+            branch,
             // No clone lacks a commit here.
             tips: Fact::NotAsked,
         }

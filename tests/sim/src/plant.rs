@@ -33,11 +33,13 @@ pub enum Bug {
     MovedIsMissing,
     /// Nobody looks which branch is checked out.
     GoesByRecordedBranch,
+    /// A checkout that cannot be read has the recorded branch.
+    UnreadIsRecorded,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 15] = [
+    pub const ALL: [Bug; 16] = [
         Bug::UnknownIsAbsent,
         Bug::WritesBeforeJournal,
         Bug::IgnoresRevision,
@@ -53,5 +55,6 @@ impl Bug {
         Bug::HiddenIsAbsent,
         Bug::MovedIsMissing,
         Bug::GoesByRecordedBranch,
+        Bug::UnreadIsRecorded,
     ];
 }

@@ -223,7 +223,6 @@ pub fn grounds(
     }
     let Some(body) = body else { return Ok(()) };
     nobody_at_work(row, evidence, body)?;
-    by_the_checkout(row, evidence, hub, body)?;
     machine_told(evidence, body)?;
     if row.to == State::Blocked {
         blocked(evidence, body)?;
@@ -296,27 +295,32 @@ fn nobody_at_work(row: &Transition, evidence: &Evidence, body: &Body) -> Result<
 }
 
 /// Nothing rests on there being no pull request, or one that came to nothing, while that of the branch in its worktree
-/// stands.
-fn by_the_checkout(
+/// stands. `is_read`: vigil could tell which branch that is. Else it goes by what it found of the recorded one, and takes
+/// finding nothing for no answer.
+///
+/// # Errors
+/// The pull request that stands.
+pub fn by_the_checkout(
     row: &Transition,
     evidence: &Evidence,
     hub: &Hub,
     body: &Body,
+    is_read: bool,
 ) -> Result<(), String> {
-    let (Some(branch), Ok(wanted)) = (body.checked_out(), &evidence.session.lookup.pull_request)
-    else {
+    let branch = body.renamed.as_ref().filter(|_| body.worktree.is_some());
+    let (Some(branch), Ok(wanted)) = (branch, &evidence.session.lookup.pull_request) else {
         return Ok(());
     };
     let speaks = match &evidence.pull_request {
         Fact::Absent(_) => "none",
-        Fact::Found(pull) if pull.state == PullRequestState::Closed => "a closed one",
+        Fact::Found(pull) if pull.state == PullRequestState::Closed && is_read => "a closed one",
         Fact::Found(_) | Fact::Unknown(_) | Fact::NotAsked => return Ok(()),
     };
-    if row.rule == "unsaved-work" {
+    if row.rule == "unsaved-work" || row.kind == Kind::Repair {
         return Ok(());
     }
     let checked_out = PullRequestRef {
-        branches: vec![branch.to_owned()],
+        branches: vec![branch.clone()],
         ..wanted.clone()
     };
     let started = evidence.session.times.started.unwrap_or_default();

@@ -177,7 +177,7 @@ fn assert_caught_as(bug: Bug, broken: &Broken) {
             "nobody can tell who is at work on it",
             "would discard work",
         ],
-        Bug::GoesByRecordedBranch => &["which is checked out, is"],
+        Bug::GoesByRecordedBranch | Bug::UnreadIsRecorded => &["which is checked out, is"],
     };
     assert!(
         wanted.iter().any(|words| broken.why.contains(words)),

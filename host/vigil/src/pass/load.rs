@@ -264,6 +264,7 @@ impl Reconciler {
                 },
                 local: Local::default(),
                 beyond: None,
+                unread_branch: None,
                 asked: Vec::new(),
                 failures: Vec::new(),
                 memos: Vec::new(),

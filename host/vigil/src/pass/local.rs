@@ -40,6 +40,8 @@ struct Closer {
 struct Seen {
     /// The branch that it has, where that is another.
     branch: Option<String>,
+    /// Why nobody knows which branch it has, where that matters.
+    unread: Option<Gap>,
     /// By the newest commit of a head, whether it shares its work.
     shares: Vec<(String, Fact<bool>)>,
     /// What GitHub has to compare.
@@ -255,11 +257,16 @@ impl Closer {
                 commits,
             });
         }
-        if let (true, Fact::Found(branch)) = (self.other_branch, checkout.branch)
-            && !looked_up.branches.contains(&branch)
-            && !self.bases.contains(&branch)
-        {
-            seen.branch = Some(branch);
+        match checkout.branch {
+            Fact::Found(branch)
+                if self.other_branch
+                    && !looked_up.branches.contains(&branch)
+                    && !self.bases.contains(&branch) =>
+            {
+                seen.branch = Some(branch);
+            }
+            Fact::Unknown(gap) if self.other_branch && is_doubt(&gap) => seen.unread = Some(*gap),
+            _ => {}
         }
         self.seen = seen;
     }
@@ -269,6 +276,10 @@ impl Closer {
         let entry = &mut batches[question.batch].entries[question.entry];
         let mut is_news = false;
         entry.beyond = self.seen.beyond.clone();
+        if entry.unread_branch != self.seen.unread {
+            entry.unread_branch.clone_from(&self.seen.unread);
+            is_news = true;
+        }
         if let (Some(branch), Ok(looked_up)) = (
             &self.seen.branch,
             &mut entry.evidence.session.lookup.pull_request,
@@ -286,6 +297,27 @@ impl Closer {
         }
         is_news
     }
+}
+
+/// What was said of a session's pull request, as far as its checkout bears it out: that there is none of the recorded
+/// branch says nothing about the one that is checked out.
+pub(super) fn borne_out(said: Fact<PullRequest>, unread: Option<&Gap>) -> Fact<PullRequest> {
+    match (said, unread) {
+        (Fact::Absent(_), Some(gap)) => Fact::unknown(
+            gap.kind.clone(),
+            format!(
+                "the recorded branch has no pull request, and which branch is checked out is unknown: {}",
+                gap.detail
+            ),
+        ),
+        (said, _) => said,
+    }
+}
+
+/// Whether there may be a checkout that could not be read. Where even its repository is not on this machine, nothing ever
+/// will be, and the recorded branch is all that there is to go by.
+fn is_doubt(gap: &Gap) -> bool {
+    gap.kind != GapKind::NoControl
 }
 
 /// What is unknown only because the clone does not have the commit.

@@ -38,7 +38,7 @@ use vigil_core::session::{Lookup, Revision};
 use vigil_core::standing::Origin;
 use vigil_core::survey::Survey;
 use vigil_core::verdict::{PolicyAnswer, PolicyFailure};
-use vigil_core::{Evidence, SessionId, State, Timestamp};
+use vigil_core::{Evidence, Gap, SessionId, State, Timestamp};
 use vigil_github::Wants;
 use vigil_github::ask::Local;
 use vigil_policy::{Chain, FailureKind, Quarantine};
@@ -244,6 +244,8 @@ pub struct Entry {
     pub local: Local,
     /// What that has beyond its pull request, where this look has learned it already.
     pub beyond: Option<Beyond>,
+    /// Why nobody knows which branch is checked out, where that may have another pull request.
+    pub unread_branch: Option<Gap>,
     /// The names of the facts that the chain asked for.
     pub asked: Vec<String>,
     /// Why a policy cannot be asked at this look, for each policy of the chain.

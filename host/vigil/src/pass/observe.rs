@@ -11,6 +11,7 @@ use vigil_github::{Answer, Ask, Wants};
 
 use super::asking::Asked;
 use super::load::blocking;
+use super::local::borne_out;
 use super::{Batch, How, Moment, Reconciler};
 use crate::failure::Failure;
 
@@ -95,15 +96,15 @@ impl Reconciler {
         let mut is_news = false;
         for question in questions {
             let answer = known.answer(&ask_of(question, batches), moment.now);
-            let evidence = &mut batches[question.batch].entries[question.entry].evidence;
+            let entry = &mut batches[question.batch].entries[question.entry];
+            let pull_request = borne_out(answer.pull_request, entry.unread_branch.as_ref());
+            let evidence = &mut entry.evidence;
             if question.wants.any_issue() && evidence.issue != answer.issue {
                 evidence.issue = answer.issue;
                 is_news = true;
             }
-            if evidence.pull_request != answer.pull_request
-                || evidence.passed_over != answer.passed_over
-            {
-                evidence.pull_request = answer.pull_request;
+            if evidence.pull_request != pull_request || evidence.passed_over != answer.passed_over {
+                evidence.pull_request = pull_request;
                 evidence.passed_over = answer.passed_over;
                 is_news = true;
             }
@@ -162,11 +163,12 @@ pub(super) fn learn<'q>(
     batches: &mut [Batch],
 ) {
     for (question, answer) in questions.into_iter().zip(answers) {
-        let evidence = &mut batches[question.batch].entries[question.entry].evidence;
+        let entry = &mut batches[question.batch].entries[question.entry];
+        let evidence = &mut entry.evidence;
         if question.wants.any_issue() {
             evidence.issue = answer.issue;
         }
-        evidence.pull_request = answer.pull_request;
+        evidence.pull_request = borne_out(answer.pull_request, entry.unread_branch.as_ref());
         evidence.passed_over = answer.passed_over;
     }
 }
