@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Transaction, params};
+use rusqlite::{ToSql, Transaction};
 use serde::Serialize;
 use vigil_core::Timestamp;
 use vigil_core::guard::DISAGREEMENT_WINDOW;
@@ -57,6 +57,11 @@ pub struct Pruned {
     pub bytes: u64,
 }
 
+/// A year: a transition that still counts is kept for so long, whatever `max_age` is. The latest that was written to a
+/// session says why its record is as it is, and whose block it is; one that was undone stays undone until its grounds
+/// change, however long that takes.
+const COUNTS_FOR: Duration = minutes(365 * 24 * 60);
+
 /// Rows that one transaction removes: others wait for it, so it must take much less than their patience.
 const ROWS_PER_STEP: usize = 2_000;
 
@@ -67,8 +72,9 @@ impl Store {
     /// Forgets what is older than `retention` allows, then the oldest until the size fits, and gives the space back.
     ///
     /// Guarantees: an unsettled transition, one of the last 24 h (the owner-disagrees guard rests on it, also when
-    /// `max_age` is shorter), an open alert, a pause and an undelivered notification are never forgotten; size is
-    /// fitted by rows of the journal first and transitions last. Interrupted half-way, the rest is forgotten the next
+    /// `max_age` is shorter), an open alert, a pause and an undelivered notification are never forgotten. The latest
+    /// transition that was written to a session, and what was undone together with its undo, are kept for a year. Size is
+    /// fitted by rows of the journal first, then by transitions, and by those that still count last. Interrupted half-way, the rest is forgotten the next
     /// time.
     ///
     /// # Errors
@@ -78,12 +84,15 @@ impl Store {
         let before = now.before(retention.max_age);
         let day_before = now.before(DISAGREEMENT_WINDOW);
         while self.forget_journal(ms(before), &mut pruned)? {}
-        while self.forget_transitions(before.min(day_before), &mut pruned)? {}
+        let settled = before.min(day_before);
+        let counting = settled.min(now.before(COUNTS_FOR));
+        while self.forget_transitions(settled, counting, &mut pruned)? {}
         pruned.other += self.forget_forge(retention.forge_age(), now)?;
         pruned.other += self.forget_other(before, now)?;
         while self.bytes()? > retention.max_bytes {
             let more = self.forget_journal(i64::MAX, &mut pruned)?
-                || self.forget_transitions(day_before, &mut pruned)?;
+                || self.forget_transitions(day_before, counting, &mut pruned)?
+                || self.forget_transitions(day_before, day_before, &mut pruned)?;
             if !more {
                 break;
             }
@@ -96,18 +105,23 @@ impl Store {
     /// One step; false: there was nothing to forget.
     fn forget_journal(&mut self, before: i64, pruned: &mut Pruned) -> Result<bool> {
         let gone = self.write("forget what is old", |db| {
-            forget(db, OLDEST_JOURNAL, before)
+            forget(db, OLDEST_JOURNAL, &[&before])
         })?;
         pruned.journal += gone.rows;
         pruned.evidence += gone.evidence;
         Ok(gone.rows > 0)
     }
 
-    /// One step; false: there was nothing to forget.
-    fn forget_transitions(&mut self, before: Timestamp, pruned: &mut Pruned) -> Result<bool> {
-        let before = ms(before);
+    /// One step: what is older than `before`, and of what still counts what is older than `counting`. False: there was
+    /// nothing to forget.
+    fn forget_transitions(
+        &mut self,
+        before: Timestamp,
+        counting: Timestamp,
+        pruned: &mut Pruned,
+    ) -> Result<bool> {
         let gone = self.write("forget what is old", |db| {
-            forget(db, OLDEST_TRANSITIONS, before)
+            forget(db, OLDEST_TRANSITIONS, &[&ms(before), &ms(counting)])
         })?;
         pruned.transitions += gone.rows;
         pruned.evidence += gone.evidence;
@@ -161,12 +175,12 @@ impl Store {
     }
 }
 
-/// Removes rows of one table with `sql`, and the evidence that nothing names any more after that.
-fn forget(db: &Transaction<'_>, sql: &str, before: i64) -> rusqlite::Result<Gone> {
-    let limit = i64::try_from(ROWS_PER_STEP).unwrap_or(i64::MAX);
+/// Removes at most [`ROWS_PER_STEP`] rows of one table with `sql`, and the evidence that nothing names any more after that.
+fn forget(db: &Transaction<'_>, sql: &str, before: &[&dyn ToSql]) -> rusqlite::Result<Gone> {
+    let sql = sql.replace(":most", &ROWS_PER_STEP.to_string());
     let named = db
-        .prepare_cached(sql)?
-        .query_map(params![before, limit], |row| row.get::<_, Option<i64>>(0))?
+        .prepare_cached(&sql)?
+        .query_map(before, |row| row.get::<_, Option<i64>>(0))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let mut sweep = db.prepare_cached(
         "DELETE FROM evidence WHERE id = ?1
@@ -191,10 +205,14 @@ struct Gone {
 }
 
 const OLDEST_JOURNAL: &str = "DELETE FROM journal WHERE id IN (
-    SELECT journal_id FROM journal_seen WHERE last_at < ?1 ORDER BY turn LIMIT ?2) RETURNING evidence_id";
+    SELECT journal_id FROM journal_seen WHERE last_at < ?1 ORDER BY turn LIMIT :most) RETURNING evidence_id";
 
 const OLDEST_TRANSITIONS: &str = "DELETE FROM transitions WHERE id IN (
-    SELECT id FROM transitions WHERE prepared_at < ?1 AND outcome IS NOT NULL ORDER BY prepared_at LIMIT ?2)
+    SELECT id FROM transitions t WHERE prepared_at < ?1 AND outcome IS NOT NULL AND (prepared_at < ?2
+        OR undone_by IS NULL AND undoes IS NULL AND (outcome != 'written' OR EXISTS (
+            SELECT 1 FROM transitions later WHERE later.source = t.source AND later.session = t.session
+            AND later.id > t.id AND later.outcome = 'written')))
+    ORDER BY prepared_at LIMIT :most)
     RETURNING evidence_id";
 
 fn one(db: &Transaction<'_>, sql: &str, moment: Timestamp) -> rusqlite::Result<usize> {

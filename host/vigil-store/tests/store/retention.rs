@@ -68,7 +68,7 @@ fn evidence_stays_as_long_as_anything_names_it() {
     store
         .settle(made, &Settled::Written { exclusive: true }, days(31))
         .unwrap();
-    let pruned = store.prune(days(31), &Retention::default()).unwrap();
+    let pruned = store.prune(days(366), &Retention::default()).unwrap();
     assert_eq!((pruned.transitions, pruned.evidence), (1, 1));
     assert_eq!(store.evidence(&digest).unwrap(), None);
 }
@@ -111,7 +111,7 @@ fn an_unsettled_transition_and_one_of_the_last_day_are_never_forgotten() {
 }
 
 #[test]
-fn an_undone_transition_goes_before_its_undo() {
+fn an_undone_transition_counts_for_a_year_and_goes_before_its_undo() {
     let mut store = store();
     let evidence = evidence(1, at(0));
     let after = after();
@@ -122,14 +122,46 @@ fn an_undone_transition_goes_before_its_undo() {
     back.undoes = Some(made);
     let undo = store.prepare(&[back]).unwrap()[0];
     store.settle(undo, &written, days(20)).unwrap();
-    assert_eq!(
-        store
-            .prune(days(31), &Retention::default())
-            .unwrap()
-            .transitions,
-        1
-    );
+    let mut pruned = |at| {
+        let pruned = store.prune(at, &Retention::default());
+        pruned.unwrap().transitions
+    };
+    assert_eq!(pruned(days(31)), 0);
+    assert_eq!(pruned(days(364)), 0);
+    assert_eq!(pruned(days(366)), 1);
     assert_eq!(store.transition(undo).unwrap().unwrap().undoes, None);
+}
+
+#[test]
+fn the_latest_that_was_written_to_a_session_counts_for_a_year_and_gives_way_to_size_last() {
+    let mut store = store();
+    let after = after();
+    let written = Settled::Written { exclusive: true };
+    for (number, day) in [(1, 0), (1, 1), (2, 0), (3, 0)] {
+        let evidence = evidence(number, days(day));
+        let made = store
+            .prepare(&[moved(&evidence, &after, days(day))])
+            .unwrap()[0];
+        let settled = match number {
+            3 => Settled::Failed("no".to_owned()),
+            _ => written.clone(),
+        };
+        store.settle(made, &settled, days(day)).unwrap();
+    }
+    let names = |store: &vigil_store::Store| -> Vec<String> {
+        let rows = store.transitions(None, None, 9).unwrap();
+        rows.iter().map(|row| row.id.to_string()).collect()
+    };
+    // The first of session 1, and the one that failed.
+    let pruned = store.prune(days(40), &Retention::default()).unwrap();
+    assert_eq!(pruned.transitions, 2);
+    assert_eq!(names(&store), ["t3", "t2"]);
+    let small = Retention {
+        max_bytes: 0,
+        ..Retention::default()
+    };
+    assert_eq!(store.prune(days(40), &small).unwrap().transitions, 2);
+    assert_eq!(names(&store), [""; 0]);
 }
 
 #[test]
