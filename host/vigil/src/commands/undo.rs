@@ -1,15 +1,17 @@
 //! `vigil undo`: takes a transition back, unless the record changed since.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use vigil_core::{Grounds, SessionId};
+use vigil_sources::World as _;
 use vigil_store::{Settled, Transition, TransitionId};
 
 use crate::cli::UndoArgs;
 use crate::failure::{EXIT_DONE, Failure, Outcome};
 use crate::memory;
-use crate::pass::{How, was_written};
+use crate::pass::{How, Watched, was_written};
 use crate::sources;
 use crate::ui::Ui;
 use crate::undo::{self, Undo};
@@ -46,13 +48,13 @@ pub(crate) async fn run(args: &UndoArgs, setup: &Setup, ui: Ui) -> Outcome {
         .first()
         .map(|configured| configured.source.clone())
         .ok_or_else(|| Failure::request(format!("there is no source {}", session.source)))?;
-    let world = setup.world.as_ref();
+    let world = Watched::by_hand(Arc::clone(&setup.world), &session.source, store.watch());
     let holder = format!("vigil undo {} of {}", std::process::id(), world.now());
     let reason = format!("undo of {id} by hand");
     let undo = undo::undo(
         &mut store,
         source.as_ref(),
-        world,
+        &world,
         &transition,
         &holder,
         &reason,

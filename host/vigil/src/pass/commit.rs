@@ -1,19 +1,16 @@
 //! Writes: the journal first, then one write for all transitions of a source, then the journal again.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
 
 use vigil_core::decide::Action;
 use vigil_core::guard::{Code, Objection};
 use vigil_core::{Grounds, Session, Timestamp};
 use vigil_sources::{Change, Committed, Proposal, Refusal, Target, World};
-use vigil_store::{
-    Held, Kind, NewTransition, Settled, Standing, StoreError, Transition, TransitionId, Watch,
-};
+use vigil_store::{Held, Kind, NewTransition, Settled, Standing, Transition, TransitionId};
 
 use super::load::blocking;
+use super::watched::Watched;
 use super::{Batch, Entry, Moment, Reconciler};
-use crate::config::Mode;
 use crate::failure::Failure;
 use crate::memory;
 use crate::report::Outcome;
@@ -69,14 +66,9 @@ impl Reconciler {
 
     /// The world as a write to `source` sees it.
     pub(super) fn watched(&self, configured: &Configured, moment: &Moment) -> Watched {
-        Watched {
-            world: Arc::clone(&self.world),
-            awake_since: moment.awake_since,
-            source: configured.source.name().to_owned(),
-            mode: configured.mode,
-            watch: self.store.watch(),
-            held: Mutex::new(None),
-        }
+        let world = Arc::clone(&self.world);
+        Watched::by_hand(world, configured.source.name(), self.store.watch())
+            .in_a_pass(configured.mode, moment.awake_since)
     }
 
     /// Why nothing may be written to `source` at this moment, whatever held when the pass began.
@@ -205,55 +197,6 @@ pub(super) fn read_only(held: &Held) -> Objection {
         ),
     };
     Objection::new(Code::ReadOnly, detail)
-}
-
-/// The world, with what this pass knows about breaks in watching: a lock looks stuck right after a laptop wakes. And
-/// with the last look at what may stop a write: nothing else stands between it and the owner's file.
-pub(super) struct Watched {
-    world: Arc<dyn World>,
-    awake_since: Option<Timestamp>,
-    source: String,
-    mode: Mode,
-    watch: Watch,
-    held: Mutex<Option<Result<Objection, StoreError>>>,
-}
-
-impl World for Watched {
-    fn now(&self) -> Timestamp {
-        self.world.now()
-    }
-
-    fn pause(&self, span: Duration) {
-        self.world.pause(span);
-    }
-
-    fn booted_at(&self) -> Option<Timestamp> {
-        self.world.booted_at()
-    }
-
-    fn awake_since(&self) -> Option<Timestamp> {
-        self.awake_since.max(self.world.awake_since())
-    }
-
-    fn step(&self, name: &'static str) -> std::io::Result<()> {
-        self.world.step(name)?;
-        if name != vigil_sources::LAST_STEP {
-            return Ok(());
-        }
-        if self.mode == Mode::Observe {
-            return Err(std::io::Error::other("the source is only observed"));
-        }
-        let (why, held) = match self.watch.held(&self.source, self.world.now()) {
-            Ok(None) => return Ok(()),
-            Ok(Some(held)) => {
-                let objection = read_only(&held);
-                (objection.detail.clone(), Ok(objection))
-            }
-            Err(error) => (error.to_string(), Err(error)),
-        };
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
-        Err(std::io::Error::other(why))
-    }
 }
 
 fn propose_batch(batch: &mut Batch, world: &dyn World) {

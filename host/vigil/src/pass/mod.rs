@@ -25,6 +25,7 @@ mod recover;
 mod reopened;
 mod settle;
 mod wake;
+mod watched;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub(crate) use deliver::{called_otherwise, displaced};
 pub use local::Beyond;
 pub use moment::Moment;
 pub use reopened::{Reopened, Settled};
+pub(crate) use watched::Watched;
 
 use crate::failure::Failure;
 use crate::forge::Forge;

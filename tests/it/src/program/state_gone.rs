@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::process::{Child, Command, Stdio};
 
+use rustix::fs::{FlockOperation, flock};
 use serde_json::json;
 use vigil_store::Store;
 
@@ -40,6 +41,33 @@ fn end(child: Child) -> Ran {
         out: String::from_utf8(output.stdout).expect("UTF-8"),
         err: String::from_utf8(output.stderr).expect("UTF-8"),
     }
+}
+
+#[test]
+fn an_undo_that_waits_for_a_lock_is_stopped_as_well() {
+    let stage = Stage::with_merged(1);
+    stage.pass().ended(0);
+    let written = stage.record(1);
+    let path = stage.home.vigilante().join("scan.lock");
+    let lock = File::create(&path).expect("the lock's file");
+    flock(&lock, FlockOperation::LockExclusive).expect("it is free");
+    let undo = stage
+        .vigil(&["undo", "t1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("vigil starts");
+    let fds = format!("/proc/{}/fd", undo.id());
+    wait_for("it to wait for the lock", || {
+        let open = fs::read_dir(&fds).ok()?.flatten();
+        let mut open = open.filter_map(|fd| fs::read_link(fd.path()).ok());
+        open.find(|file| *file == path)
+    });
+    fs::write(stage.state_dir().join("STOP"), "").expect("a file");
+    drop(lock);
+    let undone = end(undo);
+    assert!(undone.ended(1).err.contains("STOP"), "{undone:#?}");
+    assert_eq!(stage.record(1), written);
 }
 
 /// Something that happens to vigil's folder.
