@@ -115,9 +115,13 @@ pub fn standing(
         .unwrap_or_else(|| unexplained(session, Some(answers)))
 }
 
-/// The standing reason of a session that no policy was asked about.
-pub fn of_record(session: &Session) -> Standing {
-    words(session).unwrap_or_else(|| unexplained(session, None))
+/// The standing reason of a session that no policy was asked about. `brought`: the latest write of its state that is
+/// known.
+pub fn of_record(session: &Session, brought: Option<&Brought>) -> Standing {
+    brought
+        .and_then(|brought| brought_here(session, brought))
+        .or_else(|| words(session))
+        .unwrap_or_else(|| unexplained(session, None))
 }
 
 fn given_with_a_pass(session: &Session, answers: &[PolicyAnswer]) -> Option<Standing> {
@@ -185,7 +189,7 @@ fn unexplained(session: &Session, answers: Option<&[PolicyAnswer]>) -> Standing 
     let reason = match (answers, answers.and_then(seen)) {
         (Some([]), _) => format!("it is {state}, and no policy is configured for it"),
         (None, _) if state.is_settled() => {
-            format!("its owner recorded it as {state}, and vigil never moved it")
+            format!("its record says {state}, and the journal has no move of vigil's to that")
         }
         (_, Some(seen)) => format!("it is {state}, and nothing recorded says why ({seen})"),
         (_, None) => format!("it is {state}, and nothing recorded says why"),

@@ -198,16 +198,34 @@ fn a_failure_that_lets_the_next_speak_gives_no_reason() {
 #[test]
 fn of_a_session_that_nobody_asks_about_its_record_tells() {
     let mut settled = evidence(State::Closed).session;
-    let said = of_record(&settled);
+    let said = of_record(&settled, None);
     assert_eq!(
         (said.origin, said.reason.as_str()),
         (
             Origin::Nobody,
-            "its owner recorded it as closed, and vigil never moved it"
+            "its record says closed, and the journal has no move of vigil's to that"
         )
     );
+    let mut moved = Brought {
+        name: "t7".to_owned(),
+        to: State::Closed,
+        rule: "closed-issue".to_owned(),
+        reason: "issue #299 was closed".to_owned(),
+        grounds_stand: true,
+    };
+    let said = of_record(&settled, Some(&moved));
+    assert_eq!(
+        (said.origin, said.rule.as_str(), said.reason.as_str()),
+        (
+            Origin::Transition,
+            "closed-issue",
+            "issue #299 was closed (t7)"
+        )
+    );
+    moved.to = State::Succeeded;
+    assert_eq!(of_record(&settled, Some(&moved)).origin, Origin::Nobody);
     settled.owner_words = words("it was cleaned up", false);
-    let said = of_record(&settled);
+    let said = of_record(&settled, None);
     assert_eq!(
         (said.origin, said.reason.as_str()),
         (Origin::Owner, "it was cleaned up")

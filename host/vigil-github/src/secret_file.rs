@@ -3,7 +3,7 @@
 //! Such a file is a regular one, closed to everybody but its owner and group, and holds some text of at most
 //! [`SECRET_BYTES_MAX`]. The group is let in, since services commonly read files of root's through theirs.
 
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -25,11 +25,11 @@ pub fn read(path: &Path) -> Result<SecretString, SecretFileError> {
         why,
     };
     let unreadable = |error: std::io::Error| wrong(Why::Unreadable(error.to_string()));
-    // To open a pipe would wait for somebody who writes into it.
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(wrong(Why::NoFile));
-    }
-    let file = File::open(path).map_err(unreadable)?;
+    let file = open(path).map_err(|error| match std::fs::metadata(path) {
+        // A socket cannot be opened at all.
+        Ok(found) if !found.is_file() => wrong(Why::NoFile),
+        _ => unreadable(error),
+    })?;
     // The open file is asked, and not the path: nothing can come between the look and the reading.
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
@@ -50,6 +50,19 @@ pub fn read(path: &Path) -> Result<SecretString, SecretFileError> {
         return Err(wrong(Why::Empty));
     }
     Ok(SecretString::from(text))
+}
+
+/// Opens it once: to open a pipe would otherwise wait for somebody who writes into it, and a terminal would become ours.
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+        options.custom_flags(flags.bits().cast_signed());
+    }
+    options.open(path)
 }
 
 /// Reads a file that holds nothing but a token, and gives it without the white space around it.

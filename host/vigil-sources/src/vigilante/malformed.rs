@@ -1,6 +1,9 @@
 //! What is wrong with a file of records, in people's words, and what to do about it. Pure.
 
+use std::collections::HashMap;
 use std::path::Path;
+
+use serde_json::value::RawValue;
 
 use crate::SourceError;
 use crate::vigilante::record::position;
@@ -63,6 +66,10 @@ fn known(text: &str, error: &serde_json::Error) -> Option<((usize, usize), Strin
         );
         return Some(((1, 1), what));
     }
+    if text.bytes().all(|byte| byte == 0) {
+        let what = "it holds nothing but zero bytes, as a file does that a power cut met: put a copy back (`vigil doctor` says where vigil keeps some)";
+        return Some(((1, 1), what.to_owned()));
+    }
     if text.starts_with('\u{feff}') {
         let what = "it begins with a byte order mark, which Vigilante cannot read: save it as UTF-8 without one";
         return Some(((1, 1), what.to_owned()));
@@ -80,7 +87,15 @@ fn known(text: &str, error: &serde_json::Error) -> Option<((usize, usize), Strin
     }
     if text.trim_start().starts_with('{') {
         let from = text.len() - text.trim_start().len();
-        let what = "an object where the list of sessions belongs: put it into [ and ]";
+        // A record alone, or one with everything around it that somebody thought of.
+        let is_record = serde_json::from_str::<HashMap<&str, &RawValue>>(text)
+            .is_ok_and(|object| object.contains_key("repo") || object.contains_key("issue_number"));
+        let what = match is_record {
+            true => "a record where the list of sessions belongs: put it into [ and ]",
+            false => {
+                "an object where the list of sessions belongs: leave the list alone in the file, from its [ to its ], or put a copy back (`vigil doctor` says where vigil keeps some)"
+            }
+        };
         return Some((position(text, from), what.to_owned()));
     }
     if error.is_eof() {
@@ -133,8 +148,13 @@ mod tests {
             ),
             (
                 "\n {\"repo\":\"a/b\"}",
-                "2:2: an object where the list of sessions belongs: put it into [ and ]",
+                "2:2: a record where the list of sessions belongs: put it into [ and ]",
             ),
+            (
+                "{\"sessions\": []}",
+                "1:1: an object where the list of sessions belongs: leave the list alone",
+            ),
+            ("\0\0\0\0", "1:1: it holds nothing but zero bytes"),
             (
                 "[{\"repo\":\"a/b\"",
                 "1:14: the file ends in the middle of a record",

@@ -123,7 +123,22 @@ pub(crate) async fn run(args: &SessionArg, setup: Setup, ui: Ui) -> Outcome {
 fn settled(id: &str, last: Option<&JournalRow>, moved: Option<&Transition>, ui: Ui) -> Outcome {
     if ui.json {
         let last = last.map(last_row);
-        ui.document(&serde_json::json!({ "schema": report::EXPLAIN, "id": id, "settled": true, "last": last }))?;
+        let moved = moved.map(|row| {
+            serde_json::json!({
+                "id": row.id,
+                "to": row.to,
+                "rule": row.rule,
+                "reason": row.reason,
+                "at": ui::moment(row.at),
+            })
+        });
+        ui.document(&serde_json::json!({
+            "schema": report::EXPLAIN,
+            "id": id,
+            "settled": true,
+            "last": last,
+            "moved": moved,
+        }))?;
         return Ok(EXIT_DONE);
     }
     ui.line(format!(
@@ -147,7 +162,7 @@ fn settled(id: &str, last: Option<&JournalRow>, moved: Option<&Transition>, ui: 
             ui::moment(row.first_at),
             row.reason
         )),
-        (None, None) => ui.line("Its owner recorded it so; vigil never moved it."),
+        (None, None) => ui.line("The journal has no move of vigil's that made it so."),
     }
     Ok(EXIT_DONE)
 }

@@ -7,7 +7,8 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use vigil_core::evidence::Context;
-use vigil_core::{Evidence, Session, SessionId, State, Timestamp, signs, standing};
+use vigil_core::standing::{self, Brought};
+use vigil_core::{Evidence, Session, SessionId, State, Timestamp, signs};
 use vigil_github::memory::LastKnown;
 use vigil_store::{Alert, DaemonLock, Latest, Store};
 
@@ -406,6 +407,20 @@ fn latest_evidence(session: &SessionId, store: Option<&Store>) -> Option<Evidenc
     store.evidence(&row.latest_evidence).ok().flatten()
 }
 
+/// The latest write of vigil's to a session; `None`: the journal has none.
+fn brought(session: &Session, store: &Store) -> Option<Brought> {
+    let last = store.last_written(&session.id).ok().flatten()?;
+    let written = store.transition(last.id).ok().flatten()?;
+    Some(Brought {
+        name: written.id.to_string(),
+        to: written.to,
+        rule: written.rule,
+        reason: written.reason,
+        // Nobody asks any more whether they do.
+        grounds_stand: true,
+    })
+}
+
 /// A session that nobody looked at just now, as the journal has it.
 fn remembered(
     session: &Session,
@@ -441,9 +456,10 @@ fn remembered(
             Some(row.reason.clone()),
             Some(row.reason_from),
         ),
-        // Nobody looks at it any more, and vigil did not bring it there.
+        // Nobody looks at it any more, and what was judged of it is not kept as long as what was written.
         None if session.state.is_settled() => {
-            let said = standing::of_record(session);
+            let brought = store.and_then(|store| brought(session, store));
+            let said = standing::of_record(session, brought.as_ref());
             (Some(said.rule), Some(said.reason), Some(said.origin))
         }
         None => (None, None, None),

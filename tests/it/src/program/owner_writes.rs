@@ -236,9 +236,14 @@ fn a_write_that_happened_is_known_though_its_owner_changed_something_else_since(
     assert_eq!(outcome_of(&rows, 1), "written", "{rows:#?}");
     let explained = stage.run(&["explain", "acme/app#1"]);
     assert!(
-        !explained.ended(0).out.contains("never moved it"),
+        explained.ended(0).out.contains("Last move: t"),
         "{explained:#?}"
     );
+    let explained = stage.run(&["explain", "acme/app#1", "--json"]).json();
+    assert_eq!(explained["moved"]["to"], "succeeded", "{explained:#}");
+    let status = stage.run(&["status", "--offline", "--json"]).json();
+    let said = session(&status, 1);
+    assert_eq!(said["reason_from"], "transition", "{said:#}");
     let of_one = |row: &&Value| row["session"] == "acme/app#1";
     let row = rows.iter().find(of_one).expect("a row");
     let id = row["id"].as_str().expect("a name").to_owned();

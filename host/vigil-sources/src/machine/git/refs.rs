@@ -103,7 +103,7 @@ pub(crate) fn read(common: &Folder, name: &str, sum: Sum) -> Result<Option<Targe
         Some(text) => parse(&text, sum)
             .map(Some)
             .ok_or_else(|| damaged(common, name)),
-        None => Ok(packed(common, sum)?.remove(name).map(Target::Commit)),
+        None => Ok(packed_as(common, name, sum)?.map(Target::Commit)),
     }
 }
 
@@ -171,6 +171,26 @@ fn packed(common: &Folder, sum: Sum) -> Result<HashMap<String, Oid>, Gap> {
         }
     }
     Ok(found)
+}
+
+/// The commit that `name` alone stands for among the packed refs; the others are not read. `None`: it is not there.
+fn packed_as(common: &Folder, name: &str, sum: Sum) -> Result<Option<Oid>, Gap> {
+    let text = common.read(b"packed-refs", Links::Follow, PACKED_BYTES_MAX)?;
+    let text = text.unwrap_or_default();
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let oid = lines.find_map(|line| {
+        line.trim_ascii_end()
+            .strip_suffix(name.as_bytes())?
+            .strip_suffix(b" ")
+    });
+    let Some(oid) = oid else {
+        return Ok(None);
+    };
+    let oid: Option<Oid> = std::str::from_utf8(oid)
+        .ok()
+        .and_then(|oid| oid.parse().ok());
+    let oid = oid.filter(|oid| oid.kind() == sum);
+    oid.map(Some).ok_or_else(|| damaged(common, "packed-refs"))
 }
 
 fn loose(
