@@ -55,7 +55,7 @@ pub fn owner_effects() -> OwnerEffects {
 
 /// 10 min: from then on Vigilante's scan takes a `running` session whose own process is gone for stalled, unless its
 /// environment says otherwise (`VIGILANTE_STALLED_SESSION_THRESHOLD`).
-const STALLED_AFTER: Duration = minutes(10);
+pub const STALLED_AFTER: Duration = minutes(10);
 
 /// What Vigilante's next scan does to a record that nobody writes, as measured on 1.2.4: one that is `running`, whose
 /// process is gone and whose pull request was merged or closed, is recovered, and the same scan removes worktree and

@@ -62,7 +62,7 @@ mod worktree;
 mod worktrees;
 mod write;
 
-pub use fields::owner_effects;
+pub use fields::{STALLED_AFTER, owner_effects};
 pub use look::help;
 
 /// One Vigilante home.
