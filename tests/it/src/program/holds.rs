@@ -145,7 +145,7 @@ pub(super) fn silent(stage: &mut Stage, minutes_ago: u64, made: Made, head_known
 }
 
 /// Somebody else's work, session 2, for whose sake the repository is looked at.
-fn somebody_elses(stage: &mut Stage) {
+pub(super) fn somebody_elses(stage: &mut Stage) {
     let other = Made {
         issue: 2,
         status: "blocked",

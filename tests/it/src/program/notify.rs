@@ -15,6 +15,7 @@ use vigil::world::LiveWorld;
 use vigil_core::Timestamp;
 use vigil_sources::World;
 
+use super::holds::somebody_elses;
 use super::stage::{Stage, now};
 
 /// A part of the address that must not be told.
@@ -120,6 +121,37 @@ fn work_that_only_this_machine_has_is_told_when_its_session_ends_and_no_other_is
             "{text}"
         );
         stage.pass().ended(0);
+    }
+}
+
+#[test]
+fn what_is_reopened_after_vigil_settled_it_is_a_notice_once_for_each_time() {
+    let mut stage = Stage::new();
+    stage.configure(&format!("[notify]\n{}", command(&stage)));
+    stage.add_merged(&Made::default());
+    // Somebody else's work, for whose sake the repository is looked at.
+    somebody_elses(&mut stage);
+    stage.write();
+    stage.pass().ended(0);
+    assert_eq!(stage.record(1)["status"], "success");
+    let mut seconds = 0;
+    for (open, notices) in [(true, 1), (true, 1), (false, 1), (true, 2)] {
+        seconds += 5;
+        let at = now().after(Duration::from_secs(seconds)).0;
+        stage.on_github(|model| {
+            let issue = model.repo(REPO).issue(1);
+            let issue = match open {
+                true => issue.reopened(),
+                false => issue.closed("completed"),
+            };
+            issue.updated_at(at);
+        });
+        stage.pass().ended(0);
+        let told = of_command(&stage);
+        let told: Vec<&Value> = told.iter().filter(|one| one["kind"] == "alert").collect();
+        assert_eq!(told.len(), notices, "{open}: {told:#?}");
+        let text = told[0]["text"].as_str().expect("a text");
+        assert!(text.contains("`vigil undo t1`"), "{text}");
     }
 }
 

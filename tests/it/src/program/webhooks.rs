@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rustix::process::{Pid, Signal, kill_process};
@@ -28,7 +29,10 @@ fn configure(stage: &Stage) {
     ));
 }
 
-/// Posts a closed pull request as GitHub does; gives the status of the answer.
+/// 10 s: then GitHub gives a delivery up.
+const GITHUB_WAITS: Duration = Duration::from_secs(10);
+
+/// Posts a closed pull request as GitHub does, which waits for no longer than it; gives the status of the answer.
 fn deliver(address: SocketAddr, id: &str, secret: &str, number: u64) -> String {
     let body = json!({
         "action": "closed",
@@ -48,9 +52,14 @@ fn deliver(address: SocketAddr, id: &str, secret: &str, number: u64) -> String {
         body.len()
     );
     let mut stream = TcpStream::connect(address).expect("it listens");
+    let patience = Some(GITHUB_WAITS);
+    stream.set_write_timeout(patience).expect("a time");
+    stream.set_read_timeout(patience).expect("a time");
     stream.write_all(request.as_bytes()).expect("it is taken");
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
+    stream
+        .read_to_string(&mut answer)
+        .expect("an answer in time");
     answer.lines().next().unwrap_or_default().to_owned()
 }
 
