@@ -2,6 +2,7 @@
 //! a test that it can fail, and one test that applies it to the repository.
 
 mod arrows;
+mod attacks;
 mod documents;
 mod manifests;
 mod modules;
