@@ -16,6 +16,7 @@ pub mod deny;
 pub mod fuzz;
 pub mod interop;
 pub mod lint;
+pub mod nightly;
 pub mod policies;
 pub mod schema;
 

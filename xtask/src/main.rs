@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{bench, deny, fuzz, interop, lint, policies, schema, test};
+use xtask::{bench, deny, fuzz, interop, lint, nightly, policies, schema, test};
 
 /// The one door to this repository.
 #[derive(Parser)]
@@ -31,6 +31,8 @@ enum Command {
     Bench(bench::Args),
     /// The property tests with many more cases than `test` gives them.
     Fuzz(fuzz::Args),
+    /// What takes too long for every change: 1,000 kills beside a second writer, and 20,000 made-up worlds.
+    Nightly,
     /// Vigil beside the published Vigilante, in a namespace without a network. Needs PyPI and root; no part of `test`.
     Interop,
     /// Fetches GitHub's published GraphQL schema, which vigil-github's queries are validated against.
@@ -58,6 +60,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Policies(args) => policies::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Nightly => nightly::run(),
         Command::Interop => interop::run(),
         Command::Schema => schema::run(),
         Command::Deny => deny::run(),
