@@ -466,6 +466,35 @@ fn what_cannot_be_found_is_an_error_that_says_what_to_do() {
 // ---- The documents ---------------------------------------------------------------------------------------------------
 
 #[test]
+fn the_schema_takes_the_shipped_cases_and_refuses_what_is_no_fixture() {
+    let schema = ran(Place::new().command().args(["policy", "schema"]));
+    let schema = jsonschema::validator_for(&schema.ended(0).json()).expect("a schema");
+    let cases = repository().join("policies/default/cases");
+    let mut taken = 0;
+    for entry in fs::read_dir(cases).expect("the cases") {
+        let path = entry.expect("an entry").path();
+        let text = fs::read_to_string(&path).expect("a file");
+        let value: Value = toml::from_str(&text).expect("TOML");
+        let refused = schema.iter_errors(&value).next();
+        assert!(refused.is_none(), "{}: {refused:?}", path.display());
+        taken += 1;
+    }
+    assert!(taken > 10, "only {taken} files");
+    for text in [
+        "[[case]]\nexpect = { verdict = \"hold\" }\n",
+        "[[case]]\nname = \"a\"\n",
+        "[[case]]\nname = \"a\"\nexpect = { verdict = \"perhaps\" }\n",
+        "[[case]]\nname = \"a\"\nexpect = { verdict = \"hold\" }\nlabels = []\n",
+        "[[case]]\nname = 1\nexpect = { verdict = \"hold\" }\n",
+        "[owner]\nwritable = [\"asleep\"]\n",
+        "case = 1\n",
+    ] {
+        let value: Value = toml::from_str(text).expect("TOML");
+        assert!(!schema.is_valid(&value), "{text}");
+    }
+}
+
+#[test]
 fn contributing_has_every_key_of_a_fixture_and_no_other() {
     let document = fs::read_to_string(repository().join("CONTRIBUTING.md")).expect("the file");
     let (_, section) = document

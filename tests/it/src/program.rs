@@ -20,6 +20,7 @@ mod heals;
 mod holds;
 mod limits;
 mod looking;
+mod misleading;
 mod notify;
 mod owner_writes;
 mod places;

@@ -321,6 +321,8 @@ fn too_little_memory_is_never_called_the_policys_nonsense() {
                     .get_envs()
                     .filter_map(|(name, value)| Some((name, value?))),
             )
+            // To print where it is out of memory takes memory.
+            .env("RUST_BACKTRACE", "1")
             .stdin(Stdio::null());
         let ran = ran(&mut limited);
         let said = format!("{}{}", ran.out, ran.err);

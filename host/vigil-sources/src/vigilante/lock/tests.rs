@@ -1,5 +1,6 @@
 //! The lock, against real holders, and the proof that one is stuck.
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
@@ -146,6 +147,17 @@ fn whatever_is_not_provably_still_is_busy() {
         }),
         ("no watch list", |home| {
             fs::remove_file(home.join("watchlist.json")).unwrap();
+        }),
+        ("a watch list that is a pipe", |home| {
+            let path = home.join("watchlist.json");
+            fs::remove_file(&path).unwrap();
+            let mode = Mode::RUSR | Mode::WUSR;
+            mknodat(CWD, &path, FileType::Fifo, mode, 0).unwrap();
+        }),
+        ("a watch list without an end", |home| {
+            let path = home.join("watchlist.json");
+            fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink("/dev/zero", path).unwrap();
         }),
         ("a broken watch list", |home| {
             write_at(home, "watchlist.json", "[{", NOW);
