@@ -127,6 +127,7 @@ pub fn decide(
         return Ruling::hold(rule::UNREADABLE_RECORD, reason);
     }
     let ruling = of_chain(evidence, answers, asked, survey, context);
+    let ruling = still_blocked(ruling, evidence, survey);
     unless_left(ruling, evidence, asked, survey, context)
 }
 
@@ -319,6 +320,32 @@ fn unreadable(evidence: &Evidence) -> Option<String> {
 /// Whether no policy of a chain has a verdict.
 pub fn all_pass(answers: &[PolicyAnswer]) -> bool {
     answers.iter().all(passes)
+}
+
+/// Whether a policy of a chain holds its session.
+pub fn any_holds(answers: &[PolicyAnswer]) -> bool {
+    let mut verdicts = answers
+        .iter()
+        .filter_map(|answer| answer.answer.as_ref().ok());
+    verdicts.any(|decision| decision.verdict == Verdict::Hold)
+}
+
+/// That nothing can be said for now takes nothing back: what vigil blocked a session for is told beside it.
+fn still_blocked(ruling: Ruling, evidence: &Evidence, survey: &Survey) -> Ruling {
+    let session = &evidence.session;
+    let held = session.state == State::Blocked && ruling.proposed == Some(Verdict::Hold);
+    let brought = survey.brought(&session.id);
+    let brought = brought.filter(|brought| held && brought.explains(session));
+    match brought.filter(|brought| brought.rule != ruling.rule) {
+        Some(brought) => Ruling {
+            reason: format!(
+                "{}; {} blocked it: {}",
+                ruling.reason, brought.name, brought.reason
+            ),
+            ..ruling
+        },
+        None => ruling,
+    }
 }
 
 fn passes(answer: &PolicyAnswer) -> bool {

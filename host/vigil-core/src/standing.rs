@@ -89,6 +89,13 @@ pub struct Brought {
     pub grounds_stand: bool,
 }
 
+impl Brought {
+    /// Whether it is why `session` is in its state: no other write followed, and its owner has had no say of its own since.
+    pub(crate) fn explains(&self, session: &Session) -> bool {
+        self.to == session.state && owners_own(session).is_none()
+    }
+}
+
 /// A standing reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -146,7 +153,7 @@ fn given_with_a_pass(session: &Session, answers: &[PolicyAnswer]) -> Option<Stan
 /// A write explains a state only while the record is as the write left it: not where another one followed, and not
 /// where the owner has had its own say since.
 fn brought_here(session: &Session, brought: &Brought) -> Option<Standing> {
-    if brought.to != session.state || owners_own(session).is_some() {
+    if !brought.explains(session) {
         return None;
     }
     let Brought {

@@ -146,7 +146,7 @@ pub struct HistoryArgs {
     /// The session, for example owner/repo#299 [default: all]
     pub session: Option<String>,
     /// At most this many, newest first
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
 }
 

@@ -16,7 +16,7 @@ use crate::config::{self, PolicyConfig};
 use crate::environment::Environment;
 use crate::failure::Failure;
 
-pub(crate) use loaded::{ALERT as REPLACED, Loaded, Watch};
+pub(crate) use loaded::{ALERT as REPLACED, Loaded, ROW as LOADED, Watch};
 pub(crate) use named::Named;
 pub use named::{BUILT_IN, DEFAULT};
 

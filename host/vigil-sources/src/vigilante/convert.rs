@@ -288,7 +288,7 @@ impl<'r, 'a> Reader<'r, 'a> {
                 id.id
             )
         } else if identity::nameable(borrowed(&self.record.issue())).is_none() {
-            "the record names no repository or no issue, so that it cannot be told from others"
+            "the record names no repository as owner/name, or no issue by a number, so that it cannot be told from others"
                 .to_owned()
         } else {
             return None;

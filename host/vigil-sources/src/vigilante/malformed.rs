@@ -102,6 +102,12 @@ fn known(text: &str, error: &serde_json::Error) -> Option<((usize, usize), Strin
         let what = "the file ends in the middle of a record, so that it was cut off: put a copy back (`vigil doctor` says where vigil keeps some)";
         return Some((at_error, what.to_owned()));
     }
+    if upto(text, at_error).trim_end().trim_end_matches(',').len() + 1
+        < upto(text, at_error).trim_end().len()
+    {
+        let what = "two commas with nothing between them: remove one";
+        return Some((at_error, what.to_owned()));
+    }
     // The parser names the closing bracket, or what stands before it.
     let (line, column) = at_error;
     if [column, column + 1]
@@ -164,6 +170,10 @@ mod tests {
             (
                 "[{\"a\":1,}]",
                 "1:9: a comma with nothing behind it: remove it",
+            ),
+            (
+                "[{\"a\":1,,\"b\":2}]",
+                "1:9: two commas with nothing between them: remove one",
             ),
             ("[{} {}]", "1:5: expected `,` or `]`"),
         ];

@@ -246,7 +246,10 @@ impl<'a> Record<'a> {
     fn parse(text: &'a str, span: Range<usize>, lines: &mut Lines<'a>) -> Result<Self, String> {
         let raw = &text[span.clone()];
         if !raw.starts_with('{') {
-            return Err("a session that is not an object".to_owned());
+            return Err(
+                "a session that is not an object: take it out, or put a copy back (`vigil doctor` says where vigil keeps some)"
+                    .to_owned(),
+            );
         }
         let fields = fields(raw, span.start)?;
         let mut folded: HashSet<Cow<'_, str>> = HashSet::with_capacity(fields.len());

@@ -16,7 +16,7 @@ use vigil_store::{JournalRow, Transition};
 use crate::cli::SessionArg;
 use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
 use crate::memory;
-use crate::pass::{Batch, Entry, How, Reconciler, was_written};
+use crate::pass::{Batch, Entry, How, REOPENED, Reconciler, was_written};
 use crate::report::{self, GapReport, GuardReport, LastKnownReport, SessionReport};
 use crate::ui::{self, Ui};
 use crate::wiring::Setup;
@@ -62,13 +62,25 @@ pub(crate) async fn run(args: &SessionArg, setup: Setup, ui: Ui) -> Outcome {
     let (_engine, chain) = setup.chain(&args.chain.policies)?;
     let mut reconciler = setup.reconciler(chain, None)?;
     let mut known = Vec::new();
+    let mut unread = None;
     for configured in &reconciler.sources {
+        let name = configured.source.name();
         match configured.source.load(reconciler.world.as_ref()) {
             Ok(sessions) => known.extend(sessions.into_iter().map(|session| session.id)),
-            Err(error) => ui.remark(format!("source {}: {error}", configured.source.name())),
+            Err(error) => {
+                ui.remark(format!("source {name}: {error}"));
+                unread.get_or_insert(name.to_owned());
+            }
         }
     }
-    let id = super::session_named(&args.session, &setup, &known)?;
+    let id = super::session_named(&args.session, &setup, &known).map_err(|none| match unread {
+        // It may be among those that could not be read.
+        Some(name) => Failure::world(format!(
+            "whether there is a session {} is unknown: source {name} could not be read",
+            args.session
+        )),
+        None => none,
+    })?;
     let how = How {
         only: Some([id.clone()].into()),
         ..How::look()
@@ -86,7 +98,16 @@ pub(crate) async fn run(args: &SessionArg, setup: Setup, ui: Ui) -> Outcome {
         let moves = reconciler.store.transitions(Some(&id), None, usize::MAX);
         let mut moves = moves.map_err(memory::failed)?.into_iter();
         let moved = moves.find(was_written);
-        return settled(&id.to_string(), last.as_ref(), moved.as_ref(), ui);
+        let open = reconciler.store.open_alerts().map_err(memory::failed)?;
+        let key = format!("{REOPENED}{id}");
+        let reopened = open.into_iter().find(|alert| alert.key == key);
+        let reopened = reopened.map(|alert| alert.text);
+        let known = Settled {
+            last: last.as_ref(),
+            moved: moved.as_ref(),
+            reopened: reopened.as_deref(),
+        };
+        return settled(&id.to_string(), &known, ui);
     };
     let failed = passed.failed();
     let would_move = what_ifs(&mut reconciler, batch, entry)?;
@@ -119,8 +140,23 @@ pub(crate) async fn run(args: &SessionArg, setup: Setup, ui: Ui) -> Outcome {
     Ok(if failed { EXIT_FAILED } else { EXIT_DONE })
 }
 
+/// What the journal knows of a settled session.
+struct Settled<'a> {
+    /// The latest decision.
+    last: Option<&'a JournalRow>,
+    /// The latest move.
+    moved: Option<&'a Transition>,
+    /// It was reopened since: what is told of that.
+    reopened: Option<&'a str>,
+}
+
 /// A settled session is not looked at any more; the journal says how it came there.
-fn settled(id: &str, last: Option<&JournalRow>, moved: Option<&Transition>, ui: Ui) -> Outcome {
+fn settled(id: &str, known: &Settled<'_>, ui: Ui) -> Outcome {
+    let &Settled {
+        last,
+        moved,
+        reopened,
+    } = known;
     if ui.json {
         let last = last.map(last_row);
         let moved = moved.map(|row| {
@@ -138,6 +174,7 @@ fn settled(id: &str, last: Option<&JournalRow>, moved: Option<&Transition>, ui: 
             "settled": true,
             "last": last,
             "moved": moved,
+            "reopened": reopened,
         }))?;
         return Ok(EXIT_DONE);
     }
@@ -163,6 +200,9 @@ fn settled(id: &str, last: Option<&JournalRow>, moved: Option<&Transition>, ui: 
             row.reason
         )),
         (None, None) => ui.line("The journal has no move of vigil's that made it so."),
+    }
+    if let Some(text) = reopened {
+        ui.said(format!("Since then: {text}"));
     }
     Ok(EXIT_DONE)
 }

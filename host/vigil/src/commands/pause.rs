@@ -33,7 +33,7 @@ pub(crate) fn pause(args: &SourceArg, setup: &Setup, ui: Ui) -> Outcome {
     if ui.json {
         ui.document(&json!({ "schema": "vigil.pause/1", "source": args.source, "paused": true }))?;
     } else {
-        let of = args.source.as_deref().unwrap_or("every source");
+        let of = args.source.as_deref().unwrap_or("any source");
         ui.line(format!(
             "Paused: vigil goes on judging, and writes nothing to {of}. `vigil resume` ends it."
         ));

@@ -10,13 +10,13 @@ use vigil_core::evidence::Context;
 use vigil_core::standing::{self, Brought};
 use vigil_core::{Evidence, Session, SessionId, State, Timestamp, signs};
 use vigil_github::memory::LastKnown;
-use vigil_store::{Alert, DaemonLock, Latest, Store};
+use vigil_store::{Alert, DaemonLock, Kind, Latest, Store};
 
 use crate::cli::StatusArgs;
 use crate::failure::{EXIT_DONE, EXIT_FAILED, Failure, Outcome};
 use crate::heard::Heard;
 use crate::memory;
-use crate::pass::{Entry, How, Passed};
+use crate::pass::{Entry, How, Passed, REOPENED};
 use crate::policies::{Loaded, REPLACED};
 use crate::report::{self, AlertReport, GitHubReport, SourceReport, StatusReport, StatusSession};
 use crate::sources::{self, Configured};
@@ -213,6 +213,7 @@ fn report(
     let mut alerts: Vec<AlertReport> = alerts
         .into_iter()
         .filter(|alert| !is_over(alert, read, passed, one_account))
+        .filter(|alert| !store.is_some_and(|store| was_undone(alert, store)))
         .map(|alert| AlertReport {
             key: alert.key,
             text: alert.text,
@@ -299,6 +300,16 @@ fn report(
 ///
 /// A look asks about some sessions alone. Where there is more than one account (`one_account` is false), that it was
 /// answered says nothing of the account that the alert is about.
+/// A person has done what the alert about a reopened session names; the next pass ends it.
+fn was_undone(alert: &Alert, store: &Store) -> bool {
+    let session = alert.key.strip_prefix(REOPENED);
+    let named = session.and_then(|session| session.split_once(':'));
+    named.is_some_and(|(source, id)| {
+        let last = store.last_written(&SessionId::new(source, id));
+        matches!(last, Ok(Some(last)) if last.kind == Kind::Undo)
+    })
+}
+
 fn is_over(alert: &Alert, read: &[Read], passed: Option<&Passed>, one_account: bool) -> bool {
     let Some(passed) = passed else {
         return false;

@@ -17,6 +17,7 @@ use super::{Batch, How, Moment, Reconciler, beside};
 use crate::failure::Failure;
 use crate::heard;
 use crate::memory;
+use crate::policies::LOADED;
 use crate::report::{GitHubReport, PlannedReport};
 
 /// How long is asked before what was learned is stored, and progress shown.
@@ -140,7 +141,7 @@ impl Reconciler {
         let rows = self.store.forge_rows(host, None).map_err(memory::failed)?;
         let known = rows
             .iter()
-            .filter(|row| row.name != WRITER && row.name != heard::ROW)
+            .filter(|row| ![WRITER, heard::ROW, LOADED].contains(&row.name.as_str()))
             .map(|row| (row.repo.as_str(), row.name.as_str(), row.value.as_str()));
         let (mut known, unreadable) = Memory::read(known);
         if let Some(held) = held {

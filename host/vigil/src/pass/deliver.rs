@@ -23,7 +23,7 @@ use crate::report::Outcome;
 use crate::ui;
 
 /// What the keys of alerts about reopened sessions begin with; the session follows.
-const REOPENED: &str = "reopened-";
+pub(crate) const REOPENED: &str = "reopened-";
 
 /// How the keys of alerts about policies that fail begin; the policy's name follows.
 pub const POLICY_FAILED: &str = "policy-failed-";

@@ -124,11 +124,13 @@ impl Reconciler {
                 .store
                 .memory(batch.configured.source.name(), &evidence, moment.now)
                 .map_err(memory::failed)?;
-            // What brought a session where it is matters only where nobody says anything about it now.
+            // What brought a session where it is matters only where nobody moves it now.
             memory.brought = self
                 .store
                 .brought(batch.entries.iter().filter_map(|entry| {
-                    decide::all_pass(&entry.answers).then_some(&entry.evidence)
+                    let stays =
+                        decide::all_pass(&entry.answers) || decide::any_holds(&entry.answers);
+                    stays.then_some(&entry.evidence)
                 }))
                 .map_err(memory::failed)?;
             let known: HashSet<&SessionId> = batch.known().collect();

@@ -52,7 +52,7 @@ pub use asking::{Asking, Planned, Progress};
 pub(crate) use commit::settled_as;
 pub use commit::{proposal_of, was_written};
 pub use deliver::POLICY_FAILED;
-pub(crate) use deliver::{called_otherwise, displaced};
+pub(crate) use deliver::{REOPENED, called_otherwise, displaced};
 pub use local::Beyond;
 pub use moment::Moment;
 pub use reopened::{Reopened, Settled};

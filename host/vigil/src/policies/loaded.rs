@@ -19,7 +19,7 @@ use crate::memory;
 use crate::plain_file;
 
 /// The row that it is kept in, among what is remembered of the forge and is about no repository.
-const ROW: &str = "daemon";
+pub(crate) const ROW: &str = "daemon";
 
 /// What an alert about a policy's file is called, before the policy's name.
 pub(crate) const ALERT: &str = "policy-replaced-";

@@ -73,6 +73,14 @@ fn a_corrupt_file_is_named_with_line_and_column_and_other_sources_go_on() {
             said.contains(&format!("sessions.json{place}")),
             "{text:?}: {said}"
         );
+        // Who cannot be found among what was read may be among what was not.
+        let explained = stage.run(&["explain", "acme/app#404"]);
+        assert_eq!(explained.code, Some(1), "{explained:#?}");
+        assert!(
+            explained
+                .err
+                .contains("is unknown: source broken could not be read")
+        );
         // The same words wherever a person looks, and no hint about another folder.
         for command in [&["status"] as &[&str], &["run", "--once"], &["doctor"]] {
             let shown = stage.run(command);
@@ -93,10 +101,7 @@ fn a_corrupt_file_is_named_with_line_and_column_and_other_sources_go_on() {
             "transitioned",
             "{text:?}: {run:#}"
         );
-        assert_eq!(
-            fs::read(broken.join("sessions.json")).expect("there"),
-            text
-        );
+        assert_eq!(fs::read(broken.join("sessions.json")).expect("there"), text);
         let left: Vec<_> = fs::read_dir(&broken).expect("a folder").flatten().collect();
         assert_eq!(left.len(), 1, "nothing was put beside it: {left:?}");
     }

@@ -153,6 +153,17 @@ fn what_is_reopened_after_vigil_settled_it_is_a_notice_once_for_each_time() {
         let text = told[0]["text"].as_str().expect("a text");
         assert!(text.contains("`vigil undo t1`"), "{text}");
     }
+    let explained = stage.run(&["explain", &format!("{REPO}#1")]);
+    let explained = &explained.ended(0).out;
+    assert!(explained.contains("`vigil undo t1`"), "{explained}");
+    assert_eq!(
+        stage.status().json()["alerts"].as_array().map(Vec::len),
+        Some(1)
+    );
+    // Whoever has done it is not told to do it again.
+    stage.run(&["undo", "t1"]).ended(0);
+    let alerts = stage.status().json()["alerts"].to_string();
+    assert!(!alerts.contains("undo"), "{alerts}");
 }
 
 #[test]

@@ -394,4 +394,8 @@ fn a_policy_that_was_replaced_under_a_daemon_is_told_by_daemon_and_status() {
     daemon.0.kill().expect("it is ours");
     wait_for_end(&mut daemon.0);
     assert_eq!(told(&stage.status().json_with(0)), None);
+    // What one daemon left for others to know is no fact that a later one has to read.
+    stage.pass().ended(0);
+    let again = stage.run(&["run", "--once"]);
+    assert!(!again.err.contains("cannot be read"), "{again:#?}");
 }

@@ -241,6 +241,35 @@ fn a_reason_holds_moments_and_is_shown_with_ages() {
 }
 
 #[test]
+fn what_cannot_be_asked_again_takes_no_reason_back() {
+    let mut stage = Stage::new();
+    let snapshot = json!({"pull_request_number": 21, "pull_request_state": "OPEN"});
+    let head = recorded(&mut stage, 1, "running", snapshot);
+    opened(&mut stage, 1, &head);
+    stage.on_github(|model| {
+        model.repo(REPO).pull(21).closed();
+    });
+    stage.write();
+    let moved = session(&stage.pass().json_with(0), 1);
+    assert_eq!(moved["rule"], "closed-pr", "{moved:#}");
+    // What GitHub said is old by then, and nobody may ask anew.
+    let mut store = vigil_store::Store::open(&stage.state_dir(), stage.now).expect("the journal");
+    let none = vigil_store::Retention {
+        max_age: std::time::Duration::ZERO,
+        ..vigil_store::Retention::default()
+    };
+    let later = stage.now.after(std::time::Duration::from_secs(3 * 86_400));
+    store.prune(later, &none).expect("it is forgotten");
+    drop(store);
+    let mut without = stage.vigil(&["run", "--once", "--json"]);
+    let said = session(&ran(without.env_remove("GH_TOKEN")).json_with(1), 1);
+    assert_eq!(said["rule"], "github-unknown", "{said:#}");
+    let reason = said["reason"].as_str().expect("a reason");
+    let kept = "; t1 blocked it: PR #21 was closed without a merge";
+    assert!(reason.contains(kept), "{reason}");
+}
+
+#[test]
 fn a_block_leaves_the_record_true_about_its_pull_request_and_an_undo_takes_that_back() {
     let mut stage = Stage::new();
     let snapshot = json!({"pull_request_number": 21, "pull_request_state": "OPEN"});
