@@ -166,14 +166,13 @@ impl Judged<'_> {
         matches!(self.ours, Ours::Branch | Ours::Record) && self.earlier != Earlier::Yes
     }
 
-    /// Whatever else there is, this one speaks, or another one would change no decision.
-    fn settles(&self, wanted: &Wanted<'_>) -> bool {
-        let stands = match self.pr.state {
-            PullRequestState::Open => true,
-            PullRequestState::Merged => wanted.number == Some(self.pr.number),
-            PullRequestState::Closed => false,
-        };
-        stands && self.ours == Ours::Branch && self.earlier == Earlier::No && self.place.lands()
+    /// Whatever else there is, this one speaks, or another one would change no decision. That holds of an open one alone:
+    /// beside one that has ended, recorded or not, another one may be open.
+    fn settles(&self) -> bool {
+        self.pr.state == PullRequestState::Open
+            && self.ours == Ours::Branch
+            && self.earlier == Earlier::No
+            && self.place.lands()
     }
 }
 
@@ -189,7 +188,8 @@ impl Judged<'_> {
 /// that was found by its branch alone, and ended before the session began, is an earlier run's as well where there is
 /// no checkout to compare it with. Where all are, there is none, with detail [`EARLIER_RUN`].
 ///
-/// `None`: it depends on what nobody has looked at yet.
+/// `None`: it depends on what nobody has looked at yet. So the list of the branch is asked for once the recorded one has
+/// ended, and not while it is open; who rests on the answer makes no difference.
 pub fn choose(candidates: &Candidates, wanted: &Wanted<'_>) -> Option<Choice> {
     let mut judged: Vec<Judged<'_>> = Vec::with_capacity(candidates.known.len());
     for candidate in &candidates.known {
@@ -208,7 +208,7 @@ pub fn choose(candidates: &Candidates, wanted: &Wanted<'_>) -> Option<Choice> {
     }
     judged.sort_by_key(Judged::rank);
     let best = judged.iter().position(Judged::is_attributed);
-    let settles = best.is_some_and(|at| judged[at].settles(wanted));
+    let settles = best.is_some_and(|at| judged[at].settles());
     match &candidates.more {
         More::Complete => {}
         _ if settles => {}

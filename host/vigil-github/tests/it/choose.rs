@@ -403,10 +403,14 @@ fn an_incomplete_list_settles_only_what_nothing_could_displace() {
     session.check_with(vec![], lost(), "unknown timed-out");
     session.check_with(vec![pr(190, Merged, 200)], lost(), "unknown timed-out");
     session.check_with(vec![pr(190, Open, 0)], lost(), "#190");
-    // The recorded one needs no more where it is open or has landed, and where nothing speaks against it.
+    // The recorded one needs no more where it is open and nothing speaks against it. Beside one that was merged another
+    // one may be open, which speaks.
     let recorded = self::session().recorded(190);
     recorded.check_with(vec![pr(190, Open, 0)], after(), "#190");
-    recorded.check_with(vec![pr(190, Merged, 200)], after(), "#190");
+    recorded.check_with(vec![pr(190, Merged, 200)], after(), "needs more");
+    recorded.check_with(vec![pr(190, Merged, 200)], lost(), "unknown timed-out");
+    recorded.check(vec![pr(190, Merged, 200), pr(195, Open, 0)], "#195");
+    recorded.check(vec![pr(190, Merged, 200)], "#190");
     recorded.check_with(vec![into(pr(190, Merged, 200), "x")], after(), "needs more");
     recorded.check_with(vec![pr(190, Closed, 200)], after(), "needs more");
     recorded.check_with(vec![on(pr(190, Open, 0), "x")], after(), "needs more");
