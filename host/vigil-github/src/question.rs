@@ -40,6 +40,8 @@ pub(crate) fn sought(ask: &Ask) -> Option<Result<Sought<'_>, Gap>> {
 pub(crate) struct Sought<'a> {
     pub(crate) repo: Repo,
     pub(crate) number: Option<u32>,
+    /// What the record has for a number, where GitHub gives no such numbers and a branch is known.
+    pub(crate) nothing: Option<u64>,
     /// Names of branches, all of `head_owner`; none is empty.
     pub(crate) branches: Vec<&'a str>,
     pub(crate) head_owner: Option<&'a str>,
@@ -54,7 +56,10 @@ impl<'a> Sought<'a> {
         let branches: Vec<&str> = branches
             .filter(|branch| !branch.is_empty() && head_owner.is_some())
             .collect();
-        let number = number.transpose()?;
+        let (number, nothing) = match number {
+            Some(Err(_)) if !branches.is_empty() => (None, looked_up.number),
+            number => (number.transpose()?, None),
+        };
         if number.is_none() && branches.is_empty() {
             return Err(Gap::new(
                 GapKind::Unrecorded,
@@ -64,6 +69,7 @@ impl<'a> Sought<'a> {
         Ok(Sought {
             repo,
             number,
+            nothing,
             branches,
             head_owner,
         })

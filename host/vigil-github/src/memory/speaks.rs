@@ -13,6 +13,9 @@ use crate::choose::{Candidates, Choice, More, Wanted, choose, to_compare};
 use crate::convert::Candidate;
 use crate::question::{Sought, Target, sought};
 
+/// Why the number that the record names is passed over, where it names no pull request.
+const NAMES_NOTHING: &str = "the record's number, which names no pull request";
+
 /// What was looked at on the way to an answer, in order: nothing behind it can change the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Consulted<'s> {
@@ -38,6 +41,8 @@ pub(super) struct Walk<'s> {
     pub(super) outcome: Outcome,
     /// The candidates that were met.
     pub(super) candidates: Candidates,
+    /// The number that the record names, where it names no pull request.
+    nothing: Option<u64>,
 }
 
 impl Memory {
@@ -50,6 +55,7 @@ impl Memory {
                 known: Vec::new(),
                 more: More::Complete,
             },
+            nothing: sought.nothing,
         };
         let of_repo = self.repo(&sought.repo);
         let default = of_repo.and_then(|of| of.watch.default_branch.as_deref());
@@ -58,6 +64,11 @@ impl Memory {
             walk.consulted.push(Consulted::Number(number));
             match self.recorded(ask, sought, number, now) {
                 Ok(candidate) => walk.candidates.known.push(candidate),
+                // A number that names nothing is no candidate: the branch decides. Should all of the repository be out
+                // of sight, so is its list; before a move both are asked anew.
+                Err(gap) if gap.kind == GapKind::NotFound && !sought.branches.is_empty() => {
+                    walk.nothing = Some(u64::from(number));
+                }
                 Err(gap) => {
                     walk.outcome = Outcome::Unknown(gap);
                     return walk;
@@ -185,6 +196,10 @@ impl Memory {
             Outcome::Open(target) => return (lost(&target), Vec::new()),
         };
         let mut passed_over = choice.passed_over;
+        passed_over.extend(walk.nothing.map(|number| PassedOver {
+            number,
+            why: NAMES_NOTHING.to_owned(),
+        }));
         let fact = match choice.fact {
             Fact::Found(pr) => self.wanted_of(ask, &sought, &pr, now),
             Fact::Absent(sighting) => {
@@ -235,7 +250,11 @@ impl Memory {
         let seen = consulted.iter().filter_map(|one| match one {
             Consulted::Number(number) => {
                 let known = of_repo.pull(*number)?;
-                Some((known.learned, known.learned))
+                // Of one that is not there, the tries say it.
+                Some(match known.gap.as_deref() {
+                    Some(gap) => (gap.since.unwrap_or(known.tried), known.tried),
+                    None => (known.learned, known.learned),
+                })
             }
             Consulted::Branch(branch) => {
                 let known = of_repo.branch(&branch_key(owner, branch))?;

@@ -20,6 +20,7 @@ mod plan;
 mod price;
 mod probe;
 mod read;
+mod recorded;
 mod schema;
 mod secrets;
 mod silence;
