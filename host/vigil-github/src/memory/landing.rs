@@ -15,13 +15,22 @@ const STEPS_MAX: usize = 5;
 
 /// What is known of the way of a merge.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Way {
+enum End {
     /// It has arrived.
     Landed,
     /// It stands on a branch of whose pull requests nothing is known.
     Asks,
-    /// It stands on a branch from which nothing was merged since.
+    /// It stands on a branch from which nothing that is known to hold it was merged since.
     Stands,
+}
+
+/// The way of a merge from branch to branch.
+struct Way {
+    end: End,
+    /// The branches that it went through.
+    through: Vec<String>,
+    /// Pull requests that may have taken it along: whether they did is for GitHub to say.
+    doubtful: Vec<Between>,
 }
 
 impl Memory {
@@ -46,7 +55,8 @@ impl Memory {
             }
             _ => {}
         }
-        if self.way(repo, &landing, pr).0 == Way::Landed {
+        let way = self.way(repo, &landing, pr);
+        if way.end == End::Landed {
             return Fact::Found(true);
         }
         let Some(merge) = &pr.merge_commit else {
@@ -59,19 +69,29 @@ impl Memory {
             );
         };
         let mut unknown: Option<Gap> = None;
-        for branch in branches(&landing) {
-            let between = Between {
-                base: branch.to_owned(),
-                head: merge.clone(),
-            };
+        for between in on_branches(&landing, merge) {
             match self.compared(repo, &between) {
                 Fact::Found(compared) if compared.ahead == 0 => return Fact::Found(true),
                 Fact::Unknown(gap) => unknown = unknown.or(Some(*gap)),
                 _ => {}
             }
         }
+        // One that took it along would have been followed.
+        for between in &way.doubtful {
+            if let Fact::Unknown(gap) = self.compared(repo, between) {
+                unknown = unknown.or(Some(*gap));
+            }
+        }
         match unknown {
             Some(gap) => Fact::from(gap),
+            // Which it went on to is known by now, and not what became of it there.
+            None if way.end == End::Asks => Fact::unknown(
+                GapKind::NotReady,
+                format!(
+                    "where the merge of pull request #{} went on to is not read yet",
+                    pr.number
+                ),
+            ),
             None => Fact::Found(false),
         }
     }
@@ -82,7 +102,7 @@ impl Memory {
         let is_elsewhere =
             pr.state == PullRequestState::Merged && landing.place(&pr.base_ref) == Place::Elsewhere;
         match is_elsewhere {
-            true => self.way(repo, &landing, pr).1,
+            true => self.way(repo, &landing, pr).through,
             false => Vec::new(),
         }
     }
@@ -100,24 +120,29 @@ impl Memory {
         let (true, Some(merge)) = (is_elsewhere, &pr.merge_commit) else {
             return Vec::new();
         };
-        if self.way(repo, &landing, pr).0 != Way::Stands {
+        let way = self.way(repo, &landing, pr);
+        if way.end != End::Stands {
             return Vec::new();
         }
-        let all = branches(&landing).into_iter().map(|branch| Comparison {
+        let all = on_branches(&landing, merge).chain(way.doubtful);
+        let all = all.map(|between| Comparison {
             repo: repo.clone(),
-            between: Between {
-                base: branch.to_owned(),
-                head: merge.clone(),
-            },
+            between,
         });
         let all: Vec<Comparison> = all.collect();
-        let has_landed = |one: &Comparison| {
-            let compared = self.compared(repo, &one.between);
-            compared.found().is_some_and(|known| known.ahead == 0)
-        };
+        let has_landed = |one: &Comparison| self.holds(repo, &one.between) == Some(true);
         match all.iter().any(has_landed) {
             true => Vec::new(),
             false => all,
+        }
+    }
+
+    /// Whether the base holds the head. `None`: that is not known.
+    fn holds(&self, repo: &Repo, between: &Between) -> Option<bool> {
+        match self.compared(repo, between) {
+            Fact::Found(compared) => Some(compared.ahead == 0),
+            Fact::Absent(_) => Some(false),
+            Fact::Unknown(_) | Fact::NotAsked => None,
         }
     }
 
@@ -130,49 +155,95 @@ impl Memory {
     }
 
     /// Follows a merge from branch to branch: the pull request whose head is the branch that it went into, and that was
-    /// merged after it, took it along. Second: the branches that it went through.
-    fn way(&self, repo: &Repo, landing: &Landing, pr: &PullRequest) -> (Way, Vec<String>) {
-        let mut through = Vec::new();
+    /// merged after it, took it along.
+    ///
+    /// A name can be used again. So the name alone says it only of a pull request that was opened before the merge went
+    /// into the branch, and so stood open when it did. One that was opened later has taken it along where GitHub finds
+    /// the merge commit in its head, which it keeps even when it was squashed.
+    fn way(&self, repo: &Repo, landing: &Landing, pr: &PullRequest) -> Way {
+        let mut way = Way {
+            end: End::Stands,
+            through: Vec::new(),
+            doubtful: Vec::new(),
+        };
         let Some(of_repo) = self.repo(repo) else {
-            return (Way::Asks, vec![pr.base_ref.clone()]);
+            way.end = End::Asks;
+            way.through.push(pr.base_ref.clone());
+            return way;
         };
         let mut at = pr;
         for _ in 0..STEPS_MAX {
-            through.push(at.base_ref.clone());
+            way.through.push(at.base_ref.clone());
             let name = branch_key(repo.owner(), &at.base_ref);
             let list = match of_repo.branch(&name).map(|known| &known.fact) {
-                None | Some(Fact::NotAsked | Fact::Unknown(_)) => return (Way::Asks, through),
-                Some(Fact::Absent(_)) => return (Way::Stands, through),
+                None | Some(Fact::NotAsked | Fact::Unknown(_)) => {
+                    way.end = End::Asks;
+                    return way;
+                }
+                Some(Fact::Absent(_)) => return way,
                 Some(Fact::Found(list)) => list,
             };
-            let took = list.numbers.iter().filter_map(|number| {
-                let parent = of_repo.pull(*number)?.fact.found()?;
-                let is_ours = parent.number != pr.number
-                    && parent.head_ref == at.base_ref
-                    && (parent.head_owner.as_deref())
-                        .is_some_and(|owner| owner.eq_ignore_ascii_case(repo.owner()));
-                (is_ours && parent.merged? >= at.merged?).then_some(parent)
-            });
-            let next = took.min_by_key(|parent| (landing.place(&parent.base_ref), parent.merged));
+            let mut took = Vec::new();
+            for number in &list.numbers {
+                let parent = of_repo.pull(*number).and_then(|pull| pull.fact.found());
+                let Some(parent) = parent.filter(|parent| may_take(repo, pr, at, parent)) else {
+                    continue;
+                };
+                if at.merged.is_some_and(|merged| parent.created <= merged) {
+                    took.push(parent);
+                    continue;
+                }
+                let Some(merge) = &at.merge_commit else {
+                    continue;
+                };
+                let between = Between {
+                    base: parent.head_sha.clone(),
+                    head: merge.clone(),
+                };
+                match self.holds(repo, &between) {
+                    Some(true) => took.push(parent),
+                    Some(false) => {}
+                    None => way.doubtful.push(between),
+                }
+            }
+            let next = took
+                .into_iter()
+                .min_by_key(|parent| (landing.place(&parent.base_ref), parent.merged));
             match next {
                 Some(parent) if landing.place(&parent.base_ref).lands() => {
-                    return (Way::Landed, through);
+                    way.end = End::Landed;
+                    return way;
                 }
                 Some(parent) => at = parent,
-                None => return (Way::Stands, through),
+                None => return way,
             }
         }
-        (Way::Stands, through)
+        way
     }
 }
 
-/// The branches that the merge commit may be on, by their names; patterns name none.
-fn branches(landing: &Landing) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
+/// Whether `parent`, by its branch and the time of its merge, can have taken along what `at` brought into its base, on
+/// the way that began with `pr`.
+fn may_take(repo: &Repo, pr: &PullRequest, at: &PullRequest, parent: &PullRequest) -> bool {
+    let is_ours = (parent.head_owner.as_deref())
+        .is_some_and(|owner| owner.eq_ignore_ascii_case(repo.owner()));
+    let is_later = match (parent.merged, at.merged) {
+        (Some(parent), Some(at)) => parent >= at,
+        _ => false,
+    };
+    parent.number != pr.number && parent.head_ref == at.base_ref && is_ours && is_later
+}
+
+/// Whether the merge commit is on one of the branches where work lands, by their names; patterns name none.
+fn on_branches(landing: &Landing, merge: &str) -> impl Iterator<Item = Between> {
+    let mut names: Vec<&String> = Vec::new();
     for name in [&landing.base, &landing.default].into_iter().flatten() {
-        if !names.contains(&name.as_str()) {
+        if !names.contains(&name) {
             names.push(name);
         }
     }
-    names
+    names.into_iter().map(|name| Between {
+        base: name.clone(),
+        head: merge.to_owned(),
+    })
 }

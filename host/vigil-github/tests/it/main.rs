@@ -11,6 +11,7 @@ mod choose;
 mod doctor;
 mod faults;
 mod heads;
+mod landing;
 mod learn;
 mod limits;
 mod long;
