@@ -60,11 +60,18 @@ pub trait Source: Send + Sync {
         Checkout::default()
     }
 
-    /// Whether the session's own commits and those that lead to `commit` have one in common, that is, beyond the
-    /// history of `bases`, the branches that the work may have begun from: an untouched checkout shares nothing with
-    /// anybody. Absent: there is neither branch nor worktree. Unknown, of kind no-control: `commit` is not in the clone.
+    /// Whether the session's own commits and those that lead to `commit` have one in common, or made the same change,
+    /// beyond the history of `bases`, the branches that the work may have begun from: an untouched checkout shares nothing
+    /// with anybody. Its own are those, too, that its checkout stood at before. Absent: there is neither branch nor
+    /// worktree. Unknown, of kind no-control: `commit` is not in the clone.
     fn shares_work(&self, session: &Session, commit: &str, bases: &[String]) -> Fact<bool> {
         let _ = (session, commit, bases);
+        Fact::NotAsked
+    }
+
+    /// The commits that the same work began with: whoever has any of the work has one of these. None: there is no work.
+    fn firsts(&self, session: &Session, bases: &[String]) -> Fact<Vec<String>> {
+        let _ = (session, bases);
         Fact::NotAsked
     }
 

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use vigil_core::Timestamp;
 use vigil_core::fact::{Fact, Gap, GapKind, Sighting};
 
-use crate::machine::git::{Checkout, GitFiles, Oid, Person, Pushes, Store};
+use crate::machine::git::{Checkout, GitFiles, Oid, Person, Pushes, Store, Work};
 use crate::vigilante::record::excerpt;
 use crate::vigilante::worktree::Place;
 
@@ -195,9 +195,9 @@ impl Git {
         }
     }
 
-    /// Whether the session's branch, or what the worktree has checked out, and `commit` have a commit in common beyond
-    /// the branches `trunks`, full names of which those that are there count. Absent: neither branch nor worktree is
-    /// left.
+    /// Whether the session's branch, or what the worktree has or had checked out, and `commit` have a commit or a change
+    /// in common beyond the branches `trunks`, full names of which those that are there count. Absent: neither branch nor
+    /// worktree is left.
     pub(crate) fn shares_work(
         &self,
         repository: &Repository,
@@ -213,34 +213,97 @@ impl Git {
                 format!("{} is no commit's name", excerpt(commit)),
             );
         };
-        let tips = match tips(repository, worktree, branch) {
-            Err(gap) => return Fact::from(gap),
-            Ok(None) => return no_branch(branch, now),
-            Ok(Some(tips)) => tips,
-        };
-        let store = tips.store.store();
-        let mut ends = Vec::new();
-        for trunk in trunks {
-            ends.extend(repository.listed(trunk).ok().flatten());
-        }
-        if ends.is_empty() {
-            return Fact::unknown(
-                GapKind::NotReady,
-                format!(
-                    "{} has no branch that the session's work may have begun from",
-                    repository.dir.display()
-                ),
-            );
-        }
-        match repository.shares_work(store, &tips.commits, commit, &ends) {
-            Ok(Some(shares)) => Fact::Found(shares),
-            Ok(None) => Fact::unknown(
+        let missing = || {
+            Fact::unknown(
                 GapKind::NoControl,
                 format!("commit {commit} is not in {}", repository.dir.display()),
-            ),
-            Err(gap) => Fact::from(gap),
-        }
+            )
+        };
+        of_work(
+            repository,
+            worktree,
+            branch,
+            trunks,
+            now,
+            |store, work, unread| {
+                Ok(
+                    match (repository.shares_work(store, work, commit)?, unread) {
+                        (Some(false), Some(gap)) => Fact::from(gap),
+                        (Some(shares), _) => Fact::Found(shares),
+                        (None, _) => missing(),
+                    },
+                )
+            },
+        )
     }
+
+    /// The commits that the same work began with.
+    pub(crate) fn firsts(
+        &self,
+        repository: &Repository,
+        worktree: &Opened,
+        branch: Option<&str>,
+        trunks: &[String],
+        now: Timestamp,
+    ) -> Fact<Vec<String>> {
+        of_work(
+            repository,
+            worktree,
+            branch,
+            trunks,
+            now,
+            |store, work, unread| {
+                let firsts = repository.firsts(store, work)?;
+                Ok(match unread {
+                    Some(gap) => Fact::from(gap),
+                    None => Fact::Found(firsts.iter().map(Oid::to_string).collect()),
+                })
+            },
+        )
+    }
+}
+
+/// What `look` finds in the work of a checkout, beyond the branches `trunks`. It is told what is wrong with the log of
+/// where the worktree stood, without which no "nothing" is sure.
+fn of_work<T>(
+    repository: &Repository,
+    worktree: &Opened,
+    branch: Option<&str>,
+    trunks: &[String],
+    now: Timestamp,
+    look: impl FnOnce(&Store, &Work<'_>, Option<Gap>) -> Result<Fact<T>, Gap>,
+) -> Fact<T> {
+    let tips = match tips(repository, worktree, branch) {
+        Err(gap) => return Fact::from(gap),
+        Ok(None) => return no_branch(branch, now),
+        Ok(Some(tips)) => tips,
+    };
+    let mut ends = Vec::new();
+    for trunk in trunks {
+        ends.extend(repository.listed(trunk).ok().flatten());
+    }
+    if ends.is_empty() {
+        return Fact::unknown(
+            GapKind::NotReady,
+            format!(
+                "{} has no branch that the session's work may have begun from",
+                repository.dir.display()
+            ),
+        );
+    }
+    let (stood, unread) = match worktree {
+        Ok(Some(checkout)) => match checkout.stood_at() {
+            Ok(stood) => (stood, None),
+            Err(gap) => (Vec::new(), Some(gap)),
+        },
+        Ok(None) | Err(_) => (Vec::new(), None),
+    };
+    let work = Work {
+        tips: &tips.commits,
+        stood: &stood,
+        trunks: &ends,
+    };
+    look(tips.store.store(), &work, unread).unwrap_or_else(Fact::from)
 }
 
 fn unpushed(repository: &Repository, tips: &Tips<'_>, line: Line<'_>) -> Result<Fact<u32>, Gap> {

@@ -209,10 +209,23 @@ impl Observer {
         care: Care<'_>,
     ) -> Fact<bool> {
         self.opened(work, care, |at| {
-            let bases = bases.iter().filter(|base| Some(base.as_str()) != at.branch);
-            let trunks: Vec<String> = bases.flat_map(|base| work.names_of(base)).collect();
+            let trunks = trunks(work, bases, &at);
             let (git, now) = (&self.git, self.brief.now);
             git.shares_work(at.repository, at.worktree, at.branch, &trunks, commit, now)
+        })
+    }
+
+    /// The commits that the session's work began with, beyond `bases`.
+    pub(crate) fn firsts(
+        &self,
+        work: &Work,
+        bases: &[String],
+        care: Care<'_>,
+    ) -> Fact<Vec<String>> {
+        self.opened(work, care, |at| {
+            let trunks = trunks(work, bases, &at);
+            let (git, now) = (&self.git, self.brief.now);
+            git.firsts(at.repository, at.worktree, at.branch, &trunks, now)
         })
     }
 
@@ -358,6 +371,12 @@ impl Observer {
             None => (agent, occupant),
         }
     }
+}
+
+/// The full names of the branches that the work may have begun from: of `bases`, all but its own.
+fn trunks(work: &Work, bases: &[String], at: &At<'_>) -> Vec<String> {
+    let bases = bases.iter().filter(|base| Some(base.as_str()) != at.branch);
+    bases.flat_map(|base| work.names_of(base)).collect()
 }
 
 /// `fact`, but for an absence that `gap` speaks against.

@@ -46,6 +46,12 @@ enum Question {
         bases: Vec<String>,
         avoid: Vec<PathBuf>,
     },
+    /// The commits that the work began with; answered with the fact.
+    Firsts {
+        work: Box<Work>,
+        bases: Vec<String>,
+        avoid: Vec<PathBuf>,
+    },
     /// How many commits are beyond a commit; answered with the count.
     Beyond {
         work: Box<Work>,
@@ -161,6 +167,22 @@ impl Desk {
                 let question = Question::Shares {
                     work: Box::new(work.clone()),
                     commit: commit.to_owned(),
+                    bases: bases.to_vec(),
+                    avoid: helpers.avoided(),
+                };
+                ask(helpers, brief, work, &question)
+                    .unwrap_or_else(|no_answer| Fact::from(no_answer.gap))
+            }
+        }
+    }
+
+    /// The commits that the session's work began with, beyond `bases`.
+    pub(crate) fn firsts(&self, work: &Work, bases: &[String]) -> Fact<Vec<String>> {
+        match &self.who {
+            Who::Itself(itself) => observer(itself).firsts(work, bases, WITHOUT_CARE),
+            Who::Helpers(helpers, brief) => {
+                let question = Question::Firsts {
+                    work: Box::new(work.clone()),
                     bases: bases.to_vec(),
                     avoid: helpers.avoided(),
                 };
@@ -334,6 +356,13 @@ fn answer(observer: &mut Option<Observer>, question: &[u8], told: &dyn Telling) 
             };
             let shares = observer.as_ref()?.shares_work(&work, &commit, &bases, care);
             serde_json::to_vec(&shares).ok()
+        }
+        Question::Firsts { work, bases, avoid } => {
+            let care = Care {
+                avoid: &avoid,
+                told,
+            };
+            serde_json::to_vec(&observer.as_ref()?.firsts(&work, &bases, care)).ok()
         }
         Question::Beyond {
             work,

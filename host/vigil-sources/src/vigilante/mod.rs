@@ -250,6 +250,11 @@ impl Source for Vigilante {
             .unwrap_or_else(Fact::from)
     }
 
+    fn firsts(&self, session: &Session, bases: &[String]) -> Fact<Vec<String>> {
+        self.at_the_desk(session, |desk, work| desk.firsts(work, bases))
+            .unwrap_or_else(Fact::from)
+    }
+
     fn beyond_head(&self, session: &Session, head_sha: &str) -> Fact<u32> {
         self.at_the_desk(session, |desk, work| desk.beyond(work, head_sha))
             .unwrap_or_else(Fact::from)

@@ -11,12 +11,16 @@ use super::person::GitFiles;
 use super::refs::{self, Target};
 use super::repository::{Repository, Store, git_folders};
 
+mod reflog;
 mod rules;
 mod staged;
 mod walk;
 
 use rules::Everywhere;
 use walk::Budget;
+
+/// 4 MiB: more than 20,000 moves of one worktree's `HEAD`.
+const LOG_BYTES_MAX: u64 = 4 << 20;
 
 /// A worktree or main checkout, all of whose folders are held open.
 #[derive(Debug)]
@@ -118,6 +122,22 @@ impl Checkout {
             Target::Ref(name) => name.strip_prefix("refs/heads/").map(str::to_owned),
             Target::Commit(_) => None,
         })
+    }
+
+    /// The commits that a linked worktree has stood at, by git's own log of its `HEAD`. The folder of that log goes with
+    /// the worktree, so that all of it was in this very checkout. Nothing for a main checkout, whose log spans whatever
+    /// was ever done there.
+    pub(crate) fn stood_at(&self) -> Result<Vec<Oid>, Gap> {
+        if self.git_dir.identity()? == self.store.common.identity()? {
+            return Ok(Vec::new());
+        }
+        let Some(logs) = self.git_dir.folder(b"logs", Links::Keep)? else {
+            return Ok(Vec::new());
+        };
+        let Some(log) = logs.read(b"HEAD", Links::Keep, LOG_BYTES_MAX)? else {
+            return Ok(Vec::new());
+        };
+        Ok(reflog::commits(&log, self.store.sum))
     }
 
     /// What `HEAD` says, for people.

@@ -60,11 +60,15 @@ impl Trunks {
 }
 
 impl History<'_> {
-    /// The commits that lead to `tip` and lie on none of `trunks`, as far as they are reached without going along one:
+    /// The commits that lead to `tips` and lie on none of `trunks`, as far as they are reached without going along one:
     /// nothing for an untouched checkout, whatever was merged into the branch that it began from.
-    pub(crate) fn own_of(&self, tip: Oid, trunks: &mut Trunks) -> Result<HashSet<Oid>, Gap> {
+    pub(crate) fn own_of(
+        &self,
+        tips: impl IntoIterator<Item = Oid>,
+        trunks: &mut Trunks,
+    ) -> Result<HashSet<Oid>, Gap> {
         let mut own = HashSet::new();
-        let mut waiting = vec![tip];
+        let mut waiting: Vec<Oid> = tips.into_iter().collect();
         while let Some(commit) = waiting.pop() {
             if own.contains(&commit) {
                 continue;
@@ -80,6 +84,19 @@ impl History<'_> {
             waiting.extend(here.parents.iter().copied());
         }
         Ok(own)
+    }
+
+    /// Those of `own` that were made from nothing else in it: where the work began.
+    pub(crate) fn firsts(&self, own: &HashSet<Oid>) -> Result<Vec<Oid>, Gap> {
+        let mut firsts = Vec::new();
+        for oid in own {
+            let parents = &self.get(oid)?.parents;
+            if !parents.iter().any(|parent| own.contains(parent)) {
+                firsts.push(*oid);
+            }
+        }
+        firsts.sort_unstable();
+        Ok(firsts)
     }
 }
 

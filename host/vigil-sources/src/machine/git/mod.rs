@@ -36,7 +36,7 @@ mod walk;
 pub(crate) use checkout::{Checkout, Person};
 pub(crate) use oid::Oid;
 pub use person::GitFiles;
-pub(crate) use repository::{Pushes, Repository, Store};
+pub(crate) use repository::{Pushes, Repository, Store, Work};
 
 #[cfg(test)]
 mod tests;

@@ -85,6 +85,58 @@ pub(crate) fn not_contained(
     Ok(Vec::new())
 }
 
+/// Whether one side made a change that the other one made as well, given that they share no commit: one of the commits
+/// is the same patch, or one side's commits together are what the other one made, at once or step by step. `mine` end
+/// with `tips`, and `theirs` with `head`. Changes of nothing say nothing.
+pub(crate) fn shares(
+    history: &History<'_>,
+    patches: &Patches,
+    mine: &HashSet<Oid>,
+    theirs: &HashSet<Oid>,
+    tips: &[Oid],
+    head: &Oid,
+) -> Result<bool, Gap> {
+    let mine = newest(history, mine)?;
+    let mut sides = Sides {
+        history,
+        patches,
+        theirs: newest(history, theirs)?,
+        by_paths: HashMap::new(),
+    };
+    for oid in &mine {
+        if history.get(oid)?.parents.len() > 1 {
+            continue;
+        }
+        let changes = sides.changes(oid)?;
+        if !changes.is_empty() && sides.has_change(&changes)? {
+            return Ok(true);
+        }
+    }
+    for tip in tips {
+        if sides.has_squashed(tip, &[*head])? || sides.is_same_tree(tip, head)? {
+            return Ok(true);
+        }
+    }
+    let mut turned = Sides {
+        history,
+        patches,
+        theirs: mine,
+        by_paths: HashMap::new(),
+    };
+    turned.has_squashed(head, tips)
+}
+
+/// The newest of `commits`, at most [`THEIRS_MAX`].
+fn newest(history: &History<'_>, commits: &HashSet<Oid>) -> Result<Vec<Oid>, Gap> {
+    let mut all = Vec::with_capacity(commits.len());
+    for oid in commits {
+        all.push((history.get(oid)?.time, *oid));
+    }
+    all.sort_unstable_by(|one, other| other.cmp(one));
+    let all = all.into_iter().take(THEIRS_MAX);
+    Ok(all.map(|(_, oid)| oid).collect())
+}
+
 struct Sides<'a> {
     history: &'a History<'a>,
     patches: &'a Patches,
@@ -121,6 +173,18 @@ impl Sides<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// Whether both come to the same, which is not what they began with.
+    fn is_same_tree(&self, tip: &Oid, head: &Oid) -> Result<bool, Gap> {
+        let tree = self.history.get(tip)?.tree;
+        if tree != self.history.get(head)?.tree {
+            return Ok(false);
+        }
+        Ok(match self.history.base(tip, head)? {
+            Some(base) => self.history.get(&base)?.tree != tree,
+            None => false,
+        })
     }
 
     fn has_change(&mut self, changes: &[Change]) -> Result<bool, Gap> {

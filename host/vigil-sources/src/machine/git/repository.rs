@@ -60,6 +60,30 @@ pub(crate) struct Store {
     ends: HashSet<Oid>,
 }
 
+/// The work of a checkout.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Work<'a> {
+    /// Its newest commits.
+    pub(crate) tips: &'a [Oid],
+    /// Where the checkout stood before, see [`Checkout::stood_at`](super::checkout::Checkout::stood_at).
+    pub(crate) stood: &'a [Oid],
+    /// The newest commits of branches that work begins from.
+    pub(crate) trunks: &'a [Oid],
+}
+
+impl Work<'_> {
+    /// Its commits, see [`History::own_of`]. What git has thrown away since is left out.
+    fn own(&self, history: &History<'_>, trunks: &mut Trunks) -> Result<HashSet<Oid>, Gap> {
+        let mut all = self.tips.to_vec();
+        for oid in self.stood {
+            if history.find(oid)?.is_some() {
+                all.push(*oid);
+            }
+        }
+        history.own_of(all, trunks)
+    }
+}
+
 /// What a clone can know about what was pushed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Pushes {
@@ -156,31 +180,40 @@ impl Repository {
         self.history(store).only_in(tips, others)
     }
 
-    /// Whether one of `tips` and `other` have a commit in common that is on none of `trunks`, the newest commits of
-    /// branches that work begins from; see [`History::own_of`]. `None`: the clone does not have `other`, and there is
-    /// work of which nobody can say.
+    /// Whether `work` and `other` have something in common: a commit that is on none of the trunks, or the same change.
+    /// `None`: the clone does not have `other`, and there is work of which nobody can say.
     pub(crate) fn shares_work(
         &self,
         store: &Store,
-        tips: &[Oid],
+        work: &Work<'_>,
         other: Oid,
-        trunks: &[Oid],
     ) -> Result<Option<bool>, Gap> {
         let history = self.history(store);
-        let mut trunks = Trunks::of(trunks);
-        let mut own = HashSet::new();
-        for tip in tips {
-            own.extend(history.own_of(*tip, &mut trunks)?);
+        let mut trunks = Trunks::of(work.trunks);
+        let own = work.own(&history, &mut trunks)?;
+        if history.find(&other)?.is_none() {
+            return Ok(match work.stood.contains(&other) {
+                // It was here once, and git has thrown it away since.
+                true => Some(true),
+                // An untouched checkout shares nothing, wherever the other one is.
+                false => own.is_empty().then_some(false),
+            });
         }
-        if own.is_empty() {
-            // An untouched checkout shares nothing, wherever the other one is.
+        let theirs = history.own_of([other], &mut trunks)?;
+        if own.is_empty() || theirs.is_empty() {
             return Ok(Some(false));
         }
-        if history.find(&other)?.is_none() {
-            return Ok(None);
+        if !own.is_disjoint(&theirs) {
+            return Ok(Some(true));
         }
-        let theirs = history.own_of(other, &mut trunks)?;
-        Ok(Some(!own.is_disjoint(&theirs)))
+        patch::shares(&history, &self.patches, &own, &theirs, work.tips, &other).map(Some)
+    }
+
+    /// The commits that `work` began with, beyond the trunks.
+    pub(crate) fn firsts(&self, store: &Store, work: &Work<'_>) -> Result<Vec<Oid>, Gap> {
+        let history = self.history(store);
+        let own = work.own(&history, &mut Trunks::of(work.trunks))?;
+        history.firsts(&own)
     }
 
     /// Whether the clone has the commit.

@@ -75,27 +75,160 @@ fn work_is_shared_in_either_direction_and_after_the_merge() {
 
 #[test]
 fn a_branch_name_that_was_used_before_shares_nothing() {
-    let scene = Scene::with_remote();
-    let root = scene::git(&scene.repo, &["rev-parse", "main"]);
-    let root = root.trim().to_owned();
-    let earlier = made(&scene, &[&root]);
-    // Merged, as one commit or with its own: this session began after that.
-    for merge in [made(&scene, &[&root]), made(&scene, &[&root, &earlier])] {
-        scene::git(
-            &scene.repo,
-            &[
-                "push",
-                "-q",
-                "-f",
-                "origin",
-                &format!("{merge}:refs/heads/main"),
-            ],
-        );
-        fetched(&scene);
+    for with_its_own in [false, true] {
+        let scene = Scene::with_remote();
+        let root = root(&scene);
+        let tree = ["commit-tree", "main^{tree}", "-m", "earlier", "-p", &root];
+        let earlier = scene::git(&scene.repo, &tree).trim().to_owned();
+        // Merged, as one commit or with its own: this session began after that.
+        let merge = match with_its_own {
+            true => made(&scene, &[&root, &earlier]),
+            false => made(&scene, &[&root]),
+        };
+        pushed(&scene, &merge);
         scene::git(&scene.worktree, &["reset", "-q", "--hard", &merge]);
         commit(&scene.worktree, "this one");
-        assert_eq!(shares(&scene, &earlier), Fact::Found(false), "{merge}");
+        assert_eq!(
+            shares(&scene, &earlier),
+            Fact::Found(false),
+            "{with_its_own}"
+        );
     }
+}
+
+fn root(scene: &Scene) -> String {
+    let root = scene::git(&scene.repo, &["rev-parse", "main"]);
+    root.trim().to_owned()
+}
+
+/// Git forgets where the worktree stood.
+fn forgot(scene: &Scene) {
+    let log = scene.repo.join(".git/worktrees");
+    for worktree in fs::read_dir(log).expect("worktrees") {
+        let log = worktree.expect("one").path().join("logs/HEAD");
+        fs::remove_file(log).expect("its log");
+    }
+}
+
+#[test]
+fn what_was_in_this_very_checkout_is_shared_however_it_was_rewritten() {
+    let amended = |scene: &Scene| {
+        fs::write(scene.worktree.join("own"), "another").expect("a file");
+        scene::git(
+            &scene.worktree,
+            &["commit", "-q", "-a", "--amend", "-m", "amended"],
+        );
+    };
+    let begun_anew = |scene: &Scene| {
+        scene::git(&scene.worktree, &["reset", "-q", "--hard", "main"]);
+        commit(&scene.worktree, "anew");
+    };
+    let rebased = |scene: &Scene| {
+        let onto = made(scene, &[&root(scene)]);
+        scene::git(&scene.worktree, &["rebase", "-q", "--onto", &onto, "main"]);
+    };
+    let all: [(&str, &dyn Fn(&Scene), bool); 3] = [
+        ("amended", &amended, false),
+        ("begun anew", &begun_anew, false),
+        // The same change is the same, wherever it stands.
+        ("rebased", &rebased, true),
+    ];
+    for (what, rewrite, by_content) in all {
+        let scene = Scene::with_remote();
+        let head = commit(&scene.worktree, "own");
+        rewrite(&scene);
+        assert_eq!(shares(&scene, &head), Fact::Found(true), "{what}");
+        forgot(&scene);
+        let without = Fact::Found(by_content);
+        assert_eq!(shares(&scene, &head), without, "{what}, and forgotten");
+    }
+}
+
+#[test]
+fn the_same_content_is_shared_at_once_or_step_by_step() {
+    let scene = Scene::with_remote();
+    let root = root(&scene);
+    commit(&scene.worktree, "one");
+    let steps = commit(&scene.worktree, "two");
+    let tree = format!("{steps}^{{tree}}");
+    let squash = ["commit-tree", &tree, "-m", "squashed", "-p", &root];
+    let squashed = scene::git(&scene.repo, &squash).trim().to_owned();
+    assert_eq!(shares(&scene, &squashed), Fact::Found(true));
+    scene::git(&scene.worktree, &["reset", "-q", "--hard", &squashed]);
+    forgot(&scene);
+    assert_eq!(shares(&scene, &steps), Fact::Found(true));
+    // Other content beside it is not.
+    scene::git(&scene.worktree, &["reset", "-q", "--hard", &root]);
+    forgot(&scene);
+    commit(&scene.worktree, "three");
+    assert_eq!(shares(&scene, &steps), Fact::Found(false));
+    // Commits of nothing are alike, and say nothing.
+    let (mine, theirs) = (
+        made(&scene, &[&root]),
+        ["commit-tree", "main^{tree}", "-m", "x"],
+    );
+    let theirs = scene::git(&scene.repo, &[&theirs[..], &["-p", &root]].concat());
+    scene::git(&scene.worktree, &["reset", "-q", "--hard", &mine]);
+    forgot(&scene);
+    assert_eq!(shares(&scene, theirs.trim()), Fact::Found(false));
+}
+
+#[test]
+fn a_log_of_the_worktree_that_cannot_be_read_leaves_nothing_sure() {
+    let scene = Scene::with_remote();
+    let root = root(&scene);
+    let theirs = made(&scene, &[&root]);
+    let own = commit(&scene.worktree, "own");
+    assert_eq!(shares(&scene, &theirs), Fact::Found(false));
+    let log = scene.repo.join(".git/worktrees");
+    let worktree = fs::read_dir(log).expect("worktrees").next();
+    let log = worktree
+        .expect("one")
+        .expect("one")
+        .path()
+        .join("logs/HEAD");
+    let kind_of = |commit: &str| kind(&shares(&scene, commit)).cloned();
+    // Too long; a pipe; a link to another file; a folder.
+    fs::write(&log, vec![b'x'; 5 << 20]).expect("a log");
+    assert_eq!(kind_of(&theirs), Some(GapKind::TooLarge));
+    fs::remove_file(&log).expect("it goes");
+    let mode = rustix::fs::Mode::from(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &log, rustix::fs::FileType::Fifo, mode, 0)
+        .expect("a pipe");
+    assert!(kind_of(&theirs).is_some());
+    assert_eq!(shares(&scene, &own), Fact::Found(true));
+    fs::remove_file(&log).expect("it goes");
+    std::os::unix::fs::symlink("/etc/passwd", &log).expect("a link");
+    assert!(kind_of(&theirs).is_some());
+    // No log at all is one that git was told not to keep.
+    fs::remove_file(&log).expect("it goes");
+    assert_eq!(shares(&scene, &theirs), Fact::Found(false));
+    // Nonsense in it says nothing.
+    fs::write(&log, format!("{} nonsense\n", "e".repeat(40))).expect("a log");
+    assert_eq!(shares(&scene, &theirs), Fact::Found(false));
+    assert_eq!(shares(&scene, &"e".repeat(40)), Fact::Found(true));
+}
+
+#[test]
+fn work_begins_with_the_first_commits_of_all_that_was_there() {
+    let scene = Scene::with_remote();
+    let firsts = || {
+        let opened = open(&scene);
+        let (trunks, worktree) = (TRUNKS.map(str::to_owned), opened.worktree());
+        let firsts =
+            (opened.git).firsts(opened.repository(), &worktree, Some(BRANCH), &trunks, NOW);
+        firsts.found().cloned().expect("they are here")
+    };
+    assert!(firsts().is_empty());
+    let first = commit(&scene.worktree, "one");
+    commit(&scene.worktree, "two");
+    assert_eq!(firsts(), [first.clone()]);
+    scene::git(&scene.worktree, &["reset", "-q", "--hard", "main"]);
+    assert_eq!(firsts(), [first.clone()]);
+    let other = commit(&scene.worktree, "three");
+    let mut both = [first, other];
+    both.sort();
+    assert_eq!(firsts(), both);
 }
 
 #[test]
