@@ -19,6 +19,9 @@ use super::observe::{Question, ask_of, learn};
 use super::{Batch, How, Moment, Reconciler};
 use crate::failure::Failure;
 
+/// 8: as many beginnings of one session's work are compared. Each that was rewritten leaves one.
+const FIRSTS_MAX: usize = 8;
+
 /// A session whose checkout is looked at, and why.
 struct Closer {
     question: usize,
@@ -229,20 +232,7 @@ impl Closer {
             ..Seen::default()
         };
         for pr in &self.shared {
-            let mut bases = self.bases.clone();
-            bases.push(pr.base_ref.clone());
-            let shares = |commit: &str| self.source.shares_work(&self.session, commit, &bases);
-            let mut answer = shares(&pr.head_sha);
-            if is_missing(&answer) {
-                for between in between(&checkout, &pr.head_sha) {
-                    match known.compared(&repo, &between) {
-                        // The newest commit that both have is in the clone, being a part of the checkout.
-                        Fact::Found(compared) => answer = shares(&compared.merge_base),
-                        Fact::Absent(_) => {}
-                        Fact::Unknown(_) | Fact::NotAsked => seen.compare.push(between),
-                    }
-                }
-            }
+            let answer = self.shares(known, &repo, &checkout, pr, &mut seen.compare);
             if answer != Fact::NotAsked {
                 seen.shares.push((pr.head_sha.clone(), answer));
             }
@@ -269,6 +259,80 @@ impl Closer {
             _ => {}
         }
         self.seen = seen;
+    }
+
+    /// Whether the checkout shares the work of `pr`: as the clone says, or where that does not have its head, as GitHub
+    /// does, of which `compare` is to be asked.
+    fn shares(
+        &self,
+        known: &Memory,
+        repo: &Repo,
+        checkout: &Checkout,
+        pr: &PullRequest,
+        compare: &mut Vec<Between>,
+    ) -> Fact<bool> {
+        let mut bases = self.bases.clone();
+        bases.push(pr.base_ref.clone());
+        let shares = |commit: &str| self.source.shares_work(&self.session, commit, &bases);
+        let here = shares(&pr.head_sha);
+        if !is_missing(&here) {
+            return here;
+        }
+        let mut is_known = true;
+        let mut is_pushed = self.session.liveness.unpushed == Fact::Found(0);
+        let tips = between(checkout, &pr.head_sha);
+        is_known &= !tips.is_empty();
+        for between in tips {
+            match known.compared(repo, &between) {
+                // The newest commit that both have is in the clone, being a part of the checkout.
+                Fact::Found(compared) => match shares(&compared.merge_base) {
+                    Fact::Found(false) => {}
+                    other => return other,
+                },
+                Fact::Absent(_) => is_pushed = false,
+                Fact::Unknown(_) | Fact::NotAsked => {
+                    compare.push(between);
+                    is_known = false;
+                }
+            }
+        }
+        // Of work that was never pushed GitHub knows at most the beginning, and whoever has any of it has that.
+        let begun = match is_pushed {
+            true => Some(Vec::new()),
+            false => self.begun(&bases, &pr.head_sha),
+        };
+        is_known &= begun.is_some();
+        for between in begun.into_iter().flatten() {
+            match known.compared(repo, &between) {
+                Fact::Found(compared) if compared.ahead == 0 => return Fact::Found(true),
+                Fact::Found(_) | Fact::Absent(_) => {}
+                Fact::Unknown(_) | Fact::NotAsked => {
+                    is_known = false;
+                    if !compare.contains(&between) {
+                        compare.push(between);
+                    }
+                }
+            }
+        }
+        if is_known {
+            return Fact::Found(false);
+        }
+        let told = compare.iter().filter(|between| between.base == pr.head_sha);
+        let told: Vec<_> = told.map(|between| known.compared(repo, between)).collect();
+        with_advice(here, &fetch(&self.session, repo, pr), &told)
+    }
+
+    /// The head of a pull request, and each commit that the work began with. `None`: nobody knows these, or there are too
+    /// many.
+    fn begun(&self, bases: &[String], head: &str) -> Option<Vec<Between>> {
+        let Fact::Found(firsts) = self.source.firsts(&self.session, bases) else {
+            return None;
+        };
+        let all = firsts.into_iter().map(|first| Between {
+            base: head.to_owned(),
+            head: first,
+        });
+        Some(all.collect()).filter(|all: &Vec<Between>| all.len() <= FIRSTS_MAX)
     }
 
     /// Adds what was seen to the session; gives whether there is something new to ask or to answer.
@@ -353,11 +417,7 @@ fn beyond(
         .iter()
         .map(|between| known.compared(&repo, between))
         .collect();
-    let from = match looked_up.head_owner.as_deref() {
-        Some(owner) if !owner.eq_ignore_ascii_case(repo.owner()) => "upstream",
-        _ => "origin",
-    };
-    let fetch = format!("`git fetch {from} pull/{}/head`", pr.number);
+    let fetch = fetch(session, &repo, pr);
     match judged(&told, &session.liveness) {
         Some(Ok(beyond)) => Fact::Found(beyond),
         Some(Err(Apart)) => Fact::unknown(
@@ -368,16 +428,29 @@ fn beyond(
                 pr.number
             ),
         ),
-        None => {
-            let Fact::Unknown(gap) = here else {
-                return here;
-            };
-            let unknown = told.iter().find_map(Fact::gap);
-            let why = unknown.map_or_else(String::new, |gap| format!("; GitHub: {}", gap.detail));
-            let detail = format!("{}; {fetch} there brings it{why}", gap.detail);
-            Fact::from(Gap { detail, ..*gap })
-        }
+        None => with_advice(here, &fetch, &told),
     }
+}
+
+/// What brings the newest commit of `pr` into the clone.
+fn fetch(session: &Session, repo: &Repo, pr: &PullRequest) -> String {
+    let looked_up = session.lookup.pull_request.as_ref().ok();
+    let from = match looked_up.and_then(|looked_up| looked_up.head_owner.as_deref()) {
+        Some(owner) if !owner.eq_ignore_ascii_case(repo.owner()) => "upstream",
+        _ => "origin",
+    };
+    format!("`git fetch {from} pull/{}/head`", pr.number)
+}
+
+/// What is unknown since the clone lacks a commit, with what brings it, and why GitHub did not tell instead.
+fn with_advice<T>(here: Fact<T>, fetch: &str, told: &[Fact<Compared>]) -> Fact<T> {
+    let Fact::Unknown(gap) = here else {
+        return here;
+    };
+    let unknown = told.iter().find_map(Fact::gap);
+    let why = unknown.map_or_else(String::new, |gap| format!("; GitHub: {}", gap.detail));
+    let detail = format!("{}; {fetch} there brings it{why}", gap.detail);
+    Fact::from(Gap { detail, ..*gap })
 }
 
 /// Each side has commits that the other one does not have.
