@@ -369,12 +369,15 @@ fn why(one: &Judged<'_>, best: Option<&Judged<'_>>) -> String {
     }
 }
 
-/// The newest commits of those heads for which it matters whether the checkout shares their work.
+/// Those for which it matters whether the checkout shares their work, and nobody knows yet.
 pub fn to_compare<'c>(candidates: &'c Candidates, wanted: &Wanted<'_>) -> Vec<&'c PullRequest> {
     let candidates = candidates.known.iter().map(|one| &one.pull_request);
     candidates
         .filter(|pr| ours(pr, wanted) != Ours::No)
         .filter(|pr| wanted.started.is_none_or(|started| pr.created < started))
-        .filter(|pr| !wanted.shares.contains_key(&pr.head_sha))
+        .filter(|pr| {
+            let shares = wanted.shares.get(&pr.head_sha);
+            shares.is_none_or(Fact::is_unknown)
+        })
         .collect()
 }

@@ -1,6 +1,6 @@
 //! What the checkout adds to what the forge said: which branch it has, whether it shares the work of a pull request, and
-//! which of its commits that lacks. Only looked at where it can change an answer, and followed by one more round of
-//! asking at most.
+//! which of its commits that lacks. Only looked at where it can change an answer, and followed by another round of asking
+//! where it may.
 
 use std::sync::Arc;
 
@@ -21,6 +21,10 @@ use crate::failure::Failure;
 
 /// 8: as many beginnings of one session's work are compared. Each that was rewritten leaves one.
 const FIRSTS_MAX: usize = 8;
+
+/// 3: the branch that is checked out leads to a pull request, whose head GitHub is asked to compare, which says whose it
+/// is.
+const ROUNDS_MAX: usize = 3;
 
 /// A session whose checkout is looked at, and why.
 struct Closer {
@@ -70,53 +74,29 @@ impl Reconciler {
         moment: &Moment,
         asked: &mut Asked,
     ) -> Result<(), Failure> {
-        let Some(known) = self.asking.memory.take() else {
-            return Ok(());
-        };
-        let closer = closer(&known, questions, batches, moment);
-        let (known, closer) = look(known, closer).await?;
-        let mut again = Vec::new();
-        for one in &closer {
-            if one.apply(&questions[one.question], batches) {
-                again.push(one.question);
+        let mut left: Vec<usize> = (0..questions.len()).collect();
+        for _ in 0..ROUNDS_MAX {
+            let Some(known) = self.asking.memory.take() else {
+                return Ok(());
+            };
+            let all = left.iter().map(|at| (*at, &questions[*at]));
+            let closer = closer(&known, all, batches, moment);
+            let (known, closer) = look(known, closer).await?;
+            self.asking.memory = Some(known);
+            left.clear();
+            for one in &closer {
+                if one.apply(&questions[one.question], batches) {
+                    left.push(one.question);
+                }
             }
-        }
-        self.asking.memory = Some(known);
-        if again.is_empty() {
-            return Ok(());
-        }
-        let questions: Vec<&Question> = again.iter().map(|at| &questions[*at]).collect();
-        let asks = questions.iter().map(|question| ask_of(question, batches));
-        let answers = self
-            .ask(asks.collect(), Doubt::Little, how, moment, asked)
-            .await?;
-        learn(questions.iter().copied(), answers, batches);
-        // What GitHub compared may show that a pull request is an earlier run's after all.
-        let Some(known) = self.asking.memory.take() else {
-            return Ok(());
-        };
-        let again: Vec<Closer> = closer
-            .into_iter()
-            .filter(|one| again.contains(&one.question) && !one.shared.is_empty())
-            .collect();
-        let (known, again) = look(known, again).await?;
-        let mut anew = Vec::new();
-        for one in &again {
-            let question = questions
-                .iter()
-                .find(|question| one.is_about(question, batches));
-            if let Some(question) = question
-                && one.apply(question, batches)
-            {
-                anew.push(*question);
+            if left.is_empty() {
+                return Ok(());
             }
+            let again = || left.iter().map(|at| &questions[*at]);
+            let asks = again().map(|question| ask_of(question, batches)).collect();
+            let answers = self.ask(asks, Doubt::Little, how, moment, asked).await?;
+            learn(again(), answers, batches);
         }
-        let answers = anew
-            .iter()
-            .map(|question| known.answer(&ask_of(question, batches), moment.now));
-        let answers = answers.collect();
-        learn(anew.iter().copied(), answers, batches);
-        self.asking.memory = Some(known);
         Ok(())
     }
 
@@ -151,14 +131,14 @@ impl Reconciler {
 }
 
 /// The sessions whose checkout can change what is known of their pull request.
-fn closer(
+fn closer<'q>(
     known: &Memory,
-    questions: &[Question],
+    questions: impl Iterator<Item = (usize, &'q Question)>,
     batches: &[Batch],
     moment: &Moment,
 ) -> Vec<Closer> {
     let mut all = Vec::new();
-    for (at, question) in questions.iter().enumerate() {
+    for (at, question) in questions {
         let batch = &batches[question.batch];
         let evidence = &batch.entries[question.entry].evidence;
         let session = &evidence.session;
@@ -214,11 +194,6 @@ async fn look(known: Memory, mut closer: Vec<Closer>) -> Result<(Memory, Vec<Clo
 }
 
 impl Closer {
-    fn is_about(&self, question: &Question, batches: &[Batch]) -> bool {
-        let entry = &batches[question.batch].entries[question.entry];
-        entry.evidence.session.id == self.session.id
-    }
-
     fn look(&mut self, known: &Memory) {
         let Ok(looked_up) = &self.session.lookup.pull_request else {
             return;

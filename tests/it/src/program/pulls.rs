@@ -25,15 +25,24 @@ struct Scene {
 
 impl Scene {
     fn new(made: Made) -> Scene {
+        let mut scene = Scene::unseen(made);
+        let (root, own) = (scene.root.clone(), scene.head.clone());
+        scene.stage.on_github(|model| {
+            model.repo(REPO).commit(&own, &[&root]);
+        });
+        scene
+    }
+
+    /// The same, and GitHub has never seen the session's commit.
+    fn unseen(made: Made) -> Scene {
         let mut stage = Stage::new();
         let head = stage.home.add(&made).expect("a session");
         stage.write();
         let root = git(&stage.home.repository(), &["rev-parse", "main"]).expect("a commit");
         let root = root.trim().to_owned();
-        let (created, main, own) = (stage.minutes_ago(120), root.clone(), head.clone());
+        let (created, main) = (stage.minutes_ago(120), root.clone());
         stage.on_github(|model| {
             let repo = model.repo(REPO).commit(&main, &[]).branch("main", &main);
-            let repo = repo.commit(&own, &[&main]);
             repo.issue(ISSUE).created_at(created);
         });
         Scene { stage, head, root }
@@ -121,19 +130,34 @@ fn a_merge_into_a_parent_has_not_landed_until_the_parent_has() {
         "PR #21 was merged into feature/parent",
     );
     assert_eq!(scene.status(), "blocked", "{said:#}");
-    // The parent is open, and then it is merged as one commit.
-    let head = scene.root.clone();
+    // The branch's name was used before, and is used again.
+    let (head, before) = (scene.root.clone(), scene.stage.minutes_ago(110));
+    // GitHub's times have whole seconds: the same one as the last look would be no news.
+    let later = super::stage::now().0 + 2_000;
     scene.stage.on_github(|model| {
-        let parent = model.repo(REPO).pull(20).head("feature/parent");
-        parent.sha(&head);
+        let other = model.repo(REPO).pull(19).head("feature/parent");
+        let other = other.sha(ELSEWHERE).merged_at(before);
+        let other = other.back().commit(ELSEWHERE, &[&head]).pull(50);
+        let other = other.head("feature/parent").sha(ELSEWHERE);
+        let other = other.created_at(later).merged_at(later);
+        other.updated_at(later);
     });
     expect(
         &scene.pass(),
         "merged-elsewhere",
         "waits until feature/parent",
     );
-    // GitHub's times have whole seconds: the same one as the last look would be no news.
-    let later = super::stage::now().0 + 2_000;
+    // The parent is open, and then it is merged as one commit.
+    scene.stage.on_github(|model| {
+        let parent = model.repo(REPO).pull(20).head("feature/parent");
+        parent.sha(&head).created_at(before);
+    });
+    expect(
+        &scene.pass(),
+        "merged-elsewhere",
+        "waits until feature/parent",
+    );
+    let later = later + 2_000;
     scene.stage.on_github(|model| {
         model.repo(REPO).pull(20).squashed().updated_at(later);
     });
@@ -202,6 +226,144 @@ fn an_earlier_runs_pull_request_is_not_inherited() {
     let reason = said["reason"].as_str().unwrap_or_default();
     assert!(!reason.contains("was merged"), "{reason}");
     assert!(reason.contains("#7, an earlier run's"), "{reason}");
+}
+
+#[test]
+fn a_recorded_number_that_names_nothing_hides_no_pull_request() {
+    let mut scene = Scene::recorded(99, "running");
+    scene.pull(10, |pull| pull);
+    let said = scene.pass();
+    let reason =
+        "PR #10 is open (passed over: #99, the record's number, which names no pull request)";
+    expect(&said, "open-pr", reason);
+    // The branch has none either: then there is none, and the reason says the same.
+    let said = Scene::recorded(99, "running").pass();
+    let reason = "no pull request (passed over: #99, the record's number, which names";
+    expect(&said, "agent-gone", reason);
+}
+
+#[test]
+fn beside_a_recorded_one_that_was_merged_an_open_one_speaks() {
+    let mut scene = Scene::recorded(10, "running");
+    scene.pull(10, |pull| pull.merged());
+    scene.pull(11, |pull| pull);
+    let said = scene.pass();
+    let reason = "PR #11 is open (passed over: #10, merged before)";
+    expect(&said, "open-pr", reason);
+    assert_eq!(scene.status(), "success", "{said:#}");
+}
+
+#[test]
+fn a_merge_into_an_unknown_branch_of_an_unknown_default_moves_nothing() {
+    let mut scene = Scene::new(Made::default());
+    scene.pull(21, |pull| {
+        let pull = pull.base("develop").merged();
+        pull.back().default_branch(None).pull(21)
+    });
+    let said = scene.pass();
+    let reason = "does not say which branch of acme/app is the default";
+    expect(&said, "github-unknown", reason);
+    assert_eq!(scene.status(), "running", "{said:#}");
+    // The record's own base needs none.
+    let mut scene = Scene::new(Made::default());
+    scene.pull(21, |pull| {
+        let pull = pull.merged();
+        pull.back().default_branch(None).pull(21)
+    });
+    expect(&scene.pass(), "merged-pr", "PR #21 was merged");
+}
+
+#[test]
+fn under_a_closed_issue_a_merge_elsewhere_has_landed_no_more() {
+    let mut scene = Scene::new(Made::default());
+    scene.pull(21, |pull| {
+        let repo = pull.base("feature/parent").merged().back();
+        repo.issue(ISSUE).closed("completed").pull(21)
+    });
+    let said = scene.pass();
+    let reason = "PR #21 was merged into feature/parent";
+    expect(&said, "merged-elsewhere", reason);
+    assert_eq!(scene.status(), "blocked", "{said:#}");
+}
+
+#[test]
+fn what_was_amended_after_a_resume_keeps_its_pull_request() {
+    for recorded in [true, false] {
+        let mut scene = match recorded {
+            true => Scene::recorded(7, "running"),
+            false => Scene::new(Made::default()),
+        };
+        let worktree = scene.stage.home.worktree(ISSUE);
+        std::fs::write(worktree.join("work.txt"), "something else\n").expect("a file");
+        git(
+            &worktree,
+            &[
+                "commit",
+                "--all",
+                "--amend",
+                "--quiet",
+                "--message",
+                "amended",
+            ],
+        )
+        .expect("a commit");
+        let then = Timestamp(scene.stage.minutes_ago(109));
+        let admin = scene.stage.home.repository().join(".git/worktrees/issue-1");
+        touch_tree(&admin, then).expect("its times");
+        touch_tree(&worktree, then).expect("its times");
+        // It was opened before the resume, which the record calls the start.
+        let created = scene.stage.minutes_ago(300);
+        scene.pull(7, |pull| pull.created_at(created));
+        let said = scene.pass();
+        // Held back by what was not pushed, and by nothing else.
+        expect(&said, "open-pr", "PR #7 is open");
+    }
+}
+
+/// An earlier run's pull request, perhaps: opened before the start, with a head that the clone lacks and that follows
+/// `parents`.
+fn opened_before(scene: &mut Scene, parents: &[&str]) {
+    pruned(scene);
+    let created = scene.stage.minutes_ago(300);
+    scene.pull(7, |pull| {
+        let pull = pull.sha(ELSEWHERE).created_at(created);
+        pull.back().commit(ELSEWHERE, parents).pull(7).squashed()
+    });
+}
+
+#[test]
+fn work_that_was_never_pushed_is_told_apart_from_an_earlier_runs() {
+    // GitHub has none of it.
+    let mut scene = Scene::unseen(Made::default());
+    let root = scene.root.clone();
+    opened_before(&mut scene, &[&root]);
+    let said = scene.pass();
+    expect(&said, "agent-gone", "#7, an earlier run's");
+    // GitHub has what it began with, and the pull request holds that, or does not.
+    for holds in [true, false] {
+        let mut scene = Scene::new(Made {
+            unpushed: 2,
+            ..Made::default()
+        });
+        let (root, own) = (scene.root.clone(), scene.head.clone());
+        let parents = if holds { [&*own] } else { [&*root] };
+        opened_before(&mut scene, &parents);
+        let said = scene.pass();
+        match holds {
+            true => expect(&said, "unmerged-work", "PR #7 was merged"),
+            false => expect(&said, "agent-gone", "#7, an earlier run's"),
+        }
+    }
+}
+
+#[test]
+fn an_earlier_runs_head_that_nobody_can_compare_comes_with_advice_that_works() {
+    let mut scene = Scene::new(Made::default());
+    // GitHub has both, and nothing in common between them.
+    opened_before(&mut scene, &[]);
+    let said = scene.pass();
+    let gap = said["gaps"][0]["detail"].as_str().unwrap_or_default();
+    assert!(gap.contains("`git fetch origin pull/7/head`"), "{said:#}");
 }
 
 #[test]

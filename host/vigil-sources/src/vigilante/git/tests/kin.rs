@@ -110,6 +110,9 @@ fn forgot(scene: &Scene) {
     }
 }
 
+/// What somebody does to the work, and whether the work can be told by its content afterwards.
+type Rewrite<'a> = (&'a str, &'a dyn Fn(&Scene), bool);
+
 #[test]
 fn what_was_in_this_very_checkout_is_shared_however_it_was_rewritten() {
     let amended = |scene: &Scene| {
@@ -127,7 +130,7 @@ fn what_was_in_this_very_checkout_is_shared_however_it_was_rewritten() {
         let onto = made(scene, &[&root(scene)]);
         scene::git(&scene.worktree, &["rebase", "-q", "--onto", &onto, "main"]);
     };
-    let all: [(&str, &dyn Fn(&Scene), bool); 3] = [
+    let all: [Rewrite<'_>; 3] = [
         ("amended", &amended, false),
         ("begun anew", &begun_anew, false),
         // The same change is the same, wherever it stands.
@@ -222,9 +225,9 @@ fn work_begins_with_the_first_commits_of_all_that_was_there() {
     assert!(firsts().is_empty());
     let first = commit(&scene.worktree, "one");
     commit(&scene.worktree, "two");
-    assert_eq!(firsts(), [first.clone()]);
+    assert_eq!(firsts(), std::slice::from_ref(&first));
     scene::git(&scene.worktree, &["reset", "-q", "--hard", "main"]);
-    assert_eq!(firsts(), [first.clone()]);
+    assert_eq!(firsts(), std::slice::from_ref(&first));
     let other = commit(&scene.worktree, "three");
     let mut both = [first, other];
     both.sort();
