@@ -25,6 +25,7 @@ mod notify;
 mod owner_writes;
 mod places;
 mod policies;
+mod pull_table;
 mod pulls;
 mod renamed;
 mod repositories;
