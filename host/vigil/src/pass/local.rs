@@ -173,7 +173,14 @@ fn closer<'q>(
             shared,
             ended: ended.cloned(),
             bases: bases.map(str::to_owned).collect(),
-            seen: Seen::default(),
+            // A round before this one may have looked.
+            seen: Seen {
+                beyond: batch.entries[question.entry].beyond.clone().filter(|seen| {
+                    let head = ended.map(|pr| &pr.head_sha);
+                    head == Some(&seen.head_sha)
+                }),
+                ..Seen::default()
+            },
         });
     }
     all
@@ -314,8 +321,11 @@ impl Closer {
     fn apply(&self, question: &Question, batches: &mut [Batch]) -> bool {
         let entry = &mut batches[question.batch].entries[question.entry];
         let mut is_news = false;
-        entry.beyond = self.seen.beyond.clone();
-        if entry.unread_branch != self.seen.unread {
+        if self.seen.beyond.is_some() {
+            entry.beyond.clone_from(&self.seen.beyond);
+        }
+        // A later round need not have looked.
+        if self.seen.unread.is_some() && entry.unread_branch != self.seen.unread {
             entry.unread_branch.clone_from(&self.seen.unread);
             is_news = true;
         }
