@@ -1,15 +1,21 @@
 //! Helpers that could not be ended, for the next process to know: a `vigil run --once` every minute would otherwise leave
 //! one more behind a mount with each of them.
 
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
+use vigil_core::Timestamp;
 
-use super::open;
+use super::{leftovers, open};
 
 /// The name of the file, below the folder of a source.
 const FILE: &str = "left-behind.json";
+
+/// What the name of a new one begins with before it is in place.
+const TEMP_PREFIX: &str = ".left-behind-";
 
 /// 64 KiB: one line for each mount.
 const BYTES_MAX: u64 = 64 << 10;
@@ -52,31 +58,56 @@ fn started(pid: i32) -> Option<u64> {
 /// Those that are still there, as `folder` has them. None where the file is missing or cannot be read: then one more may be
 /// left behind, and no more than that.
 pub(crate) fn recall(folder: &Path) -> Vec<LeftBehind> {
-    let text = open::open(&folder.join(FILE)).and_then(|file| file.read(BYTES_MAX));
-    let known: Vec<LeftBehind> = text
-        .ok()
-        .and_then(|text| serde_json::from_slice(&text).ok())
-        .unwrap_or_default();
-    known.into_iter().filter(LeftBehind::is_there).collect()
+    let mut known = read(folder);
+    known.retain(LeftBehind::is_there);
+    known
 }
 
-/// Keeps `all` in `folder` in the place of what is there. What cannot be kept is not, since nothing rests on it but the
-/// number of processes.
+/// Those that are noted.
+fn read(folder: &Path) -> Vec<LeftBehind> {
+    let text = open::open(&folder.join(FILE)).and_then(|file| file.read(BYTES_MAX));
+    text.ok()
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .unwrap_or_default()
+}
+
+/// Takes away what a kill left of [`keep`].
+pub(crate) fn sweep(folder: &Path, now: Timestamp) {
+    leftovers::sweep(folder, |name| name.starts_with(TEMP_PREFIX), now);
+}
+
+/// Keeps `all` in `folder`, beside those of other processes that are noted there and have not ended. What cannot be kept is
+/// not, since nothing rests on it but the number of processes.
 pub(crate) fn keep(folder: &Path, all: &[LeftBehind]) {
     let path = folder.join(FILE);
     if all.is_empty() && !path.exists() {
         return;
     }
-    let written = serde_json::to_vec(all)
-        .map_err(std::io::Error::from)
-        .and_then(|text| {
-            std::fs::create_dir_all(folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(&text)?;
-            file.persist(&path)?;
-            Ok(())
-        });
-    if let Err(error) = written {
+    let write = || -> std::io::Result<()> {
+        fs::create_dir_all(folder)?;
+        // Two that keep at once would each put down what it read before the other. Where the file system knows no locks
+        // that can happen.
+        let held = File::open(folder)?;
+        let _ = flock(&held, FlockOperation::LockExclusive);
+        let noted = read(folder);
+        let mut together = all.to_vec();
+        for other in &noted {
+            if other.is_there() && !together.contains(other) {
+                together.push(other.clone());
+            }
+        }
+        if together == noted {
+            return Ok(());
+        }
+        let mut file = tempfile::Builder::new()
+            .prefix(TEMP_PREFIX)
+            .tempfile_in(folder)?;
+        leftovers::lock(file.as_file())?;
+        file.write_all(&serde_json::to_vec(&together)?)?;
+        file.persist(&path)?;
+        Ok(())
+    };
+    if let Err(error) = write() {
         tracing::debug!(path = %path.display(), %error, "helpers that were left behind are not kept");
     }
 }
@@ -97,7 +128,15 @@ mod tests {
             ..own.clone()
         };
         keep(folder.path(), &[own.clone(), earlier]);
-        assert_eq!(recall(folder.path()), [own]);
+        assert_eq!(recall(folder.path()), [own.clone()]);
+        // What another process noted stays beside it.
+        let other = LeftBehind {
+            place: PathBuf::from("/mnt/further"),
+            ..own.clone()
+        };
+        keep(folder.path(), &[other.clone()]);
+        assert_eq!(recall(folder.path()), [other, own]);
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
         std::fs::write(folder.path().join(FILE), "[").expect("written");
         assert_eq!(recall(folder.path()), []);
     }

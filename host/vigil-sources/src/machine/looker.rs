@@ -2,36 +2,55 @@
 //!
 //! A call to the kernel about a file on a mount whose server is gone does not return, and a thread in it cannot be
 //! ended. Such calls are made by helpers: vigil itself, started once more, with a question a line on standard input and
-//! the answer as a line on standard output. Before it looks at a place a helper says so. One that is heard nothing of is
-//! ended, and the place is left alone until the pass is over; one that cannot even be ended is left behind, and its place
-//! is left alone until it has ended, so that there is at most one for each mount.
+//! the answer as a line on standard output. Before it looks at a place a helper says so, and before it goes into a mount
+//! behind which a server stands it asks, since one look at a time may be in there. One that is heard nothing of is ended,
+//! and the place is left alone until the pass is over; one that cannot even be ended is left behind, and its place is left
+//! alone until it has ended, so that there is at most one for each mount.
 
 use std::collections::HashSet;
 use std::io::{self, BufRead, ErrorKind, Read as _, Write};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use vigil_core::Timestamp;
 use vigil_core::fact::{Gap, GapKind};
 
 use super::child::ChildEnvironment;
-use super::left_behind::{self, LeftBehind};
 use super::mounts::Mounts;
+use super::places::{Entered, Places};
 
-/// Half a second: how often it is looked whether a helper gets on.
+/// A quarter of a second: how often it is looked whether a helper gets on.
 const SLICE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 250_000_000,
+};
+
+/// How many of them are a second.
+const SLICES_PER_S: u32 = 4;
+
+/// Half a second: how long a process that was killed may take to end before it counts as one that cannot.
+const END: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 500_000_000,
 };
 
-/// 4 s without any work of a helper: a disk that has to wake up takes less, and `vigil status` answers within 10 s.
-const SILENT_SLICES_MAX: u32 = 8;
+/// 4 s without any work of a helper: a disk that has to wake up takes less.
+const SILENT_SLICES_MAX: u32 = 4 * SLICES_PER_S;
+
+/// Half a second, once a place did not answer in the same pass. `vigil status` answers within 10 s, and places that went
+/// silent together, such as the shares of one machine, would else take 4 s each. A disk that is still waking up by then is
+/// seen by the next pass.
+const SILENT_SLICES_MAX_LATER: u32 = SLICES_PER_S / 2;
 
 /// 10 s for one question, however busy the helper is: a look at a large worktree from a cold disk takes a few.
-const SLICES_MAX: u32 = 20;
+const SLICES_MAX: u32 = 10 * SLICES_PER_S;
+
+/// 4 s, once another question of the same pass took too long, for the same reason as above.
+const SLICES_MAX_LATER: u32 = 4 * SLICES_PER_S;
 
 /// 16 MiB: an answer takes some kilobytes.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -41,6 +60,13 @@ const PLACE: u8 = b'@';
 
 /// What a line begins with that holds what was learned so far.
 const PART: u8 = b'~';
+
+/// What a line begins with that names a mount, and asks whether it may be looked into. [`YES`] is the one answer that lets
+/// the helper go there.
+const MAY_ENTER: u8 = b'?';
+
+const YES: &[u8] = b"true\n";
+const NO: &[u8] = b"false\n";
 
 /// How a helper is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,68 +90,31 @@ pub(crate) struct NoAnswer {
 #[derive(Debug)]
 pub(crate) struct Lookers {
     program: Program,
-    /// Where helpers are noted that could not be ended.
-    folder: PathBuf,
     environment: ChildEnvironment,
     idle: Mutex<Vec<Helper>>,
-    stuck: Mutex<Vec<Stuck>>,
-    /// Those of this process that could not be ended, to be waited for.
-    children: Mutex<Vec<Child>>,
-}
-
-/// A place that did not answer.
-#[derive(Debug)]
-struct Stuck {
-    place: PathBuf,
-    /// The helper that could not be ended, this process's or an earlier one's.
-    left_behind: Option<LeftBehind>,
+    places: Arc<Places>,
 }
 
 impl Lookers {
-    /// `folder`: where helpers are noted that could not be ended; read and written only when there are any.
-    pub(crate) fn new(program: Program, environment: ChildEnvironment, folder: PathBuf) -> Self {
+    /// `folder`: where helpers are noted that could not be ended.
+    pub(crate) fn new(program: Program, environment: ChildEnvironment, folder: &Path) -> Self {
         Lookers {
             program,
-            folder,
             environment,
             idle: Mutex::default(),
-            stuck: Mutex::default(),
-            children: Mutex::default(),
+            places: Places::of(folder),
         }
     }
 
-    /// Begins a pass: what did not answer before is asked again, unless a helper is still in it.
-    pub(crate) fn begin(&self) {
+    /// Begins a pass; see [`Places::begin`].
+    pub(crate) fn begin(&self, now: Timestamp) {
         self.renew();
-        lock(&self.children).retain_mut(|child| matches!(child.try_wait(), Ok(None)));
-        let mut stuck = lock(&self.stuck);
-        stuck.retain(|stuck| stuck.left_behind.as_ref().is_some_and(LeftBehind::is_there));
-        for helper in left_behind::recall(&self.folder) {
-            if stuck
-                .iter()
-                .all(|known| known.left_behind.as_ref() != Some(&helper))
-            {
-                stuck.push(Stuck {
-                    place: helper.place.clone(),
-                    left_behind: Some(helper),
-                });
-            }
-        }
-        self.note(&stuck);
-    }
-
-    /// Tells the next process of those that are left behind.
-    fn note(&self, stuck: &[Stuck]) {
-        let left_behind = stuck.iter().filter_map(|stuck| stuck.left_behind.clone());
-        left_behind::keep(&self.folder, &left_behind.collect::<Vec<_>>());
+        self.places.begin(now);
     }
 
     /// Places that are not to be touched.
     pub(crate) fn avoided(&self) -> Vec<PathBuf> {
-        lock(&self.stuck)
-            .iter()
-            .map(|stuck| stuck.place.clone())
-            .collect()
+        self.places.avoided()
     }
 
     /// Lets go of the helpers, since what they know is old.
@@ -142,7 +131,7 @@ impl Lookers {
         question: &[u8],
     ) -> Result<Vec<u8>, NoAnswer> {
         let mut helper = self.helper(brief, topic)?;
-        match helper.ask(question) {
+        match helper.ask(question, &self.places) {
             Ok(answer) => {
                 helper.topics.insert(topic.to_owned());
                 lock(&self.idle).push(helper);
@@ -171,7 +160,7 @@ impl Lookers {
                 format!("{program}, which looks at files, could not be started: {error}"),
             )
         })?;
-        match helper.ask(brief) {
+        match helper.ask(brief, &self.places) {
             Ok(_) => Ok(helper),
             Err(silence) => Err(self.end(helper, silence)),
         }
@@ -180,6 +169,8 @@ impl Lookers {
     fn end(&self, mut helper: Helper, silence: Silence) -> NoAnswer {
         let place = helper.place.take();
         let part = helper.part.take();
+        // Until it is known what became of it nobody else goes there.
+        let entered = helper.entered.take();
         let left_behind = helper.end();
         let shown = place.as_deref().unwrap_or(Path::new("/proc"));
         let shown_name = shown.display();
@@ -188,16 +179,17 @@ impl Lookers {
                 GapKind::Malformed,
                 format!("the look at {shown_name} ended before it had an answer: {how}"),
             ),
-            Silence::Slow if left_behind.is_none() => Gap::new(
-                GapKind::TimedOut,
-                format!(
-                    "the look at {shown_name} took more than {} s",
-                    SLICES_MAX / 2
-                ),
-            ),
-            Silence::Stuck | Silence::Slow => {
-                let stuck = stuck_at(shown, &Mounts::read());
-                let seconds = SILENT_SLICES_MAX / 2;
+            Silence::Slow(slices) if left_behind.is_none() => {
+                self.places.slow();
+                let seconds = seconds(slices);
+                Gap::new(
+                    GapKind::TimedOut,
+                    format!("the look at {shown_name} took more than {seconds} s"),
+                )
+            }
+            Silence::Stuck(slices) | Silence::Slow(slices) => {
+                let stuck = stuck_at(shown, entered.as_ref(), &Mounts::read());
+                let seconds = seconds(slices);
                 let said = match stuck == shown {
                     true => format!("{shown_name} did not answer a look for {seconds} s"),
                     false => format!(
@@ -205,24 +197,18 @@ impl Lookers {
                         stuck.display(),
                     ),
                 };
-                let gap = Gap::new(GapKind::TimedOut, said);
                 tracing::warn!(place = %stuck.display(), "a place does not answer");
-                let mut all = lock(&self.stuck);
-                all.push(Stuck {
-                    left_behind: left_behind
-                        .as_ref()
-                        .and_then(|child| LeftBehind::of(child.id(), &stuck)),
-                    place: stuck,
-                });
-                if let Some(child) = left_behind {
-                    lock(&self.children).push(child);
-                    self.note(&all);
-                }
-                gap
+                self.places.stuck(stuck, left_behind);
+                Gap::new(GapKind::TimedOut, said)
             }
         };
         NoAnswer { gap, part }
     }
+}
+
+/// As a person says it: `4`, or `0.5`.
+fn seconds(slices: u32) -> f64 {
+    f64::from(slices) / f64::from(SLICES_PER_S)
 }
 
 impl NoAnswer {
@@ -234,11 +220,13 @@ impl NoAnswer {
     }
 }
 
-/// What is to be left alone when a look at `place` hangs: its mount where a server stands behind that; else the place
-/// alone, since something in it may be an agent's doing, and the others on that disk are well.
-fn stuck_at(place: &Path, mounts: &Mounts) -> PathBuf {
-    match mounts.of(place) {
-        Some(mount) if mount.is_remote => mount.at.clone(),
+/// What is to be left alone when a look at `place` hangs, from which a helper went into a mount if it is given: the mount
+/// where a server stands behind it; else the place alone, since something in it may be an agent's doing, and the others on
+/// that disk are well.
+fn stuck_at(place: &Path, entered: Option<&Entered>, mounts: &Mounts) -> PathBuf {
+    match (mounts.of(place), entered) {
+        (Some(mount), _) if mount.is_remote => mount.at.clone(),
+        (_, Some(entered)) => entered.mount().to_owned(),
         _ => place.to_owned(),
     }
 }
@@ -249,10 +237,10 @@ fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Why a helper gives no answer.
 enum Silence {
-    /// It works in vain.
-    Slow,
-    /// It does nothing.
-    Stuck,
+    /// It works in vain, for so many slices.
+    Slow(u32),
+    /// It does nothing, for so many slices.
+    Stuck(u32),
     /// It is gone.
     Ended(String),
 }
@@ -271,7 +259,20 @@ struct Helper {
     place: Option<PathBuf>,
     /// What it has learned of the question so far.
     part: Option<Vec<u8>>,
+    /// The mount that it was let into, until it says that it looks elsewhere.
+    entered: Option<Entered>,
 }
+
+/// What a helper says.
+enum Heard {
+    /// The answer.
+    Answer(Vec<u8>),
+    /// It waits before this mount.
+    MayEnter(PathBuf),
+}
+
+/// What tells whether a process did anything: processor time, and how often it slept.
+type Work = (u64, u64, u64);
 
 impl Helper {
     fn start(program: &Program, environment: &ChildEnvironment) -> io::Result<Helper> {
@@ -300,10 +301,11 @@ impl Helper {
             heard: Vec::new(),
             place: None,
             part: None,
+            entered: None,
         })
     }
 
-    fn ask(&mut self, question: &[u8]) -> Result<Vec<u8>, Silence> {
+    fn ask(&mut self, question: &[u8], places: &Arc<Places>) -> Result<Vec<u8>, Silence> {
         self.place = None;
         self.part = None;
         let mut left = [question, b"\n"].concat();
@@ -311,10 +313,20 @@ impl Helper {
         let mut worked = self.worked();
         loop {
             self.say(&mut left).map_err(Silence::from)?;
-            match self.hear() {
-                Ok(Some(answer)) => return Ok(answer),
-                Ok(None) => {}
-                Err(error) => return Err(Silence::from(error)),
+            match self.hear().map_err(Silence::from)? {
+                Some(Heard::Answer(answer)) => {
+                    self.entered = None;
+                    return Ok(answer);
+                }
+                Some(Heard::MayEnter(mount)) => {
+                    // Who waits for one mount is in no other, or two could wait for each other.
+                    self.entered = None;
+                    self.entered = places.enter(&mount);
+                    left.extend_from_slice(if self.entered.is_some() { YES } else { NO });
+                    silent = 0;
+                    continue;
+                }
+                None => {}
             }
             let is_ready = self.wait(!left.is_empty());
             if is_ready {
@@ -322,13 +334,25 @@ impl Helper {
             }
             slices += 1;
             let now = self.worked();
-            silent = if now == worked { silent + 1 } else { 0 };
+            silent = if self.runs(now, worked) {
+                0
+            } else {
+                silent + 1
+            };
             worked = now;
-            if silent >= SILENT_SLICES_MAX {
-                return Err(Silence::Stuck);
+            let silent_max = match places.is_any_silent() {
+                true => SILENT_SLICES_MAX_LATER,
+                false => SILENT_SLICES_MAX,
+            };
+            if silent >= silent_max {
+                return Err(Silence::Stuck(silent));
             }
-            if slices >= SLICES_MAX {
-                return Err(Silence::Slow);
+            let slices_max = match places.is_any_slow() {
+                true => SLICES_MAX_LATER,
+                false => SLICES_MAX,
+            };
+            if slices >= slices_max {
+                return Err(Silence::Slow(slices));
             }
         }
     }
@@ -348,8 +372,8 @@ impl Helper {
         }
     }
 
-    /// Reads what there is, and gives the answer when it is whole.
-    fn hear(&mut self) -> io::Result<Option<Vec<u8>>> {
+    /// Reads what there is, and gives what it says when that is whole.
+    fn hear(&mut self) -> io::Result<Option<Heard>> {
         let mut bytes = [0; 16 << 10];
         let read = match self.output.read(&mut bytes) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
@@ -362,9 +386,16 @@ impl Helper {
             let mut line: Vec<u8> = self.heard.drain(..=end).collect();
             line.pop();
             match line.first() {
-                Some(&PLACE) => self.place = serde_json::from_slice(&line[1..]).ok(),
+                Some(&PLACE) => {
+                    self.place = serde_json::from_slice(&line[1..]).ok();
+                    self.entered = None;
+                }
                 Some(&PART) => self.part = Some(line.split_off(1)),
-                _ => return Ok(Some(line)),
+                Some(&MAY_ENTER) => {
+                    let mount = serde_json::from_slice(&line[1..])?;
+                    return Ok(Some(Heard::MayEnter(mount)));
+                }
+                _ => return Ok(Some(Heard::Answer(line))),
             }
         }
         if self.heard.len() > ANSWER_BYTES_MAX {
@@ -382,17 +413,25 @@ impl Helper {
         poll(&mut fds, Some(&SLICE)).is_ok_and(|ready| ready > 0)
     }
 
-    /// What tells whether it did anything: processor time, and how often it slept.
-    fn worked(&self) -> Option<(u64, u64, u64)> {
+    /// What it has done so far.
+    fn worked(&self) -> Option<(Work, char)> {
         let pid = i32::try_from(self.child.as_ref()?.id()).ok()?;
         let process = procfs::process::Process::new(pid).ok()?;
         let stat = process.stat().ok()?;
         let status = process.status().ok()?;
-        Some((
+        let work = (
             stat.utime + stat.stime,
             status.voluntary_ctxt_switches.unwrap_or(0),
             status.nonvoluntary_ctxt_switches.unwrap_or(0),
-        ))
+        );
+        Some((work, stat.state))
+    }
+
+    /// Whether it got on between `before` and `now`, or only waits for a processor.
+    fn runs(&self, now: Option<(Work, char)>, before: Option<(Work, char)>) -> bool {
+        now.is_some_and(|(work, state)| {
+            state == 'R' || before.is_none_or(|(before, _)| before != work)
+        })
     }
 
     /// Ends it, and gives it back when it cannot be ended.
@@ -409,13 +448,13 @@ impl Drop for Helper {
     }
 }
 
-/// Ends `child`, and gives it back when it has not ended within a slice: then it is in a call that does not return.
+/// Ends `child`, and gives it back when it has not ended within half a second: then it is in a call that does not return.
 fn ended(mut child: Child) -> Option<Child> {
     let pid = Pid::from_child(&child);
     // It has not been waited for, so that its number is still its own.
     let _ = kill_process_group(pid, Signal::KILL);
     if let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) {
-        let _ = poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&SLICE));
+        let _ = poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&END));
     }
     match child.try_wait() {
         Ok(None) => Some(child),
@@ -438,6 +477,10 @@ pub(crate) trait Telling {
     /// It is about to look at `place`.
     fn at(&self, place: &Path);
 
+    /// Whether it may touch `place`. Where a mount begins there behind which a server stands, this waits until nobody else
+    /// looks into it.
+    fn may_enter(&self, place: &Path) -> bool;
+
     /// So much is known by now, as JSON.
     fn part(&self, part: &dyn Fn() -> Vec<u8>);
 }
@@ -448,27 +491,53 @@ pub(crate) struct Untold;
 impl Telling for Untold {
     fn at(&self, _: &Path) {}
 
+    fn may_enter(&self, _: &Path) -> bool {
+        true
+    }
+
     fn part(&self, _: &dyn Fn() -> Vec<u8>) {}
 }
 
-/// Standard output.
-struct Told<W>(Mutex<W>);
+/// Who started this process, at the other end of standard input and output.
+struct Told<R, W> {
+    input: Mutex<R>,
+    output: Mutex<W>,
+    mounts: Mounts,
+}
 
-impl<W: Write> Told<W> {
+impl<R: BufRead, W: Write> Told<R, W> {
+    /// The next line with its end. `None`: there are no more.
+    fn next(&self) -> io::Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        let read = lock(&self.input).read_until(b'\n', &mut line)?;
+        Ok((read > 0).then_some(line))
+    }
+
     fn line(&self, first: &[u8], rest: &[u8]) {
-        let mut output = lock(&self.0);
+        let mut output = lock(&self.output);
         // Nobody listens any more when vigil has ended; the next question does not come either.
         let _ = output.write_all(&[first, rest, b"\n"].concat());
         let _ = output.flush();
     }
 }
 
-impl<W: Write> Telling for Told<W> {
+impl<R: BufRead, W: Write> Telling for Told<R, W> {
     fn at(&self, place: &Path) {
         // A path that is no text cannot come from a record.
         if let Ok(text) = serde_json::to_vec(place) {
             self.line(&[PLACE], &text);
         }
+    }
+
+    fn may_enter(&self, place: &Path) -> bool {
+        if !self.mounts.remote_at(place) {
+            return true;
+        }
+        // What is asked for is a name that all who ask spell alike.
+        let name = serde_json::to_vec(&place.to_string_lossy());
+        self.line(&[MAY_ENTER], &name.unwrap_or_default());
+        self.next()
+            .is_ok_and(|answer| answer.as_deref() == Some(YES))
     }
 
     fn part(&self, part: &dyn Fn() -> Vec<u8>) {
@@ -482,9 +551,13 @@ pub(crate) fn serve(
     output: impl Write,
     mut answer: impl FnMut(&[u8], &dyn Telling) -> Vec<u8>,
 ) -> io::Result<()> {
-    let told = Told(Mutex::new(output));
-    for question in input.split(b'\n') {
-        let answered = answer(&question?, &told);
+    let told = Told {
+        input: Mutex::new(input),
+        output: Mutex::new(output),
+        mounts: Mounts::read(),
+    };
+    while let Some(question) = told.next()? {
+        let answered = answer(question.trim_ascii_end(), &told);
         told.line(&[], &answered);
     }
     Ok(())

@@ -72,9 +72,13 @@ impl Mounts {
     /// Whether the way to `path`, its links followed, enters a mount behind which a server stands that can be gone. No such
     /// mount is touched to find out.
     pub fn lead_elsewhere(&self, path: &Path) -> bool {
-        let remote = self.0.iter().filter(|mount| mount.is_remote);
-        let remote: Vec<PathBuf> = remote.map(|mount| mount.at.clone()).collect();
-        follow(path, &remote, &|_| {}).is_err()
+        follow(path, &[], &|_| {}, &|place| !self.remote_at(place)).is_err()
+    }
+
+    /// Whether what is seen at `place` is a mount behind which a server stands.
+    pub(crate) fn remote_at(&self, place: &Path) -> bool {
+        let last = self.0.iter().rfind(|mount| mount.at == place);
+        last.is_some_and(|mount| mount.is_remote)
     }
 
     /// The folders below `dir` that something is mounted on.
@@ -127,13 +131,19 @@ pub(crate) fn unescaped(field: &[u8]) -> PathBuf {
 }
 
 /// Follows every link on the way to `path`, and calls `at` with where it is about to look whenever that is a new place:
-/// whoever waits then knows what it waits for. Places in `avoid`, and all below them, are not touched.
+/// whoever waits then knows what it waits for. Places in `avoid`, and all below them, are not touched, nor is a part of
+/// the way that `may_enter` denies, which is asked of each part before it is touched.
 ///
 /// What is not there, or cannot be looked at, is no error of this: who looks at it next finds it out.
 ///
 /// # Errors
-/// The way leads to a place in `avoid`.
-pub fn follow(path: &Path, avoid: &[PathBuf], at: &dyn Fn(&Path)) -> Result<(), Gap> {
+/// The way leads to a place in `avoid`, or to one that may not be entered.
+pub fn follow(
+    path: &Path,
+    avoid: &[PathBuf],
+    at: &dyn Fn(&Path),
+    may_enter: &dyn Fn(&Path) -> bool,
+) -> Result<(), Gap> {
     let mut links = 0;
     let mut way = path.to_owned();
     'anew: loop {
@@ -153,10 +163,20 @@ pub fn follow(path: &Path, avoid: &[PathBuf], at: &dyn Fn(&Path)) -> Result<(), 
             if let Some(avoided) = avoid.iter().find(|avoided| walked.starts_with(avoided)) {
                 return Err(left_alone(avoided));
             }
+            if !may_enter(&walked) {
+                return Err(left_alone(&walked));
+            }
             match fs::read_link(&walked) {
                 Ok(target) if links < LINKS_MAX => {
                     links += 1;
                     walked.pop();
+                    // No part of `walked` is a link, so that what leads up from it can be left out: a place that is
+                    // told is one that can be compared.
+                    let mut target = target.as_path();
+                    while let Ok(rest) = target.strip_prefix("..") {
+                        walked.pop();
+                        target = rest;
+                    }
                     way = walked.join(target).join(parts.as_path());
                     continue 'anew;
                 }
@@ -212,6 +232,9 @@ mod tests {
         }
         let below = mounts.below(Path::new("/mnt/nfs"));
         assert_eq!(below, [PathBuf::from("/mnt/nfs/local")]);
+        assert!(!mounts.remote_at(Path::new("/mnt/nfs")));
+        assert!(mounts.remote_at(Path::new("/mnt/a b\\")));
+        assert!(!mounts.remote_at(Path::new("/mnt/a b\\/x")));
         assert!(Mounts::read().of(Path::new("/")).is_some());
     }
 
@@ -223,13 +246,18 @@ mod tests {
         symlink("far", root.join("near")).expect("a link");
         symlink(root.join("near/work"), root.join("link")).expect("a link");
         symlink("round", root.join("round")).expect("a link");
+        fs::create_dir(root.join("closed")).expect("a folder");
+        symlink("../closed/x", root.join("far/out")).expect("a link");
         let told = RefCell::new(Vec::new());
         let follow = |name: &str, avoid: &[PathBuf]| {
             told.borrow_mut().clear();
-            follow(&root.join(name), avoid, &|place| {
+            let at = |place: &Path| {
                 let place = place.strip_prefix(&root).expect("below it");
                 told.borrow_mut()
                     .push(place.to_str().expect("a name").to_owned());
+            };
+            follow(&root.join(name), avoid, &at, &|place| {
+                place != root.join("closed")
             })
         };
         follow("link/x", &[]).expect("all is fine");
@@ -238,6 +266,9 @@ mod tests {
         assert_eq!(gap.kind, GapKind::TimedOut);
         assert!(gap.detail.contains("far did not answer"), "{gap:?}");
         assert_eq!(*told.borrow(), ["link", "near/work"]);
+        let gap = follow("far/out", &[]).expect_err("it may not be entered");
+        assert!(gap.detail.contains("closed did not answer"), "{gap:?}");
+        assert_eq!(*told.borrow(), ["far/out", "closed/x"]);
         follow("round", &[]).expect("who looks finds it out");
         follow("missing/x", &[]).expect("who looks finds it out");
     }

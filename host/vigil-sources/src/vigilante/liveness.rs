@@ -14,7 +14,7 @@ use vigil_core::{State, Timestamp};
 
 use crate::Checkout;
 use crate::machine::ignored::Matchers;
-use crate::machine::looker::Telling;
+use crate::machine::looker::{Telling, Untold};
 use crate::machine::mounts::{self, Mounts};
 use crate::vigilante::convert::Work;
 use crate::vigilante::git::{self, Git, Line, Repository};
@@ -81,6 +81,12 @@ pub(crate) struct Care<'a> {
     pub(crate) told: &'a dyn Telling,
 }
 
+/// Of who waits for as long as the kernel takes.
+pub(crate) const WITHOUT_CARE: Care<'_> = Care {
+    avoid: &[],
+    told: &Untold,
+};
+
 impl Care<'_> {
     /// Tells what was seen by now.
     fn part(&self, seen: &Liveness) {
@@ -90,7 +96,8 @@ impl Care<'_> {
 
     /// Goes to `path`, and no further where it leads to a place that is left alone.
     pub(crate) fn follow(&self, path: &Path) -> Result<(), Gap> {
-        mounts::follow(path, self.avoid, &|place| self.told.at(place))
+        let may_enter = |place: &Path| self.told.may_enter(place);
+        mounts::follow(path, self.avoid, &|place| self.told.at(place), &may_enter)
     }
 }
 
@@ -153,7 +160,15 @@ impl Observer {
             Ok(repo_path) => repo_path,
             Err(gap) => return (None, Place::Unknown(gap.clone())),
         };
-        if let Err(gap) = care.follow(repo_path) {
+        // Its `.git` may be a file that names a folder elsewhere.
+        let reachable = care.follow(repo_path).and_then(|()| {
+            care.follow(&repo_path.join(".git"))?;
+            match worktree::named_git_dir(repo_path) {
+                Ok(named) => care.follow(&named),
+                Err(_) => Ok(()),
+            }
+        });
+        if let Err(gap) = reachable {
             return (None, Place::Unknown(gap));
         }
         let opened = self.repository(repo_path);
@@ -163,7 +178,7 @@ impl Observer {
             return (None, Place::Unknown(gap));
         }
         let branch = work.branch.as_deref().ok();
-        let place = worktree::find(&opened, &work.worktree, branch, &self.around);
+        let place = worktree::find(&opened, &work.worktree, branch, &self.around, care);
         // Where it was moved to need not be where the record says.
         if let Place::Linked { dir, .. } = &place
             && let Err(gap) = care.follow(dir)

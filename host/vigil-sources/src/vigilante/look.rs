@@ -12,10 +12,12 @@ use vigil_core::fact::{Fact, Gap, GapKind};
 use vigil_core::session::{Liveness, Session};
 
 use crate::Checkout;
-use crate::machine::looker::{self, Lookers, NoAnswer, Telling, Untold};
-use crate::machine::mounts::{self, Mounts};
+use crate::machine::looker::{self, Lookers, NoAnswer, Telling};
+use crate::machine::mounts::Mounts;
 use crate::vigilante::convert::Work;
-use crate::vigilante::liveness::{Brief, Care, Looks, Observer, in_parallel, looks, unknown};
+use crate::vigilante::liveness::{
+    Brief, Care, Looks, Observer, WITHOUT_CARE, in_parallel, looks, unknown,
+};
 
 /// 16: a helper opens a repository once for so many sessions at least, and the helpers share a large one.
 const CHUNK: usize = 16;
@@ -32,8 +34,12 @@ enum Question {
         looks: Looks,
         avoid: Vec<PathBuf>,
     },
-    /// Whether a file can be looked at; answered as soon as it was, whatever was found.
-    Probe { path: PathBuf },
+    /// Whether files can be looked at; answered as soon as they were, whatever was found, with the gap of the first that
+    /// cannot.
+    Probe {
+        paths: Vec<PathBuf>,
+        avoid: Vec<PathBuf>,
+    },
     /// What the checkout holds; answered with a [`Checkout`].
     Checkout {
         work: Box<Work>,
@@ -232,42 +238,35 @@ fn ask<T: serde::de::DeserializeOwned>(
     serde_json::from_slice(&answer).map_err(nonsense)
 }
 
-const WITHOUT_CARE: Care<'_> = Care {
-    avoid: &[],
-    told: &Untold,
-};
-
 fn topic(work: &Work) -> &Path {
     work.repo_path.as_deref().unwrap_or(Path::new(""))
 }
 
-/// Whether `path` can be looked at, when it lies on, or leads to, a mount behind which a server stands: asked of a helper, before this
-/// process waits for it.
+/// Whether all of `paths` can be looked at, as far as they lie on, or lead to, a mount behind which a server stands: asked
+/// of a helper, before this process waits for it.
 ///
 /// # Errors
 /// The server does not answer.
-pub(crate) fn probe(helpers: &Lookers, path: &Path) -> io::Result<()> {
-    if !Mounts::read().lead_elsewhere(path) {
+pub(crate) fn probe(helpers: &Lookers, paths: &[PathBuf]) -> io::Result<()> {
+    let mounts = Mounts::read();
+    let leads_elsewhere = |path: &&PathBuf| mounts.lead_elsewhere(path);
+    let paths: Vec<PathBuf> = paths.iter().filter(leads_elsewhere).cloned().collect();
+    let Some(topic) = paths.first().cloned() else {
         return Ok(());
-    }
-    let avoided = helpers.avoided();
-    if let Some(avoided) = avoided.iter().find(|avoided| path.starts_with(avoided)) {
-        let gap = mounts::left_alone(avoided);
-        return Err(io::Error::new(io::ErrorKind::TimedOut, gap.detail));
-    }
-    let question = Question::Probe {
-        path: path.to_owned(),
     };
-    let question = serde_json::to_vec(&question)?;
-    let answer = helpers.ask(&question, path, &question);
+    let avoid = helpers.avoided();
+    let question = serde_json::to_vec(&Question::Probe { paths, avoid })?;
+    // It needs no brief.
+    let answer = helpers.ask(b"null", &topic, &question);
     // It knows nothing of sessions.
     helpers.renew();
-    match answer {
-        Ok(_) => Ok(()),
-        Err(no_answer) => Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            no_answer.gap.detail,
-        )),
+    let gap: Option<Gap> = match answer {
+        Ok(answer) => serde_json::from_slice(&answer)?,
+        Err(no_answer) => Some(no_answer.gap),
+    };
+    match gap {
+        None => Ok(()),
+        Some(gap) => Err(io::Error::new(io::ErrorKind::TimedOut, gap.detail)),
     }
 }
 
@@ -331,11 +330,18 @@ fn answer(observer: &mut Option<Observer>, question: &[u8], told: &dyn Telling) 
             };
             serde_json::to_vec(&observer.as_ref()?.look(&work, since, looks, care)).ok()
         }
-        Question::Probe { path } => {
-            let care = Care { avoid: &[], told };
-            // What is wrong with it is found out by who reads it.
-            let _ = care.follow(&path).map(|()| fs::metadata(&path));
-            Some(b"true".to_vec())
+        Question::Probe { paths, avoid } => {
+            let care = Care {
+                avoid: &avoid,
+                told,
+            };
+            let looked: Result<(), Gap> = paths.iter().try_for_each(|path| {
+                care.follow(path)?;
+                // What is wrong with it is found out by who reads it.
+                let _ = fs::metadata(path);
+                Ok(())
+            });
+            serde_json::to_vec(&looked.err()).ok()
         }
         Question::Checkout { work, avoid } => {
             let care = Care {

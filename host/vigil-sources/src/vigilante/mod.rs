@@ -149,7 +149,7 @@ impl Vigilante {
         let state_dir = state_dir.into();
         let lookers = settings.look.as_ref().map(|program| {
             let (program, environment) = (program.clone(), ChildEnvironment::default());
-            Arc::new(Lookers::new(program, environment, state_dir.clone()))
+            Arc::new(Lookers::new(program, environment, &state_dir))
         });
         Vigilante {
             lookers,
@@ -201,7 +201,7 @@ impl Source for Vigilante {
         world: &dyn World,
     ) -> Result<Picked, SourceError> {
         if let Some(lookers) = &self.lookers {
-            lookers.begin();
+            lookers.begin(world.now());
         }
         self.answers()?;
         let (listed, read) = self.read(pick, world)?;
@@ -284,7 +284,7 @@ impl Source for Vigilante {
     fn recover(&self, prepared: &[Proposal], world: &dyn World) -> Result<Vec<Fate>, SourceError> {
         // A pass begins with this.
         if let Some(lookers) = &self.lookers {
-            lookers.begin();
+            lookers.begin(world.now());
         }
         self.answers()?;
         recover::recover(self, prepared, world)
@@ -326,13 +326,18 @@ type Read = (Arc<[Listed]>, Vec<(usize, Session, Work)>);
 impl Vigilante {
     /// Asks a helper for the records' file, before this process waits for a mount behind which nobody answers.
     fn answers(&self) -> Result<(), SourceError> {
+        self.answer(&[SESSIONS_FILE])
+    }
+
+    /// The same of the files `names` in its home.
+    fn answer(&self, names: &[&str]) -> Result<(), SourceError> {
         let Some(lookers) = &self.lookers else {
             return Ok(());
         };
-        let path = self.home.join(SESSIONS_FILE);
-        look::probe(lookers, &path).map_err(|source| SourceError::Io {
+        let paths: Vec<PathBuf> = names.iter().map(|name| self.home.join(name)).collect();
+        look::probe(lookers, &paths).map_err(|source| SourceError::Io {
             doing: "read",
-            path: path.display().to_string(),
+            path: paths.first().unwrap_or(&self.home).display().to_string(),
             source,
         })
     }

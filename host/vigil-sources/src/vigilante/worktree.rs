@@ -14,6 +14,9 @@ use crate::machine::mounts::Mounts;
 use crate::machine::open;
 use crate::machine::walk::Walk;
 use crate::vigilante::git::Repository;
+use crate::vigilante::liveness::Care;
+#[cfg(test)]
+use crate::vigilante::liveness::WITHOUT_CARE;
 use crate::vigilante::processes::resolved;
 use crate::vigilante::time;
 use crate::vigilante::worktrees::{self, Around, Entry, Sought, Worktrees};
@@ -49,7 +52,7 @@ pub(crate) enum Place {
 /// [`find`] where nothing else is known.
 #[cfg(test)]
 pub(crate) fn locate(repository: &Result<Repository, Gap>, path: &Result<PathBuf, Gap>) -> Place {
-    find(repository, path, None, &Around::new(None))
+    find(repository, path, None, &Around::new(None), WITHOUT_CARE)
 }
 
 /// Finds the worktree that the record puts at `path`, with `branch` checked out: there, or where it was moved to.
@@ -61,6 +64,7 @@ pub(crate) fn find(
     path: &Result<PathBuf, Gap>,
     branch: Option<&str>,
     around: &Around,
+    care: Care<'_>,
 ) -> Place {
     let (repository, path) = match (repository, path) {
         (Ok(repository), Ok(path)) => (repository, path),
@@ -71,8 +75,9 @@ pub(crate) fn find(
         path,
         branch,
         around,
+        care,
     };
-    match stands_at(repository, path) {
+    match stands_at(repository, path, care) {
         Stand::There(here) => match &here {
             Place::Linked { git_dir, .. } => record.displaced(git_dir).unwrap_or(here),
             Place::Foreign(_) => record.elsewhere(here),
@@ -88,6 +93,7 @@ struct Record<'a> {
     path: &'a Path,
     branch: Option<&'a str>,
     around: &'a Around,
+    care: Care<'a>,
 }
 
 impl Record<'_> {
@@ -98,29 +104,42 @@ impl Record<'_> {
         if self.branch.is_none() || checked_out.as_deref() == self.branch {
             return None;
         }
-        let list = self.around.list(self.repository);
+        let list = self.around.list(self.repository, self.care);
         let list = list.as_ref().as_ref().ok()?;
-        list.made_at(self.path, self.branch)
-            .into_iter()
-            .find(|entry| entry.git_dir != git_dir && entry.stands())
-            .map(linked)
+        let made = list.made_at(self.path, self.branch).into_iter();
+        for entry in made.filter(|entry| entry.git_dir != git_dir) {
+            match entry.stands(self.care) {
+                Ok(true) => return Some(linked(entry)),
+                Ok(false) => {}
+                Err(gap) => return Some(Place::Unknown(gap)),
+            }
+        }
+        None
     }
 
     /// The session's worktree does not stand at the recorded place: `here` says what does, and holds where the
     /// repository knows of nothing else.
     fn elsewhere(&self, here: Place) -> Place {
-        let list = self.around.list(self.repository);
+        let list = self.around.list(self.repository, self.care);
         let list = match list.as_ref() {
             Ok(list) => list,
             Err(gap) => return unless_known(here, gap),
         };
         let mut own = list.made_at(self.path, self.branch);
-        if let Some(entry) = list.at(&resolved(self.path))
+        if let Some(entry) = list.at(&resolved(self.path), self.around.mounts(), self.care)
             && !own.contains(&entry)
         {
             own.push(entry);
         }
-        let mut standing = own.iter().filter(|entry| entry.stands());
+        let mut standing = Vec::new();
+        for entry in &own {
+            match entry.stands(self.care) {
+                Ok(true) => standing.push(entry),
+                Ok(false) => {}
+                Err(gap) => return unless_known(here, &gap),
+            }
+        }
+        let mut standing = standing.into_iter();
         match (standing.next(), standing.next()) {
             (Some(entry), None) => return linked(entry),
             (Some(entry), Some(_)) if self.path.ends_with(&entry.name) => return linked(entry),
@@ -136,7 +155,7 @@ impl Record<'_> {
         }
         for entry in &own {
             for place in [self.path, &entry.place] {
-                match self.around.seek(&entry.git_dir, place) {
+                match self.around.seek(&entry.git_dir, place, self.care) {
                     Sought::Here(dir) => {
                         return Place::Linked {
                             dir: resolved(&dir),
@@ -156,6 +175,7 @@ impl Record<'_> {
 
     /// Why nobody can say that the worktree is gone, although it was not found.
     fn doubts(&self, list: &Worktrees, own: &[&Entry]) -> Option<Gap> {
+        // Each was looked at just now, so that no mount on the way is one that does not answer.
         let unmounted = own
             .iter()
             .find(|entry| entry.place.parent().is_none_or(|parent| !parent.is_dir()));
@@ -170,11 +190,16 @@ impl Record<'_> {
             ));
         }
         let last = self.path.file_name().and_then(|last| last.to_str());
-        let other = list
+        let others = list
             .with_branch(self.branch)
             .chain(last.and_then(|last| list.named(last)))
-            .find(|entry| !own.contains(entry) && entry.stands());
-        if let Some(entry) = other {
+            .filter(|entry| !own.contains(entry));
+        for entry in others {
+            match entry.stands(self.care) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(gap) => return Some(gap),
+            }
             let has = match &entry.branch {
                 Some(branch) => format!("branch {branch}"),
                 None => "no branch".to_owned(),
@@ -200,7 +225,7 @@ impl Record<'_> {
         if !own.is_empty() {
             return None;
         }
-        match self.around.seek(&forgotten, self.path) {
+        match self.around.seek(&forgotten, self.path, self.care) {
             Sought::Here(dir) => Some(self.doubt(&format!(
                 "{} says that it is a worktree of that name, which git lists no longer",
                 dir.display()
@@ -246,7 +271,7 @@ enum Stand {
 }
 
 /// Looks at what stands at `path`.
-fn stands_at(repository: &Repository, path: &Path) -> Stand {
+fn stands_at(repository: &Repository, path: &Path, care: Care<'_>) -> Stand {
     let unknown = |kind, detail: String| Place::Unknown(Gap::new(kind, detail));
     match fs::symlink_metadata(path) {
         Ok(_) => {}
@@ -287,7 +312,12 @@ fn stands_at(repository: &Repository, path: &Path) -> Stand {
             ));
         }
     };
-    Stand::There(match git_dir(&dir) {
+    let git_dir = match git_dir(&dir, care) {
+        Ok(Ok(git_dir)) => Ok(git_dir),
+        Ok(Err(gap)) => return Stand::There(Place::Unknown(gap)),
+        Err(error) => Err(error),
+    };
+    Stand::There(match git_dir {
         Ok(git_dir) if belongs(&git_dir, &repository.common) => Place::Linked { dir, git_dir },
         Ok(git_dir) => Place::Foreign(Gap::new(
             GapKind::IdentityChanged,
@@ -316,9 +346,17 @@ fn stands_at(repository: &Repository, path: &Path) -> Stand {
     })
 }
 
-/// The git folder that `.git` in `dir` is or names, which is there.
-pub(crate) fn git_dir(dir: &Path) -> io::Result<PathBuf> {
-    fs::canonicalize(named_git_dir(dir)?)
+/// The git folder that `.git` in `dir` is or names, which is there; the gap where it leads to a place that is left alone.
+pub(crate) fn git_dir(dir: &Path, care: Care<'_>) -> io::Result<Result<PathBuf, Gap>> {
+    let link = dir.join(".git");
+    if let Err(gap) = care.follow(&link) {
+        return Ok(Err(gap));
+    }
+    let named = named_git_dir(dir)?;
+    match care.follow(&named) {
+        Ok(()) => fs::canonicalize(named).map(Ok),
+        Err(gap) => Ok(Err(gap)),
+    }
 }
 
 /// The same, whether it is there or not.

@@ -12,8 +12,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use vigil_core::fact::{Gap, GapKind};
 
+use crate::machine::mounts::Mounts;
 use crate::machine::open;
 use crate::vigilante::git::Repository;
+use crate::vigilante::liveness::Care;
 use crate::vigilante::processes::{Table, resolved};
 use crate::vigilante::worktree::{git_dir, named_git_dir};
 
@@ -39,8 +41,15 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// Whether a worktree of this repository stands where the list says.
-    pub(crate) fn stands(&self) -> bool {
-        git_dir(&self.place).is_ok_and(|found| found == self.git_dir)
+    ///
+    /// # Errors
+    /// Nobody can say, since that place is left alone.
+    pub(crate) fn stands(&self, care: Care<'_>) -> Result<bool, Gap> {
+        care.follow(&self.place)?;
+        match git_dir(&self.place, care) {
+            Ok(found) => Ok(found? == self.git_dir),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Whether it can have been made at a path that ends with `last`. `exact`: without digits that make it unique.
@@ -59,17 +68,21 @@ pub(crate) struct Worktrees {
     entries: Vec<Entry>,
     by_branch: HashMap<String, Vec<usize>>,
     by_name: HashMap<String, usize>,
+    /// Links followed, where that leads to no mount behind which a server stands.
     by_place: HashMap<PathBuf, usize>,
+    /// Those that lie on such a mount. They are touched for who looks for them, and for nobody else.
+    remote: Vec<usize>,
     /// Why there may be others.
     pub(crate) unread: Option<Gap>,
 }
 
 impl Worktrees {
-    /// The list of the repository whose git folder is `common`.
+    /// The list of the repository whose git folder is `common`. No listed place on one of `mounts` is touched behind which
+    /// a server stands, and none that is left alone.
     ///
     /// # Errors
     /// The list cannot be read, or is too long.
-    pub(crate) fn read(common: &Path) -> Result<Worktrees, Gap> {
+    pub(crate) fn read(common: &Path, mounts: &Mounts, care: Care<'_>) -> Result<Worktrees, Gap> {
         let dir = common.join("worktrees");
         let folders = match fs::read_dir(&dir) {
             Ok(folders) => folders,
@@ -89,7 +102,7 @@ impl Worktrees {
             }
             let folder = folder.map_err(|error| unreadable(&dir, &error))?;
             match entry(&folder.path()) {
-                Ok(Some(entry)) => list.add(entry),
+                Ok(Some(entry)) => list.add(entry, mounts, care),
                 // It went away while it was read, or is none: git makes nothing else there.
                 Ok(None) => {}
                 Err(gap) => list.unread = Some(gap),
@@ -98,7 +111,7 @@ impl Worktrees {
         Ok(list)
     }
 
-    fn add(&mut self, entry: Entry) {
+    fn add(&mut self, entry: Entry, mounts: &Mounts, care: Care<'_>) {
         let index = self.entries.len();
         if let Some(branch) = &entry.branch {
             self.by_branch
@@ -107,7 +120,11 @@ impl Worktrees {
                 .push(index);
         }
         self.by_name.insert(entry.name.clone(), index);
-        self.by_place.insert(resolved(&entry.place), index);
+        if mounts.lead_elsewhere(&entry.place) || care.follow(&entry.place).is_err() {
+            self.remote.push(index);
+        } else {
+            self.by_place.insert(resolved(&entry.place), index);
+        }
         self.entries.push(entry);
     }
 
@@ -124,9 +141,20 @@ impl Worktrees {
         made
     }
 
-    /// The one that is listed at `path`.
-    pub(crate) fn at(&self, path: &Path) -> Option<&Entry> {
-        self.by_place.get(path).map(|index| &self.entries[*index])
+    /// The one that is listed at `path`, which can be looked at and has no links.
+    pub(crate) fn at(&self, path: &Path, mounts: &Mounts, care: Care<'_>) -> Option<&Entry> {
+        let Some(own) = mounts.of(path).filter(|mount| mount.is_remote) else {
+            return self.by_place.get(path).map(|index| &self.entries[*index]);
+        };
+        let mut remote = self.remote.iter().map(|index| &self.entries[*index]);
+        // One on another mount is not there, and nobody is asked to find that out.
+        remote.find(|entry| {
+            mounts
+                .of(&entry.place)
+                .is_none_or(|mount| !mount.is_remote || mount == own)
+                && care.follow(&entry.place).is_ok()
+                && resolved(&entry.place) == path
+        })
     }
 
     /// Those that have `branch` checked out.
@@ -206,54 +234,83 @@ pub(crate) enum Sought {
 #[derive(Debug, Default)]
 pub(crate) struct Around {
     table: Option<Arc<Table>>,
+    mounts: Mounts,
     lists: Mutex<HashMap<PathBuf, Arc<Result<Worktrees, Gap>>>>,
     beside: Mutex<HashMap<PathBuf, Arc<Result<Claims, Gap>>>>,
     at_work: OnceLock<Claims>,
 }
 
-/// Folders by the git folder that they say is theirs.
-type Claims = HashMap<PathBuf, PathBuf>;
+/// What folders say that their git folder is.
+#[derive(Debug, Default)]
+struct Claims {
+    /// The folders by that.
+    by_git_dir: HashMap<PathBuf, PathBuf>,
+    /// Why there may be others.
+    untold: Option<Gap>,
+}
+
+impl Claims {
+    /// The folder that says that `git_dir` is its own.
+    fn of(&self, git_dir: &Path) -> Result<Option<PathBuf>, Gap> {
+        match (self.by_git_dir.get(git_dir), &self.untold) {
+            (Some(found), _) => Ok(Some(found.clone())),
+            (None, Some(gap)) => Err(gap.clone()),
+            (None, None) => Ok(None),
+        }
+    }
+}
 
 impl Around {
     /// With the processes of this pass, which may work in a worktree that nobody else knows the place of.
     pub(crate) fn new(table: Option<Arc<Table>>) -> Around {
         Around {
             table,
+            mounts: Mounts::read(),
             ..Around::default()
         }
     }
 
     /// The worktrees of `repository`.
-    pub(crate) fn list(&self, repository: &Repository) -> Arc<Result<Worktrees, Gap>> {
+    pub(crate) fn list(
+        &self,
+        repository: &Repository,
+        care: Care<'_>,
+    ) -> Arc<Result<Worktrees, Gap>> {
         // One reads, and all others wait for what it learns.
         let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
         let list = lists
             .entry(repository.common.clone())
-            .or_insert_with(|| Arc::new(Worktrees::read(&repository.common)));
+            .or_insert_with(|| Arc::new(Worktrees::read(&repository.common, &self.mounts, care)));
         Arc::clone(list)
     }
 
+    /// What is mounted where.
+    pub(crate) fn mounts(&self) -> &Mounts {
+        &self.mounts
+    }
+
     /// Looks for the worktree of `git_dir`, which stood at `path`: beside it, beside the folder that held it, and where
-    /// processes work. Its own `.git` proves that it is the one.
-    pub(crate) fn seek(&self, git_dir: &Path, path: &Path) -> Sought {
+    /// processes work. Its own `.git` proves that it is the one. What is left alone on the way makes it unknown.
+    pub(crate) fn seek(&self, git_dir: &Path, path: &Path, care: Care<'_>) -> Sought {
         let mut unknown = None;
-        match self.near(git_dir, path) {
+        match self.near(git_dir, path, care) {
             Ok(Some(found)) => return Sought::Here(found),
             Ok(None) => {}
             Err(gap) => unknown = Some(gap),
         }
         let at_work = self.at_work.get_or_init(|| {
             let folders = self.table.as_deref().into_iter().flat_map(Table::folders);
-            claims(folders.map(Path::to_owned))
+            claims(folders.map(Path::to_owned), care)
         });
-        match (at_work.get(git_dir), unknown) {
-            (Some(found), _) => Sought::Here(found.clone()),
-            (None, Some(gap)) => Sought::Unknown(gap),
-            (None, None) => Sought::Nowhere,
+        match at_work.of(git_dir) {
+            Ok(Some(found)) => Sought::Here(found),
+            Ok(None) => unknown.map_or(Sought::Nowhere, Sought::Unknown),
+            Err(gap) => Sought::Unknown(unknown.unwrap_or(gap)),
         }
     }
 
-    fn near(&self, git_dir: &Path, path: &Path) -> Result<Option<PathBuf>, Gap> {
+    fn near(&self, git_dir: &Path, path: &Path, care: Care<'_>) -> Result<Option<PathBuf>, Gap> {
+        care.follow(path)?;
         // The innermost folder that is left, and the way from there to the worktree.
         let Some(left) = path.ancestors().skip(1).find(|above| above.is_dir()) else {
             return Ok(None);
@@ -265,32 +322,45 @@ impl Around {
         way.next();
         let rest = way.as_path();
         if rest.as_os_str().is_empty() {
-            let beside = self.beside(left);
+            let beside = self.beside(left, care);
             return match beside.as_ref() {
-                Ok(claims) => Ok(claims.get(git_dir).cloned()),
+                Ok(claims) => claims.of(git_dir),
                 Err(gap) => Err(gap.clone()),
             };
         }
         // A folder above was renamed: what it held has kept its name.
         let renamed = folders(left)?.into_iter().map(|folder| folder.join(rest));
-        Ok(claims(renamed).get(git_dir).cloned())
+        claims(renamed, care).of(git_dir)
     }
 
-    fn beside(&self, dir: &Path) -> Arc<Result<Claims, Gap>> {
+    fn beside(&self, dir: &Path, care: Care<'_>) -> Arc<Result<Claims, Gap>> {
         let mut beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
-        let claims = beside
-            .entry(dir.to_owned())
-            .or_insert_with(|| Arc::new(folders(dir).map(|folders| claims(folders.into_iter()))));
+        let claims = beside.entry(dir.to_owned()).or_insert_with(|| {
+            Arc::new(folders(dir).map(|folders| claims(folders.into_iter(), care)))
+        });
         Arc::clone(claims)
     }
 }
 
-/// What each of `folders` says that its git folder is, a worktree's link alone.
-fn claims(folders: impl Iterator<Item = PathBuf>) -> Claims {
-    folders
-        .filter(|folder| fs::symlink_metadata(folder.join(".git")).is_ok_and(|it| it.is_file()))
-        .filter_map(|folder| Some((resolved(&named_git_dir(&folder).ok()?), folder)))
-        .collect()
+/// What each of `folders` says that its git folder is, a worktree's link alone. One that is left alone may be anybody's; one
+/// whose link leads to a place that is left alone is of no repository that can be looked at.
+fn claims(folders: impl Iterator<Item = PathBuf>, care: Care<'_>) -> Claims {
+    let mut claims = Claims::default();
+    for folder in folders {
+        if let Err(gap) = care.follow(&folder) {
+            claims.untold = Some(gap);
+            continue;
+        }
+        if !fs::symlink_metadata(folder.join(".git")).is_ok_and(|it| it.is_file()) {
+            continue;
+        }
+        if let Ok(named) = named_git_dir(&folder)
+            && care.follow(&named).is_ok()
+        {
+            claims.by_git_dir.insert(resolved(&named), folder);
+        }
+    }
+    claims
 }
 
 /// The folders in `dir`, links not followed.

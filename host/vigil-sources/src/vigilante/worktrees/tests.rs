@@ -10,7 +10,9 @@ use std::process::Command;
 
 use super::*;
 use crate::GitFiles;
+use crate::machine::looker::Telling;
 use crate::vigilante::git::Git;
+use crate::vigilante::liveness::WITHOUT_CARE;
 use crate::vigilante::processes::View;
 use crate::vigilante::scene::{BRANCH, Scene, booted_at, git, now, run_as};
 use crate::vigilante::worktree::{Place, find};
@@ -22,6 +24,10 @@ fn scene() -> (Scene, PathBuf) {
     fs::create_dir_all(outside.parent().expect("a parent")).expect("a folder");
     git_move(&scene, &scene.worktree, &outside);
     (scene, outside)
+}
+
+fn list(scene: &Scene) -> Result<Worktrees, Gap> {
+    Worktrees::read(&scene.repo.join(".git"), &Mounts::default(), WITHOUT_CARE)
 }
 
 fn text(path: &Path) -> &str {
@@ -39,6 +45,7 @@ fn found(scene: &Scene, path: &Path) -> Place {
         &Ok(path.to_owned()),
         Some(BRANCH),
         &Around::new(None),
+        WITHOUT_CARE,
     )
 }
 
@@ -71,11 +78,11 @@ fn missing(scene: &Scene, path: &Path) {
 fn where_it_is_recorded_it_is_found_without_a_list() {
     let scene = Scene::new();
     stands(&scene, &scene.worktree, &scene.worktree);
-    let list = Worktrees::read(&scene.repo.join(".git")).expect("a list");
+    let list = list(&scene).expect("a list");
     let entry = list.named("issue-299").expect("the worktree");
     assert_eq!(entry.place, scene.worktree);
     assert_eq!(entry.branch.as_deref(), Some(BRANCH));
-    assert!(entry.stands());
+    assert_eq!(entry.stands(WITHOUT_CARE), Ok(true));
 }
 
 #[test]
@@ -84,7 +91,7 @@ fn moved_by_git_it_is_where_git_says() {
     for place in ["here", "further/away"] {
         let place = scene.root().join(place);
         fs::create_dir_all(place.parent().expect("a parent")).expect("a folder");
-        let from = Worktrees::read(&scene.repo.join(".git")).expect("a list");
+        let from = list(&scene).expect("a list");
         let from = from.named("issue-299").expect("the worktree").place.clone();
         git_move(&scene, &from, &place);
         stands(&scene, &scene.worktree, &place);
@@ -142,6 +149,7 @@ fn moved_far_by_hand_it_is_found_where_somebody_works_in_it() {
         &Ok(recorded),
         Some(BRANCH),
         &Around::new(Some(std::sync::Arc::new(table))),
+        WITHOUT_CARE,
     );
     assert!(
         matches!(&place, Place::Linked { dir, .. } if *dir == far),
@@ -287,7 +295,7 @@ fn of_two_worktrees_of_one_branch_the_one_of_its_name_is_meant() {
         &scene.repo,
         &["worktree", "add", "-q", "--force", text(&forced), BRANCH],
     );
-    let list = Worktrees::read(&scene.repo.join(".git")).expect("a list");
+    let list = list(&scene).expect("a list");
     let made: Vec<&str> = list
         .made_at(&recorded, Some(BRANCH))
         .iter()
@@ -320,4 +328,88 @@ fn a_name_is_made_unique_by_digits_alone() {
         let made = entry(name).was_made_at("issue-29", exact);
         assert_eq!(made, expected, "{name} {exact}");
     }
+}
+
+/// Notes what it is told, and lets nobody into `closed`.
+struct Notes {
+    told: Mutex<Vec<PathBuf>>,
+    closed: PathBuf,
+}
+
+impl Telling for Notes {
+    fn at(&self, place: &Path) {
+        self.told
+            .lock()
+            .expect("it is whole")
+            .push(place.to_owned());
+    }
+
+    fn may_enter(&self, place: &Path) -> bool {
+        place != self.closed
+    }
+
+    fn part(&self, _: &dyn Fn() -> Vec<u8>) {}
+}
+
+#[test]
+fn a_listed_place_is_told_before_it_is_touched_and_is_unknown_where_it_is_left_alone() {
+    let scene = Scene::new();
+    let far = scene.root().join("far");
+    fs::create_dir(&far).expect("a folder");
+    let (recorded, moved) = (scene.worktree.clone(), far.join("issue-299"));
+    git_move(&scene, &recorded, &moved);
+    let other = far.join("other");
+    git(
+        &scene.repo,
+        &["worktree", "add", "-q", "-b", "other", text(&other)],
+    );
+    let found = |branch: &str, closed: &Path, avoid: &[PathBuf]| {
+        let notes = Notes {
+            told: Mutex::default(),
+            closed: closed.to_owned(),
+        };
+        let care = Care {
+            avoid,
+            told: &notes,
+        };
+        let repository = Git::new(&GitFiles::default()).open(&scene.repo);
+        let path = Ok(recorded.clone());
+        let place = find(&repository, &path, Some(branch), &Around::new(None), care);
+        (place, notes.told.into_inner().expect("it is whole"))
+    };
+    let (place, told) = found(BRANCH, Path::new(""), &[]);
+    assert!(matches!(place, Place::Linked { dir, .. } if dir == moved));
+    assert!(told.contains(&moved), "{told:?}");
+    for (closed, avoid) in [(far.as_path(), vec![]), (Path::new(""), vec![far.clone()])] {
+        let (place, _) = found(BRANCH, closed, &avoid);
+        let Place::Unknown(gap) = place else {
+            panic!("{place:?}");
+        };
+        assert!(gap.detail.contains("far did not answer"), "{gap}");
+        // What else lies there is nobody's business who does not look for it.
+        git(
+            &scene.repo,
+            &["worktree", "move", text(&moved), text(&recorded)],
+        );
+        fs::remove_dir_all(&recorded).expect("it goes");
+        git(&scene.repo, &["worktree", "prune"]);
+        let (place, _) = found(BRANCH, closed, &avoid);
+        assert_eq!(place, Place::Missing(recorded.clone()));
+        git(
+            &scene.repo,
+            &["worktree", "add", "-q", text(&moved), BRANCH],
+        );
+    }
+    // The `.git` of a worktree can name a folder anywhere.
+    git_move(&scene, &moved, &recorded);
+    fs::write(
+        recorded.join(".git"),
+        format!("gitdir: {}\n", far.display()),
+    )
+    .expect("a file");
+    let (place, _) = found(BRANCH, &far, &[]);
+    assert!(
+        matches!(&place, Place::Unknown(gap) if gap.detail.contains("far")),
+        "{place:?}"
+    );
 }
