@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Stat};
 use vigil_core::fact::{Gap, GapKind};
 
+use super::super::super::mounts::Mounts;
 use super::super::content::Compared;
 use super::super::folder::{Folder, Links};
 use super::super::index::{self, Entry, Index, Recorded};
@@ -53,6 +55,7 @@ pub(super) fn dirty(
 ) -> Result<bool, Gap> {
     let mut walk = Walk {
         device: checkout.root.identity()?.0,
+        mounts: Mounts::read().below(checkout.root.path()),
         checkout,
         person,
         everywhere,
@@ -70,6 +73,16 @@ pub(super) fn dirty(
     }
 }
 
+fn mounted(place: &Path) -> Gap {
+    Gap::new(
+        GapKind::Unsupported,
+        format!(
+            "another file system is mounted at {}, which is not looked at",
+            place.display()
+        ),
+    )
+}
+
 struct Walk<'a> {
     checkout: &'a Checkout,
     person: &'a Person,
@@ -79,6 +92,9 @@ struct Walk<'a> {
     /// How many repositories this one lies in.
     depth: usize,
     device: u64,
+    /// Folders and files in it on which something else is mounted. They are not even looked at, since that can take for
+    /// ever.
+    mounts: Vec<PathBuf>,
     /// The first thing that could not be compared.
     gap: Option<Gap>,
 }
@@ -191,6 +207,7 @@ impl Walk<'_> {
         ignored: bool,
         depth: usize,
     ) -> Result<bool, Gap> {
+        self.is_no_mount(level.folder, name)?;
         match child {
             Child::File(at) => {
                 let entry = &self.index.entries()[*at];
@@ -273,6 +290,7 @@ impl Walk<'_> {
         if !is_folder {
             return Ok(true);
         }
+        self.is_no_mount(level.folder, name)?;
         let Some(folder) = self.enter(level.folder, name, depth)? else {
             return Ok(false);
         };
@@ -298,15 +316,21 @@ impl Walk<'_> {
             return Ok(None);
         };
         if found.identity()?.0 != self.device {
-            return Err(Gap::new(
-                GapKind::Unsupported,
-                format!(
-                    "another file system is mounted at {}, which is not looked at",
-                    found.path().display()
-                ),
-            ));
+            return Err(mounted(found.path()));
         }
         Ok(Some(found))
+    }
+
+    /// Whether `name` can be touched: nothing that may never answer stands there.
+    fn is_no_mount(&self, folder: &Folder, name: &[u8]) -> Result<(), Gap> {
+        if self.mounts.is_empty() {
+            return Ok(());
+        }
+        let place = folder.place(name);
+        match self.mounts.contains(&place) {
+            true => Err(mounted(&place)),
+            false => Ok(()),
+        }
     }
 
     /// Whether the file `path` differs from its entry.
