@@ -23,20 +23,24 @@ use super::child::ChildEnvironment;
 use super::mounts::Mounts;
 use super::places::{Entered, Places};
 
-/// A quarter of a second: how often it is looked whether a helper gets on.
+/// A tenth of a second: how often it is looked whether a helper gets on.
 const SLICE: Timespec = Timespec {
     tv_sec: 0,
-    tv_nsec: 250_000_000,
+    tv_nsec: 100_000_000,
 };
 
 /// How many of them are a second.
-const SLICES_PER_S: u32 = 4;
+const SLICES_PER_S: u32 = 10;
 
-/// Half a second: how long a process that was killed may take to end before it counts as one that cannot.
+/// Half a second: how long a process that was killed may take to end before it counts as one that cannot. It may have much
+/// memory to give back.
 const END: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 500_000_000,
 };
+
+/// A tenth of a second for one that waits for a place. One that ends later all the same is forgotten by the next pass.
+const END_STUCK: Timespec = SLICE;
 
 /// 4 s without any work of a helper: a disk that has to wake up takes less.
 const SILENT_SLICES_MAX: u32 = 4 * SLICES_PER_S;
@@ -171,7 +175,10 @@ impl Lookers {
         let part = helper.part.take();
         // Until it is known what became of it nobody else goes there.
         let entered = helper.entered.take();
-        let left_behind = helper.end();
+        let left_behind = helper.end(match silence {
+            Silence::Stuck(_) => &END_STUCK,
+            Silence::Slow(_) | Silence::Ended(_) => &END,
+        });
         let shown = place.as_deref().unwrap_or(Path::new("/proc"));
         let shown_name = shown.display();
         let gap = match silence {
@@ -435,26 +442,26 @@ impl Helper {
     }
 
     /// Ends it, and gives it back when it cannot be ended.
-    fn end(mut self) -> Option<Child> {
+    fn end(mut self, within: &Timespec) -> Option<Child> {
         self.input = None;
-        self.child.take().and_then(ended)
+        self.child.take().and_then(|child| ended(child, within))
     }
 }
 
 impl Drop for Helper {
     fn drop(&mut self) {
         // It waits for a question, or a panic let go of it: in neither case is there anything to lose.
-        let _ = self.child.take().and_then(ended);
+        let _ = self.child.take().and_then(|child| ended(child, &END));
     }
 }
 
-/// Ends `child`, and gives it back when it has not ended within half a second: then it is in a call that does not return.
-fn ended(mut child: Child) -> Option<Child> {
+/// Ends `child`, and gives it back when it has not ended `within` that time: then it is in a call that does not return.
+fn ended(mut child: Child, within: &Timespec) -> Option<Child> {
     let pid = Pid::from_child(&child);
     // It has not been waited for, so that its number is still its own.
     let _ = kill_process_group(pid, Signal::KILL);
     if let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) {
-        let _ = poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&END));
+        let _ = poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(within));
     }
     match child.try_wait() {
         Ok(None) => Some(child),
