@@ -28,6 +28,22 @@ const LOCK_TRY_EVERY_MS: u64 = 100;
 /// due every minute and logs every command it runs; ten minutes is also Vigilante's own measure of a stalled session.
 pub(crate) const WEDGED_AFTER: Duration = minutes(10);
 
+/// The lock's file below a home.
+const LOCK: &str = "scan.lock";
+
+/// Where Vigilante notes that a scan begins, and each command that it starts.
+const STARTED: &str = "logs/vigilante.log";
+
+/// Where it notes that a command has ended.
+const ENDED: &str = "logs/access.jsonl";
+
+/// Where it notes when it scanned what.
+const WATCHED: &str = "watchlist.json";
+
+/// All files that [`take`] looks at. Each may be a link to a place that does not answer: who calls it has to know that all
+/// of them do.
+pub(crate) const FILES: [&str; 4] = [LOCK, STARTED, ENDED, WATCHED];
+
 /// How a write may go on.
 #[derive(Debug)]
 pub(crate) enum Hold {
@@ -86,14 +102,14 @@ impl Patience {
     }
 }
 
-/// Takes `scan.lock` below `home`, by tries that do not block, as long as `patience` lasts. When it stays held, looks
+/// Takes `scan.lock` below `home`, whose [`FILES`] answer, by tries that do not block, as long as `patience` lasts. When it stays held, looks
 /// whether its holder is wedged.
 pub(crate) fn take(
     home: &Path,
     patience: &mut Patience,
     world: &dyn World,
 ) -> Result<Hold, NoHold> {
-    let path = home.join("scan.lock");
+    let path = home.join(LOCK);
     let failed = |doing: &str, error: &io::Error| {
         NoHold::Failed(format!("failed to {doing} {}: {error}", path.display()))
     };
@@ -175,11 +191,11 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// How `scan.lock` below `home` stands, for people: read off the kernel's list, since taking it to find out could keep a
+/// How `scan.lock` below `home`, which answers, stands, for people: read off the kernel's list, since taking it to find out could keep a
 /// starting daemon out. A holder in another pid namespace need not stand in it, so that
 /// an empty one is no proof that it is free.
 pub(super) fn standing(home: &Path) -> String {
-    match fs::metadata(home.join("scan.lock")) {
+    match fs::metadata(home.join(LOCK)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => "not there".to_owned(),
         Err(error) => format!("cannot be looked at ({error})"),
         Ok(meta) => match pids(&meta) {
@@ -235,10 +251,9 @@ fn named(pids: &[i32]) -> String {
 /// What speaks against it, in words.
 fn still_since(home: &Path, world: &dyn World) -> Result<Timestamp, String> {
     let now = world.now();
-    let log = "logs/vigilante.log";
-    let started = written_at(home, log)?.ok_or_else(|| format!("{log} is not there"))?;
+    let started = written_at(home, STARTED)?.ok_or_else(|| format!("{STARTED} is not there"))?;
     let mut signs = vec![started];
-    signs.extend(written_at(home, "logs/access.jsonl")?);
+    signs.extend(written_at(home, ENDED)?);
     signs.extend(scanned_at(home)?);
     signs.extend(
         [
@@ -290,7 +305,7 @@ struct Target {
 
 /// The last scan of every target of the watch list.
 fn scanned_at(home: &Path) -> Result<Vec<(String, Timestamp)>, String> {
-    let name = "watchlist.json";
+    let name = WATCHED;
     let text = open::text(&home.join(name), LIST_BYTES_MAX).map_err(|error| error.to_string())?;
     let targets: Option<Vec<Target>> =
         serde_json::from_str(&text).map_err(|error| format!("{name}: {error}"))?;

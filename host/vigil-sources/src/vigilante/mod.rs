@@ -310,12 +310,16 @@ impl Source for Vigilante {
             }
             _ => show(path),
         };
+        let standing = match self.answer(&lock::FILES) {
+            Ok(()) => lock::standing(&self.home),
+            Err(error) => format!("cannot be looked at ({})", write::chain(&error)),
+        };
         vec![
             ("home", show(&self.home)),
             ("sessions", there(&self.home.join(SESSIONS_FILE))),
             ("logs", there(&self.home.join("logs"))),
             ("backups", show(&self.state_dir.join("backups"))),
-            ("scan.lock", lock::standing(&self.home)),
+            ("scan.lock", standing),
         ]
     }
 }
@@ -337,7 +341,10 @@ impl Vigilante {
         let paths: Vec<PathBuf> = names.iter().map(|name| self.home.join(name)).collect();
         look::probe(lookers, &paths).map_err(|source| SourceError::Io {
             doing: "read",
-            path: paths.first().unwrap_or(&self.home).display().to_string(),
+            path: match paths.as_slice() {
+                [path] => path.display().to_string(),
+                _ => self.home.display().to_string(),
+            },
             source,
         })
     }

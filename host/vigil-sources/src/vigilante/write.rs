@@ -54,6 +54,7 @@ fn write(
 ) -> Result<Vec<Committed>, Committed> {
     source
         .answers()
+        .and_then(|()| source.answer(&lock::FILES))
         .map_err(|error| nothing_written(chain(&error)))?;
     let home = source.home();
     let path = home.join(SESSIONS_FILE);

@@ -279,6 +279,39 @@ fn a_home_behind_a_mount_that_does_not_answer_is_a_source_that_failed() {
 }
 
 #[test]
+fn a_lock_behind_a_mount_that_does_not_answer_keeps_vigil_from_writing_and_no_more() {
+    for name in ["scan.lock", "logs"] {
+        let stage = stage();
+        let place = stage.path("far");
+        let Some(hung) = Hung::mount(&place, Silence::WithRequests) else {
+            return;
+        };
+        let link = stage.home.vigilante().join(name);
+        let _ = fs::rename(&link, stage.path("put-aside"));
+        symlink(place.join(name), &link).expect("a link");
+        for command in [
+            ["doctor", "--json"].as_slice(),
+            &["status", "--json"],
+            &["run", "--once", "--policy", "default.wasm", "--json"],
+        ] {
+            let begun = Instant::now();
+            let ran = stage.run(command);
+            let took = begun.elapsed();
+            assert!(took < IN_TIME, "{command:?} took {took:?}");
+            // What is not to be written needs no lock.
+            let said = ran.out.contains(place.to_str().expect("a path"));
+            assert!(
+                said || command[0] == "status",
+                "{name}: {command:?}: {ran:#?}"
+            );
+        }
+        assert_eq!(stage.record(LAST)["status"], "running", "{name}");
+        assert_eq!(left_behind(&stage).len(), 1, "{name}");
+        drop(hung);
+    }
+}
+
+#[test]
 fn six_mounts_that_do_not_answer_are_waited_for_in_the_time_of_one_and_a_little() {
     let mut stage = stage();
     let places: Vec<PathBuf> = (11..=16).map(|n| stage.path(&format!("far-{n}"))).collect();
