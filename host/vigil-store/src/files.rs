@@ -4,12 +4,21 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::Connection;
 use vigil_core::Timestamp;
+use vigil_core::time::minutes;
 
 use crate::error::{Result, StoreError};
+use crate::holders;
 use crate::open::Store;
+
+/// What the name of a database begins with that is being made, and that of what SQLite puts beside it.
+const NEW_PREFIX: &str = ".vigil-new-";
+
+/// How old a half-made file is before it is taken away: its maker locks it within the same moment.
+const LEFTOVER_AFTER: Duration = minutes(1);
 
 /// Sees to it that there is a database at `path` in the folder `dir`, readable by its owner alone.
 ///
@@ -21,6 +30,8 @@ pub(crate) fn provide(dir: &Path, path: &Path, now: Timestamp) -> Result<()> {
         .mode(0o700)
         .create(dir)
         .map_err(|error| StoreError::io("create", dir, error))?;
+    sweep(dir, NEW_PREFIX, now);
+    sweep(&dir.join(holders::FOLDER), holders::UNBORN, now);
     // The database itself is never opened here to look at it: closing it again would drop the locks that another
     // connection of this very process holds on it.
     match fs::metadata(path) {
@@ -33,11 +44,13 @@ pub(crate) fn provide(dir: &Path, path: &Path, now: Timestamp) -> Result<()> {
 fn create(dir: &Path, path: &Path, now: Timestamp) -> Result<()> {
     // 0600 from the first moment on, whatever the umask lets through.
     let made = tempfile::Builder::new()
-        .prefix(".vigil-new-")
+        .prefix(NEW_PREFIX)
         .suffix(".sqlite")
         .tempfile_in(dir)
-        .map_err(|error| StoreError::io("create a file in", dir, error))?
-        .into_temp_path();
+        .map_err(|error| StoreError::io("create a file in", dir, error))?;
+    let (held, made) = made.into_parts();
+    held.lock()
+        .map_err(|error| StoreError::io("lock a file in", dir, error))?;
     // What SQLite puts beside it is no part of a whole database, and goes away whatever happens.
     let beside = ["-wal", "-shm"].map(|suffix| {
         let mut name = made.as_os_str().to_owned();
@@ -55,6 +68,8 @@ fn create(dir: &Path, path: &Path, now: Timestamp) -> Result<()> {
         let _ = fs::remove_file(path);
     }
     whole?;
+    // Before it has its name: to close a database's file drops the locks that SQLite holds on it in this process.
+    drop(held);
     match made.persist_noclobber(path) {
         Ok(()) => File::open(dir)
             .and_then(|folder| folder.sync_all())
@@ -62,6 +77,26 @@ fn create(dir: &Path, path: &Path, now: Timestamp) -> Result<()> {
         // Another process was faster; ours goes away.
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(StoreError::io("create", path, error.error)),
+    }
+}
+
+/// Takes away what a kill left in `dir` of files that were being made, whose names begin with `prefix`: what is old and
+/// not locked by its maker.
+fn sweep(dir: &Path, prefix: &str, now: Timestamp) {
+    let is_left = |path: &Path| -> Option<bool> {
+        let found = fs::symlink_metadata(path).ok()?;
+        let since = found.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        let written = Timestamp(u64::try_from(since.as_millis()).ok()?);
+        let is_old = found.is_file() && written.after(LEFTOVER_AFTER) < now;
+        Some(is_old && File::open(path).ok()?.try_lock().is_ok())
+    };
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(prefix)
+            && is_left(&entry.path()) == Some(true)
+        {
+            // One that stays is looked at again.
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 

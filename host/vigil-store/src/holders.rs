@@ -12,7 +12,7 @@ use crate::error::{Result, StoreError};
 use crate::open::Store;
 
 /// The folder of those files, within the state folder.
-const FOLDER: &str = "holders";
+pub(crate) const FOLDER: &str = "holders";
 
 /// How often a file is made anew that another process swept away before it was locked. Twice is bad luck already.
 const TRIES_MAX: usize = 10;
@@ -193,7 +193,7 @@ fn lock(file: &File) -> io::Result<bool> {
 }
 
 /// What the name of a file begins with whose holder is not there yet; nobody looks at those.
-const UNBORN: &str = ".new-";
+pub(crate) const UNBORN: &str = ".new-";
 
 fn if_dead(path: &Path) -> io::Result<Option<Dead>> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;

@@ -137,6 +137,13 @@ mod tests {
         keep(folder.path(), std::slice::from_ref(&other));
         assert_eq!(recall(folder.path()), [other, own]);
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+        let half = folder.path().join(format!("{TEMP_PREFIX}AbCdEf"));
+        fs::write(&half, "[").expect("written");
+        let made = leftovers::changed(&half.metadata().expect("a file"));
+        sweep(folder.path(), made);
+        assert!(half.exists(), "its maker may be at work");
+        sweep(folder.path(), made.after(leftovers::LEFTOVER_AFTER * 2));
+        assert!(!half.exists() && folder.path().join(FILE).exists());
         std::fs::write(folder.path().join(FILE), "[").expect("written");
         assert_eq!(recall(folder.path()), []);
     }

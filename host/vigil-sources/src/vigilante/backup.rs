@@ -10,7 +10,11 @@ use sha2::{Digest, Sha256};
 use vigil_core::Timestamp;
 
 use crate::World;
+use crate::machine::leftovers;
 use crate::vigilante::replace::failed;
+
+/// What the name of a backup begins with before it is in place.
+pub(crate) const TEMP_PREFIX: &str = ".vigil-backup-";
 
 /// Where the backups of one home go.
 #[derive(Debug)]
@@ -79,10 +83,11 @@ impl Backup {
             .map_err(on_folder("create"))?;
         // A temporary file of the `tempfile` crate is readable by its owner alone, and keeps that mode.
         let mut temp = tempfile::Builder::new()
-            .prefix(".vigil-backup-")
+            .prefix(TEMP_PREFIX)
             .tempfile_in(folder)
             .map_err(on_folder("create a file in"))?;
-        temp.write_all(text.as_bytes())
+        leftovers::lock(temp.as_file())
+            .and_then(|()| temp.write_all(text.as_bytes()))
             .and_then(|()| temp.as_file().sync_all())
             .map_err(on_folder("write a backup into"))?;
         let moment = i64::try_from(at.as_millis())

@@ -10,25 +10,19 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::process::geteuid;
-use tempfile::NamedTempFile;
 use vigil_core::Timestamp;
 use vigil_core::time::minutes;
 
+use crate::machine::leftovers;
 use crate::vigilante::Vigilante;
 use crate::vigilante::backup::{self, Backup};
 use crate::vigilante::edit;
 use crate::vigilante::lock::{self, Hold, NoHold, Patience};
 use crate::vigilante::merge::{self, Newer, Sides};
 use crate::vigilante::record::{RecordFile, SESSIONS_FILE};
-use crate::vigilante::replace::{
-    self, BASE_SUFFIX, Prepared, Replaced, TEMP_PREFIX, TEMP_SUFFIX, failed,
-};
-use crate::vigilante::write::Index;
+use crate::vigilante::replace::{self, Prepared, Replaced, failed};
+use crate::vigilante::write::{Index, chain};
 use crate::{Displaced, Proposal, World};
-
-/// How old an unlocked temporary file is before it is taken away: its maker locks it within the same moment.
-const LEFTOVER_AFTER: Duration = minutes(1);
 
 /// What is kept for a person, of each source: the newest so many, and the newest one however old it is.
 const KEPT_MAX: usize = 20;
@@ -43,9 +37,16 @@ const KEPT_PREFIX: &str = "displaced-";
 const KEPT_SUFFIX: &str = ".json";
 const WHY_SUFFIX: &str = ".why";
 
+/// What the name of a kept text begins with before it is in place.
+const TEMP_KEPT_PREFIX: &str = ".vigil-kept-";
+
+mod left;
+
+use left::{Leftover, base_of};
+
 /// Brings back what a crash left beside the file of `source`. `prepared` is what vigil may have written when it ended.
 ///
-/// Cheap where nothing was left: one look at the folder's names. What cannot be brought back now, for example because
+/// Cheap where nothing was left: one look at the names in its folder, and in that of what is kept. What cannot be brought back now, for example because
 /// a scan holds the lock, stays for the next pass.
 ///
 /// # Errors
@@ -55,23 +56,28 @@ pub(super) fn bring_back(
     prepared: &[Proposal],
     world: &dyn World,
 ) -> Result<(), String> {
+    sweep_kept(
+        &backup::folder(source.state_dir(), &source.name),
+        world.now(),
+    );
     let path = source.home().join(SESSIONS_FILE);
     let Ok(target) = fs::canonicalize(&path) else {
         // Without a file there is nothing to bring anything back to; what was left stays.
         return Ok(());
     };
     let folder = replace::folder_of(&target);
-    let left = leftovers(folder);
+    let left = left::in_folder(folder);
     if left.is_empty() {
         return Ok(());
     }
     let backup = Backup::of(source.state_dir(), &source.name, source.home())?;
     let keep_in = backup.folder();
-    sweep(&left, world.now());
+    left::sweep(&left, world.now());
     let dead: Vec<&Leftover> = left.iter().filter(|one| one.is_of_a_dead_write()).collect();
     if dead.is_empty() {
         return Ok(());
     }
+    source.answer(&lock::FILES).map_err(|error| chain(&error))?;
     let mut trouble = None;
     for one in dead {
         let brought = One {
@@ -111,7 +117,7 @@ pub(super) fn kept(source: &Vigilante, home_answers: bool) -> Vec<Displaced> {
     let Ok(target) = fs::canonicalize(source.home().join(SESSIONS_FILE)) else {
         return kept;
     };
-    let waiting = leftovers(replace::folder_of(&target)).into_iter();
+    let waiting = left::in_folder(replace::folder_of(&target)).into_iter();
     kept.extend(
         waiting
             .filter(|one| one.is_of_a_dead_write() && one.holds_something())
@@ -147,10 +153,15 @@ pub(super) fn keep(
             .suffix(WHY_SUFFIX)
             .rand_bytes(12)
             .tempfile_in(keep_in)?;
+        leftovers::lock(copy.as_file())?;
         writeln!(copy, "{why}")?;
         copy.as_file().sync_all()?;
-        let (_, why) = copy.keep().map_err(|error| error.error)?;
-        let mut copy = NamedTempFile::new_in(keep_in)?;
+        // Locked until its text is there.
+        let (_held, why) = copy.keep().map_err(|error| error.error)?;
+        let mut copy = tempfile::Builder::new()
+            .prefix(TEMP_KEPT_PREFIX)
+            .tempfile_in(keep_in)?;
+        leftovers::lock(copy.as_file())?;
         copy.write_all(text)?;
         copy.as_file().sync_all()?;
         let file = why.with_extension("json");
@@ -180,6 +191,19 @@ fn forget(keep_in: &Path, just_kept: Option<&Path>, now: Timestamp) {
     }
 }
 
+/// Takes away what a kill left in `folder` of a text, or a backup, that was being kept: half a text, and a reason without
+/// its text.
+fn sweep_kept(folder: &Path, now: Timestamp) {
+    let is_half =
+        |name: &str| name.starts_with(TEMP_KEPT_PREFIX) || name.starts_with(backup::TEMP_PREFIX);
+    let is_alone = |name: &str| {
+        name.strip_suffix(WHY_SUFFIX).is_some_and(|stem| {
+            stem.starts_with(KEPT_PREFIX) && !folder.join(format!("{stem}{KEPT_SUFFIX}")).exists()
+        })
+    };
+    leftovers::sweep(folder, |name| is_half(name) || is_alone(name), now);
+}
+
 /// What is kept, the oldest first, with its time.
 fn kept_in(folder: &Path) -> Vec<(Timestamp, PathBuf)> {
     let mut kept: Vec<(Timestamp, PathBuf)> = fs::read_dir(folder)
@@ -193,144 +217,13 @@ fn kept_in(folder: &Path) -> Vec<(Timestamp, PathBuf)> {
         })
         .filter_map(|entry| {
             Some((
-                changed(&fs::symlink_metadata(entry.path()).ok()?),
+                leftovers::changed(&fs::symlink_metadata(entry.path()).ok()?),
                 entry.path(),
             ))
         })
         .collect();
     kept.sort();
     kept
-}
-
-/// The last change, of name or content: a displaced file brings an old time of writing along.
-fn changed(meta: &fs::Metadata) -> Timestamp {
-    let latest = (meta.mtime(), meta.mtime_nsec()).max((meta.ctime(), meta.ctime_nsec()));
-    let part = |part: i64| u64::try_from(part).unwrap_or_default();
-    Timestamp(part(latest.0).saturating_mul(1000) + part(latest.1) / 1_000_000)
-}
-
-/// What one write left behind.
-#[derive(Debug)]
-struct Leftover {
-    temp: PathBuf,
-    base: Option<PathBuf>,
-}
-
-impl Leftover {
-    /// Whether an exchange may have been made by a process that has ended.
-    fn is_of_a_dead_write(&self) -> bool {
-        let Some(base) = &self.base else {
-            return false;
-        };
-        // One that is gone by now was another's to put right.
-        replace::regular(base).is_ok_and(|file| replace::lock(&file).is_ok())
-    }
-
-    /// Whether it may be the only place of something that its owner wrote.
-    fn holds_something(&self) -> bool {
-        let Some(base) = &self.base else {
-            return false;
-        };
-        let name = base.file_name().unwrap_or_default().to_string_lossy();
-        let ours = base_of(&name).map(|(_, noted)| noted.ours);
-        let is_displaced =
-            fs::symlink_metadata(&self.temp).is_ok_and(|meta| Some(meta.ino()) != ours);
-        let as_before = || {
-            let before = replace::read(base).unwrap_or_default();
-            replace::holds(&self.temp, &before).is_ok_and(|holds| holds)
-        };
-        is_displaced && !as_before()
-    }
-}
-
-/// Everything in `folder` that bears vigil's kind of name.
-fn leftovers(folder: &Path) -> Vec<Leftover> {
-    let names = fs::read_dir(folder).into_iter().flatten().flatten();
-    let names: Vec<String> = names
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.starts_with(TEMP_PREFIX))
-        .collect();
-    let mut left: Vec<Leftover> = Vec::new();
-    for name in names.iter().filter(|name| is_temp_name(name)) {
-        let stem = name.strip_suffix(TEMP_SUFFIX).unwrap_or(name);
-        let base = names
-            .iter()
-            .find(|other| base_of(other).is_some_and(|(of, _)| of == stem));
-        left.push(Leftover {
-            temp: folder.join(name),
-            base: base.map(|base| folder.join(base)),
-        });
-    }
-    for name in &names {
-        // The temporary file went first: all was well.
-        if let Some((stem, _)) = base_of(name)
-            && !names.contains(&format!("{stem}{TEMP_SUFFIX}"))
-        {
-            left.push(Leftover {
-                temp: folder.join(format!("{stem}{TEMP_SUFFIX}")),
-                base: Some(folder.join(name)),
-            });
-        }
-    }
-    left
-}
-
-/// Whether `name` is one that [`Prepared::write`] makes.
-fn is_temp_name(name: &str) -> bool {
-    name.strip_prefix(TEMP_PREFIX)
-        .and_then(|rest| rest.strip_suffix(TEMP_SUFFIX))
-        .is_some_and(|random| {
-            random.len() == 12 && random.chars().all(|c| c.is_ascii_alphanumeric())
-        })
-}
-
-/// What the name of a `.base` file tells: the new text's file, and the old one's last change and length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Noted {
-    ours: u64,
-    seconds: i64,
-    nanoseconds: i64,
-    length: u64,
-}
-
-fn base_of(name: &str) -> Option<(&str, Noted)> {
-    let rest = name.strip_suffix(BASE_SUFFIX)?;
-    let mut parts = rest.rsplitn(5, '.');
-    let mut number = || i64::from_str_radix(parts.next()?, 16).ok();
-    let (length, nanoseconds, seconds) = (number()?, number()?, number()?);
-    let ours = u64::from_str_radix(parts.next()?, 16).ok()?;
-    let stem = parts.next()?;
-    is_temp_name(&format!("{stem}{TEMP_SUFFIX}")).then_some((
-        stem,
-        Noted {
-            ours,
-            seconds,
-            nanoseconds,
-            length: u64::try_from(length).ok()?,
-        },
-    ))
-}
-
-/// Takes temporary files away that no process holds: of this user, regular, with no other name. Without a `.base` file
-/// beside them they hold what vigil was about to write, and nobody else's text.
-fn sweep(left: &[Leftover], now: Timestamp) {
-    for one in left.iter().filter(|one| one.base.is_none()) {
-        if let Ok(meta) = fs::symlink_metadata(&one.temp)
-            && meta.is_file()
-            && meta.nlink() == 1
-            && meta.uid() == geteuid().as_raw()
-            && changed(&meta).after(LEFTOVER_AFTER) < now
-            && let Ok(file) = replace::regular(&one.temp)
-            && replace::lock(&file).is_ok()
-        {
-            match fs::remove_file(&one.temp) {
-                Ok(()) => tracing::info!(path = %one.temp.display(), "leftover of a write removed"),
-                Err(error) => {
-                    tracing::warn!(path = %one.temp.display(), %error, "leftover of a write stays");
-                }
-            }
-        }
-    }
 }
 
 /// One leftover of an exchange.
@@ -356,7 +249,7 @@ impl One<'_> {
             Err(_) if !base.exists() => return Ok(()),
             Err(error) => return Err(on_base(error)),
         };
-        if replace::lock(&held).is_err() {
+        if leftovers::lock(&held).is_err() {
             // Its process lives, and looks back itself.
             return Ok(());
         }

@@ -6,11 +6,11 @@ use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags, renameat_with};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tempfile::{NamedTempFile, TempPath};
 
-use crate::machine::open;
+use crate::machine::{leftovers, open};
 use crate::vigilante::attributes;
 use crate::vigilante::merge::{self, Newer, Sides};
 use crate::vigilante::record::FILE_BYTES_MAX;
@@ -89,7 +89,7 @@ impl Prepared {
             let path = path.clone();
             move |error: io::Error| failed(doing, &path, &error)
         };
-        lock(temp.as_file()).map_err(on_temp("lock"))?;
+        leftovers::lock(temp.as_file()).map_err(on_temp("lock"))?;
         let made = temp.as_file().metadata().map_err(on_temp("read"))?;
         // Owner before mode: a change of owner takes mode bits away.
         if (made.uid(), made.gid()) != (meta.uid(), meta.gid()) {
@@ -139,7 +139,7 @@ impl Prepared {
         };
         let file = regular(&path).map_err(on_target)?;
         // Held by a living process already where another of vigil's texts is what is in place: as good.
-        let _ = lock(&file);
+        let _ = leftovers::lock(&file);
         let holds = holds(&path, expected.as_bytes()).map_err(on_target)?;
         self.base = Some(Base {
             _name: name,
@@ -347,14 +347,6 @@ fn base_path(temp: &Path, ours: &fs::Metadata, there: &fs::Metadata) -> PathBuf 
         there.len()
     ));
     PathBuf::from(name)
-}
-
-/// Takes the lock that shows that the process lives which made `file`. One that cannot be had is somebody else's.
-pub(crate) fn lock(file: &File) -> io::Result<()> {
-    Ok(rustix::fs::flock(
-        file,
-        FlockOperation::NonBlockingLockExclusive,
-    )?)
 }
 
 /// A file beside the owner's, or the owner's own: opened without waiting, whatever somebody put there.

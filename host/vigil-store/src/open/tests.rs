@@ -51,6 +51,42 @@ fn what_must_last_is_forced_to_the_disk_and_the_rest_is_not() {
 }
 
 #[test]
+fn what_a_kill_left_of_files_that_were_being_made_goes_and_what_is_held_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), T0).unwrap();
+    std::fs::create_dir_all(dir.path().join("holders")).unwrap();
+    let go = [
+        ".vigil-new-AbCdEf.sqlite",
+        ".vigil-new-AbCdEf.sqlite-wal",
+        "holders/.new-AbCdEf",
+    ];
+    let stay = [".vigil-new-held.sqlite", "vigil.toml", "holders/x.lock"];
+    for name in go.iter().chain(&stay) {
+        std::fs::write(dir.path().join(name), "x").unwrap();
+    }
+    let held = std::fs::File::open(dir.path().join(stay[0])).unwrap();
+    held.lock().unwrap();
+    let there = |names: &[&str]| {
+        names
+            .iter()
+            .filter(|name| dir.path().join(name).exists())
+            .count()
+    };
+    // The file system goes by the real clock.
+    let written = std::fs::metadata(dir.path().join(go[0]))
+        .unwrap()
+        .modified()
+        .unwrap();
+    let written = written.duration_since(std::time::UNIX_EPOCH).unwrap();
+    let written = Timestamp(u64::try_from(written.as_millis()).unwrap());
+    drop(store);
+    drop(Store::open(dir.path(), written).unwrap());
+    assert_eq!(there(&go), go.len(), "their makers may be at work");
+    drop(Store::open(dir.path(), Timestamp(written.0 + 120_000)).unwrap());
+    assert_eq!((there(&go), there(&stay)), (0, stay.len()));
+}
+
+#[test]
 fn the_file_is_set_up_as_documented() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), T0).unwrap();

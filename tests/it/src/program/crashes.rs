@@ -7,11 +7,14 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use vigil::demo::Made;
+use vigil::pass::How;
 
-use super::stage::{Held, Stage, wait_for_end};
+use super::heals::{Turned, by_hand};
+use super::stage::{Held, Stage, everything, now, wait_for_end};
 
 /// Sessions of a round; a pass moves all of them.
 const SESSIONS: u64 = 6;
@@ -169,6 +172,7 @@ fn check(stage: &Stage, last: &[u64], round: u64) {
         .collect();
     let displaced = names.iter().filter(|name| name.ends_with(".base"));
     assert_eq!(displaced.count(), 0, "round {round}: {names:?}");
+    nothing_is_left_over(stage, round);
     let history = stage.run(&["history", "--json"]).json_with(0);
     let rows = history["transitions"].as_array().expect("a list");
     assert!(
@@ -185,6 +189,44 @@ fn check(stage: &Stage, last: &[u64], round: u64) {
             record["status"] != "success" || written,
             "round {round}: {id}: {history:#}"
         );
+    }
+}
+
+/// Two minutes later a pass takes away what kills left of files that were being made, in the home and in vigil's own folder.
+fn nothing_is_left_over(stage: &Stage, round: u64) {
+    // What a kill has to hit to the microsecond.
+    let state = stage.state_dir();
+    let backups = state.join("backups/vigilante");
+    for left in [
+        stage
+            .home
+            .vigilante()
+            .join(".vigil-sessions-Ab3Ab3Ab3Ab3.tmp"),
+        backups.join(".vigil-backup-Ab3Ab3"),
+        backups.join(".vigil-kept-Ab3Ab3"),
+        backups.join("displaced-Ab3Ab3Ab3Ab3.why"),
+        state.join(".vigil-new-Ab3Ab3.sqlite"),
+        state.join("holders/.new-Ab3Ab3"),
+    ] {
+        fs::write(&left, "x").unwrap_or_else(|error| panic!("{}: {error}", left.display()));
+    }
+    let later = now().after(Duration::from_secs(120));
+    let clock = Turned(Arc::new(AtomicU64::new(later.as_millis())));
+    let (mut vigil, runtime) = by_hand(stage, &clock);
+    runtime.block_on(vigil.pass(&How::once())).expect("a pass");
+    drop(vigil);
+    let is_left = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_half = [".vigil-", ".new-", ".tmp"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
+        let is_alone = name.ends_with(".why") && !path.with_extension("json").exists();
+        is_half || is_alone
+    };
+    for folder in [stage.home.vigilante(), state] {
+        let mut left: Vec<PathBuf> = everything(&folder).into_keys().collect();
+        left.retain(|path| is_left(path));
+        assert_eq!(left, [""; 0].map(PathBuf::from), "round {round}");
     }
 }
 

@@ -4,6 +4,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::time::SystemTime;
 
 use super::*;
+use crate::machine::leftovers::LEFTOVER_AFTER;
+use crate::vigilante::replace::{TEMP_PREFIX, TEMP_SUFFIX};
 use crate::vigilante::testing::TestWorld;
 
 fn names(folder: &Path) -> Vec<String> {
@@ -30,7 +32,7 @@ fn a_name_that_vigil_makes_is_one_that_it_knows() {
     fs::write(&target, "old").unwrap();
     let mut prepared = Prepared::write(&target, "new".to_owned(), &TestWorld::new()).unwrap();
     assert!(prepared.pin("old").unwrap());
-    let left = leftovers(dir.path());
+    let left = left::in_folder(dir.path());
     assert_eq!(left.len(), 1, "{left:?}");
     let base = left[0].base.as_ref().unwrap();
     let name = base.file_name().unwrap().to_str().unwrap();
@@ -45,7 +47,7 @@ fn a_name_that_vigil_makes_is_one_that_it_knows() {
         (old.mtime(), old.mtime_nsec(), 3)
     );
     // A write that is under way is nobody's leftover.
-    sweep(&left, now().after(minutes(600)));
+    left::sweep(&left, now().after(minutes(600)));
     assert_eq!(names(dir.path()).len(), 3);
     drop(prepared);
     assert_eq!(names(dir.path()), ["f"]);
@@ -82,13 +84,16 @@ fn only_old_leftovers_that_are_provably_ours_are_swept() {
     .unwrap();
     fs::create_dir(dir.path().join(temp("Gh6Gh6Gh6Gh6"))).unwrap();
     let before = names(dir.path());
-    sweep(&leftovers(dir.path()), now());
+    left::sweep(&left::in_folder(dir.path()), now());
     assert_eq!(
         names(dir.path()),
         before,
         "its maker may be about to lock it"
     );
-    sweep(&leftovers(dir.path()), now().after(LEFTOVER_AFTER * 3));
+    left::sweep(
+        &left::in_folder(dir.path()),
+        now().after(LEFTOVER_AFTER * 3),
+    );
     let mut left = before;
     left.retain(|name| *name != ours);
     assert_eq!(names(dir.path()), left);
@@ -118,4 +123,31 @@ fn what_is_kept_is_private_bounded_and_never_the_newest_that_goes() {
     forget(&folder, None, now().after(KEPT_FOR * 2));
     assert_eq!(kept_in(&folder).len(), 1);
     assert_eq!(names(&folder).len(), 2);
+}
+
+#[test]
+fn what_a_kill_leaves_of_what_was_being_kept_goes_and_all_else_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = keep(dir.path(), b"theirs", "because", now()).unwrap();
+    let why = file.with_extension("why");
+    let stay = ["sessions-1-2-3.json", "displaced.why", ".tmpAbCdEf"];
+    let half = format!("{TEMP_KEPT_PREFIX}AbCdEf");
+    let backup = format!("{}AbCdEf", backup::TEMP_PREFIX);
+    let go = [half.as_str(), &backup, "displaced-Ab3Ab3Ab3Ab3.why"];
+    for name in stay.iter().chain(&go) {
+        fs::write(dir.path().join(name), "x").unwrap();
+    }
+    let held = format!("{TEMP_KEPT_PREFIX}held");
+    let lock = File::create(dir.path().join(&held)).unwrap();
+    leftovers::lock(&lock).unwrap();
+    let before = names(dir.path());
+    sweep_kept(dir.path(), now());
+    assert_eq!(names(dir.path()), before, "their makers may be at work");
+    sweep_kept(dir.path(), now().after(LEFTOVER_AFTER * 3));
+    let left: Vec<String> = before
+        .into_iter()
+        .filter(|name| !go.contains(&name.as_str()))
+        .collect();
+    assert_eq!(names(dir.path()), left);
+    assert!(why.exists() && left.contains(&held));
 }
