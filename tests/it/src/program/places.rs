@@ -252,15 +252,17 @@ fn a_home_behind_a_mount_that_does_not_answer_is_a_source_that_failed() {
         };
         stage.configure(&format!(
             "[source.near]\nkind = \"vigilante\"\nhome = {:?}\n\
-             [source.far]\nkind = \"vigilante\"\nhome = {home:?}\n",
+             [source.far]\nkind = \"vigilante\"\nhome = {home:?}\n\
+             [source.further]\nkind = \"vigilante\"\nhome = {:?}\n",
             stage.home.vigilante(),
+            place.join("other"),
         ));
         let place = place.to_str().expect("a path");
         let begun = Instant::now();
         let mut command = stage.vigil(&["status", "--json"]);
         let ran = stage::ran(command.env("VIGIL_LOG", "warn"));
         let took = begun.elapsed();
-        // The records are read twice, and it is waited for them once.
+        // The records are read twice, of two homes there, and it is waited for them once.
         assert!(took < IN_TIME, "it took {took:?}");
         assert_eq!(ran.code, Some(1), "{ran:#?}");
         let status = ran.json();
