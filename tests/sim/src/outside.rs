@@ -287,11 +287,10 @@ impl Source for SimSource {
             }
             seen => seen,
         };
-        let id = session.id.id.clone();
-        match branch.is_unknown() {
-            true => state.checker.unread.insert(id),
-            false => state.checker.unread.remove(&id),
-        };
+        // Another look of the same pass may see it; what it was looked at for stays unknown.
+        if branch.is_unknown() {
+            state.checker.unread.insert(session.id.id.clone());
+        }
         let branch = match state.bug {
             Some(Bug::UnreadIsRecorded) if branch.is_unknown() => Fact::Found(recorded),
             _ => branch,

@@ -188,6 +188,9 @@ impl State {
         if matches!(place, "load" | "ask") {
             self.compared.clear();
         }
+        if place == "load" {
+            self.checker.unread.clear();
+        }
         let exchanging = EXCHANGING.contains(&place);
         if !exchanging {
             self.checker.look_away = false;

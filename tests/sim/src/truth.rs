@@ -97,7 +97,8 @@ fn pull_request_told(evidence: &Evidence, hub: &Hub) -> Result<(), String> {
                 )),
             }
         }
-        Fact::Absent(_) if number.is_some() => {
+        // A recorded number is a candidate: one that names no pull request leaves it to the branch.
+        Fact::Absent(sighting) if sighting.detail.is_empty() && names_one(hub, repo, number) => {
             Err("a pull request that the record names was called absent".to_owned())
         }
         Fact::Absent(sighting) if sighting.detail.is_empty() => match ours.as_slice() {
@@ -113,6 +114,12 @@ fn pull_request_told(evidence: &Evidence, hub: &Hub) -> Result<(), String> {
             }
         }
     }
+}
+
+/// Whether `number` is that of a pull request in `repo`.
+fn names_one(hub: &Hub, repo: &str, number: Option<u64>) -> bool {
+    let item = number.and_then(|number| hub.model.look(repo, number));
+    item.is_some_and(|item| item.pull().is_some())
 }
 
 /// The pull requests of the branch that is looked for.

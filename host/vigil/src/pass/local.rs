@@ -47,6 +47,8 @@ struct Closer {
 struct Seen {
     /// The branch that it has, where that is another.
     branch: Option<String>,
+    /// Which branch it has is known.
+    is_read: bool,
     /// Why nobody knows which branch it has, where that matters.
     unread: Option<Gap>,
     /// By the newest commit of a head, whether it shares its work.
@@ -140,7 +142,8 @@ fn closer<'q>(
     let mut all = Vec::new();
     for (at, question) in questions {
         let batch = &batches[question.batch];
-        let evidence = &batch.entries[question.entry].evidence;
+        let entry = &batch.entries[question.entry];
+        let evidence = &entry.evidence;
         let session = &evidence.session;
         let Ok(looked_up) = &session.lookup.pull_request else {
             continue;
@@ -169,7 +172,9 @@ fn closer<'q>(
             question: at,
             session: session.clone(),
             source: Arc::clone(&batch.configured.source),
-            other_branch: other_branch && looked_up.head_owner.is_some(),
+            // What an earlier round could not read matters to whatever was found since.
+            other_branch: (other_branch || entry.unread_branch.is_some())
+                && looked_up.head_owner.is_some(),
             shared,
             ended: ended.cloned(),
             bases: bases.map(str::to_owned).collect(),
@@ -229,6 +234,7 @@ impl Closer {
                 commits,
             });
         }
+        seen.is_read = checkout.branch.found().is_some();
         match checkout.branch {
             Fact::Found(branch)
                 if self.other_branch
@@ -323,6 +329,9 @@ impl Closer {
         let mut is_news = false;
         if self.seen.beyond.is_some() {
             entry.beyond.clone_from(&self.seen.beyond);
+        }
+        if self.seen.is_read && entry.unread_branch.take().is_some() {
+            is_news = true;
         }
         // A later round need not have looked.
         if self.seen.unread.is_some() && entry.unread_branch != self.seen.unread {

@@ -16,6 +16,7 @@ use super::{Batch, How, Moment, Reconciler};
 use crate::failure::Failure;
 
 /// An entry to ask the forge about.
+#[derive(Clone, Copy)]
 pub(super) struct Question {
     pub(super) batch: usize,
     pub(super) entry: usize,
@@ -74,14 +75,18 @@ impl Reconciler {
             return Ok(false);
         }
         self.ask(asks, Doubt::Move, how, moment, asked).await?;
-        if !self.hear(&questions, batches, moment) {
+        let changed = self.hear(&questions, batches, moment);
+        if changed.is_empty() {
             return Ok(false);
         }
+        // What it turns out to be may be for the checked-out branch to say.
+        self.look_closer(&changed, batches, how, moment, asked)
+            .await?;
         self.compare(batches).await?;
         Ok(true)
     }
 
-    /// Answers all `questions` once more from what is known by now, and gives whether an answer is another one. What is
+    /// Answers all `questions` once more from what is known by now, and gives those whose answer is another one. What is
     /// read for one session is told to all that rest on it: they are judged in this very pass, so that it is no news to
     /// them in the next one.
     pub(super) fn hear(
@@ -89,12 +94,13 @@ impl Reconciler {
         questions: &[Question],
         batches: &mut [Batch],
         moment: &Moment,
-    ) -> bool {
+    ) -> Vec<Question> {
         let Some(known) = &self.asking.memory else {
-            return false;
+            return Vec::new();
         };
-        let mut is_news = false;
+        let mut changed = Vec::new();
         for question in questions {
+            let mut is_news = false;
             let answer = known.answer(&ask_of(question, batches), moment.now);
             let entry = &mut batches[question.batch].entries[question.entry];
             let pull_request = borne_out(answer.pull_request, entry.unread_branch.as_ref());
@@ -108,8 +114,9 @@ impl Reconciler {
                 evidence.passed_over = answer.passed_over;
                 is_news = true;
             }
+            changed.extend(is_news.then_some(*question));
         }
-        is_news
+        changed
     }
 
     fn questions(&self, batches: &mut [Batch]) -> Vec<Question> {

@@ -54,6 +54,8 @@ fn run_in_container(
     pid: bool,
 ) -> scene::Running {
     let program = scene.root().join(name);
+    // An earlier one may still run from its file, which cannot be written to then.
+    let _ = fs::remove_file(&program);
     fs::copy("/bin/sleep", &program).expect("a copy of sleep");
     fs::create_dir_all(place).expect("a folder");
     let script = "mount --bind \"$0\" \"$1\" && cd \"$1\" && echo ready && exec \"$2\" 600";
