@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::evidence::{Context, Evidence};
 use crate::guard::{self, Code, Move, Objection};
 use crate::left;
+use crate::session::Session;
 use crate::standing::{Origin, Standing, standing};
 use crate::state::State;
 use crate::survey::Survey;
@@ -318,16 +319,18 @@ fn unreadable(evidence: &Evidence) -> Option<String> {
 }
 
 /// Whether no policy of a chain has a verdict.
-pub fn all_pass(answers: &[PolicyAnswer]) -> bool {
+fn all_pass(answers: &[PolicyAnswer]) -> bool {
     answers.iter().all(passes)
 }
 
-/// Whether a policy of a chain holds its session.
-pub fn any_holds(answers: &[PolicyAnswer]) -> bool {
+/// Whether what brought `session` where it is can be a part of what is said about it, after these answers: where no policy
+/// has a verdict, and where a blocked one is held.
+pub fn tells_what_brought(session: &Session, answers: &[PolicyAnswer]) -> bool {
     let mut verdicts = answers
         .iter()
         .filter_map(|answer| answer.answer.as_ref().ok());
-    verdicts.any(|decision| decision.verdict == Verdict::Hold)
+    let mut is_held = || verdicts.any(|decision| decision.verdict == Verdict::Hold);
+    all_pass(answers) || session.state == State::Blocked && is_held()
 }
 
 /// That nothing can be said for now takes nothing back: what vigil blocked a session for is told beside it.

@@ -17,6 +17,7 @@ use vigil_core::forge::{Actor, PullRequest, Reference};
 use vigil_core::{Fact, Gap, GapKind, Timestamp};
 
 use crate::ask::Parts;
+use crate::moved;
 use crate::question::Repo;
 use crate::words;
 
@@ -94,10 +95,7 @@ impl Asked<'_> {
 pub(crate) fn renamed(old: &Repo, new: impl fmt::Display) -> Gap {
     Gap::new(
         GapKind::IdentityChanged,
-        format!(
-            "{old} was renamed or transferred: it is now called {new}; give it that name in its owner's records and in \
-             the clone's remote, and vigil asks about it again"
-        ),
+        format!("{}, and vigil asks about it again", moved::told(old, new)),
     )
 }
 

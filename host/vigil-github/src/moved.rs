@@ -4,6 +4,8 @@
 //! a number with "Get a repository". GraphQL is asked without following renames: who takes a former name would be
 //! followed as well.
 
+use std::fmt;
+
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use vigil_core::{Gap, GapKind};
@@ -21,6 +23,14 @@ pub struct Called {
     pub name: String,
     /// Its node id, which it keeps whatever it is called.
     pub id: String,
+}
+
+/// That the repository `from` is called `to`, with what to do about it, for people.
+pub fn told(from: impl fmt::Display, to: impl fmt::Display) -> String {
+    format!(
+        "{from} was renamed or transferred: it is now called {to}; give it that name in its owner's records and in the \
+         clone's remote"
+    )
 }
 
 /// The number of the repository that a redirection points to; `None`: it points elsewhere. Only the number is taken:

@@ -9,6 +9,7 @@ use vigil_core::signs::{self, Unsaved};
 use vigil_core::{State, Timestamp};
 
 use vigil_github::memory::{Memory, Renamed};
+use vigil_github::moved;
 use vigil_sources::Displaced;
 use vigil_store::Alert;
 
@@ -45,10 +46,7 @@ pub(crate) fn called_otherwise(renamed: &Renamed, follows: bool) -> String {
             "nothing moves the sessions of {from} until then: vigil never saw this repository under that name"
         ),
     };
-    format!(
-        "{from} was renamed or transferred: it is now called {to}; give it that name in its owner's records and in the \
-         clone's remote; {stands}"
-    )
+    format!("{}; {stands}", moved::told(from, to))
 }
 
 impl Reconciler {

@@ -124,13 +124,12 @@ impl Reconciler {
                 .store
                 .memory(batch.configured.source.name(), &evidence, moment.now)
                 .map_err(memory::failed)?;
-            // What brought a session where it is matters only where nobody moves it now.
+            // What brought a session where it is, is read only where it can be told.
             memory.brought = self
                 .store
                 .brought(batch.entries.iter().filter_map(|entry| {
-                    let stays =
-                        decide::all_pass(&entry.answers) || decide::any_holds(&entry.answers);
-                    stays.then_some(&entry.evidence)
+                    let session = &entry.evidence.session;
+                    decide::tells_what_brought(session, &entry.answers).then_some(&entry.evidence)
                 }))
                 .map_err(memory::failed)?;
             let known: HashSet<&SessionId> = batch.known().collect();

@@ -240,8 +240,8 @@ fn a_reason_holds_moments_and_is_shown_with_ages() {
     );
 }
 
-#[test]
-fn what_cannot_be_asked_again_takes_no_reason_back() {
+/// A session whose recorded pull request was closed without a merge, and what the pass said that blocked it.
+fn blocked_over_a_closed_one() -> (Stage, Value) {
     let mut stage = Stage::new();
     let snapshot = json!({"pull_request_number": 21, "pull_request_state": "OPEN"});
     let head = recorded(&mut stage, 1, "running", snapshot);
@@ -251,6 +251,12 @@ fn what_cannot_be_asked_again_takes_no_reason_back() {
     });
     stage.write();
     let moved = session(&stage.pass().json_with(0), 1);
+    (stage, moved)
+}
+
+#[test]
+fn what_cannot_be_asked_again_takes_no_reason_back() {
+    let (stage, moved) = blocked_over_a_closed_one();
     assert_eq!(moved["rule"], "closed-pr", "{moved:#}");
     // What GitHub said is old by then, and nobody may ask anew.
     let mut store = vigil_store::Store::open(&stage.state_dir(), stage.now).expect("the journal");
@@ -271,15 +277,7 @@ fn what_cannot_be_asked_again_takes_no_reason_back() {
 
 #[test]
 fn a_block_leaves_the_record_true_about_its_pull_request_and_an_undo_takes_that_back() {
-    let mut stage = Stage::new();
-    let snapshot = json!({"pull_request_number": 21, "pull_request_state": "OPEN"});
-    let head = recorded(&mut stage, 1, "running", snapshot);
-    opened(&mut stage, 1, &head);
-    stage.on_github(|model| {
-        model.repo(REPO).pull(21).closed();
-    });
-    stage.write();
-    let moved = session(&stage.pass().json_with(0), 1);
+    let (stage, moved) = blocked_over_a_closed_one();
     assert_eq!(moved["to"], "blocked", "{moved:#}");
     says(
         &moved,
