@@ -130,6 +130,14 @@ fn traps_in_describe() {
 }
 
 #[test]
+fn endless_schema() {
+    refused(
+        "endless-schema",
+        &["settings-schema", "nests deeper than 64"],
+    );
+}
+
+#[test]
 fn traps_on_bad() {
     let answers = ask(&engine(), "traps-on-bad", &["good", "bad", "better"]);
     let kinds: Vec<_> = answers.iter().map(|(kind, _)| kind.as_str()).collect();

@@ -1,7 +1,7 @@
 //! What was known before it became unknown, for people to read. It is no fact any more: nothing here makes an answer or
 //! reaches a policy.
 
-use vigil_core::forge::{Issue, PullRequest};
+use vigil_core::forge::{Issue, PullRequest, PullRequestState};
 use vigil_core::session::Lookup;
 use vigil_core::{GapKind, Timestamp};
 
@@ -39,15 +39,24 @@ impl Memory {
         });
         let pull_request = lookup.pull_request.as_ref().ok().and_then(|pr| {
             let of_repo = repo(&pr.repo)?;
+            let list = || {
+                let owner = pr.head_owner.as_deref()?;
+                let name = branch_key(owner, pr.branches.first()?);
+                let list = recalled(of_repo.branch(&name)?, now)?.then;
+                (!list.partial).then_some(list.numbers)
+            };
             if let Some(number) = pr.number {
-                return recalled(of_repo.pull(small(number)?)?, now);
+                let number = small(number)?;
+                let recorded = recalled(of_repo.pull(number)?, now)?;
+                // One that ended speaks only where the session's branch is known to have no other.
+                let speaks = recorded.then.state == PullRequestState::Open
+                    || pr.branches.is_empty()
+                    || list()?.iter().all(|of_branch| *of_branch == number);
+                return speaks.then_some(recorded);
             }
-            let owner = pr.head_owner.as_deref()?;
-            let name = branch_key(owner, pr.branches.first()?);
-            let list = recalled(of_repo.branch(&name)?, now)?.then;
             // Which of several is the session's rests on facts that are all in doubt.
-            match (list.numbers.as_slice(), list.partial) {
-                ([number], false) => recalled(of_repo.pull(*number)?, now),
+            match list()?.as_slice() {
+                [number] => recalled(of_repo.pull(*number)?, now),
                 _ => None,
             }
         });
@@ -133,6 +142,55 @@ mod tests {
         assert_eq!((issue.then.number, issue.then.open), (7, true));
         assert_eq!(issue.read, READ);
         assert_eq!(known.pull_request, None, "it was never read");
+    }
+
+    #[test]
+    fn a_recorded_one_that_ended_is_told_only_where_its_branch_has_no_other() {
+        let told = |state, branch: &str, list: Option<&str>| {
+            let pull = serde_json::json!({
+                "fact": { "found": PullRequest { state, ..PullRequest::bare(8, READ) } },
+                "learned": READ.as_millis(),
+            });
+            let list = list.map(|numbers| {
+                format!(
+                    r#"{{"fact": {{"found": {numbers}}}, "learned": {}}}"#,
+                    READ.as_millis()
+                )
+            });
+            let mut rows = vec![
+                ("acme/app", "watch", r#"{"name": "acme/app"}"#.to_owned()),
+                ("acme/app", "pull 8", pull.to_string()),
+            ];
+            rows.extend(list.map(|list| ("acme/app", "branch acme:work", list)));
+            let rows = rows
+                .iter()
+                .map(|(repo, name, value)| (*repo, *name, value.as_str()));
+            let (memory, unreadable) = Memory::read(rows);
+            assert_eq!(unreadable, 0);
+            let mut lookup = lookup();
+            lookup.pull_request = Ok(PullRequestRef {
+                number: Some(8),
+                branches: [branch]
+                    .iter()
+                    .filter(|b| !b.is_empty())
+                    .map(|b| (*b).to_owned())
+                    .collect(),
+                ..PullRequestRef::by_branch("acme/app", "work", "acme")
+            });
+            let known = memory.last_known(&lookup, NOW).pull_request;
+            known.map(|known| known.then.number)
+        };
+        let alone = Some(r#"{"numbers": [8]}"#);
+        let replaced = Some(r#"{"numbers": [9, 8]}"#);
+        let partly = Some(r#"{"numbers": [8], "partial": true}"#);
+        for ended in [PullRequestState::Closed, PullRequestState::Merged] {
+            assert_eq!(told(ended, "work", alone), Some(8));
+            assert_eq!(told(ended, "work", replaced), None, "which one is in doubt");
+            assert_eq!(told(ended, "work", partly), None);
+            assert_eq!(told(ended, "work", None), None);
+            assert_eq!(told(ended, "", None), Some(8), "no branch brings another");
+        }
+        assert_eq!(told(PullRequestState::Open, "work", replaced), Some(8));
     }
 
     #[test]

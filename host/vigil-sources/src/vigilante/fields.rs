@@ -321,6 +321,13 @@ impl Draft<'_> {
         self.nothing_to_lose()?;
         self.remove(&["pull_request_maintenance_in_flight"]);
         self.set_now(&["updated_at"]);
+        // An ended one is the word for another state, and a repair changes none.
+        let open = self.pull_request_in(&[PullRequestState::Open]);
+        if self.change.evidence.session.state == State::Maintaining
+            && let Some(pr) = open
+        {
+            self.snapshot(&pr);
+        }
         Ok(())
     }
 

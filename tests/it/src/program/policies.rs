@@ -123,6 +123,7 @@ fn attacks(stage: &Stage) -> Vec<(String, &'static str)> {
             path("nested.wasm"),
             "instances, more than the limit of 1000",
         ),
+        (guests::path("endless-schema"), "nests deeper than 64"),
     ]
 }
 

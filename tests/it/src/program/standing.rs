@@ -300,6 +300,43 @@ fn a_block_leaves_the_record_true_about_its_pull_request_and_an_undo_takes_that_
 }
 
 #[test]
+fn a_block_that_flaps_is_let_go_twice_in_a_day_and_then_stays() {
+    let (mut stage, moved) = blocked_over_a_closed_one();
+    assert_eq!(moved["to"], "blocked", "{moved:#}");
+    // GitHub counts in whole seconds: what changes must lie after what was looked at.
+    let mut later = super::stage::now().as_millis();
+    let mut becomes = |stage: &mut Stage, open: bool| {
+        later += 5_000;
+        stage.on_github(|model| {
+            model.set_now(later);
+            let repo = model.repo(REPO);
+            let pull = repo.pull(21);
+            match open {
+                true => pull.reopened(),
+                false => pull.closed(),
+            };
+        });
+        session(&stage.pass().json_with(0), 1)
+    };
+    for round in ["(t1)", "(t3)"] {
+        let let_go = becomes(&mut stage, true);
+        assert_eq!(let_go["to"], "maintaining", "{let_go:#}");
+        let over = "what vigil blocked it for (closed-pr) is over";
+        says(&let_go, "open-pr", "verdict", over);
+        let again = becomes(&mut stage, false);
+        assert_eq!(again["to"], "blocked", "after {round}: {again:#}");
+    }
+    let stays = becomes(&mut stage, true);
+    assert_eq!(stays["outcome"], "refused", "{stays:#}");
+    let why = "within a day vigil has blocked it and let it go 2 times (t2, t4); it stays blocked for a person";
+    says(&stays, "open-pr", "verdict", why);
+    let row = session(&stage.status().json(), 1);
+    assert_eq!(stage.record(1)["status"], "blocked", "{row:#}");
+    let reason = row["reason"].as_str().expect("a reason");
+    assert!(reason.contains(why), "{reason}");
+}
+
+#[test]
 fn a_policy_that_fails_is_told_wherever_people_look() {
     let stage = super::chain::with_a_bad_one();
     let guest = super::guests::path("traps-on-bad");

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 use vigil_core::fact::{Gap, GapKind};
 
 use super::config::{CONFIG_BYTES_MAX, Config};
-use super::folder::{Folder, Links};
+use super::folder::{Folder, Links, io_gap};
 use super::kin::Trunks;
 use super::objects::Objects;
 use super::oid::{Oid, Sum};
@@ -98,15 +99,23 @@ pub(crate) enum Pushes {
 impl Repository {
     /// Opens the repository at `path`, which must be one itself and not merely lie inside another.
     pub(crate) fn open(path: &Path) -> Result<Repository, Gap> {
-        let dir = fs::canonicalize(path).map_err(|error| {
+        let unseen = |error: &io::Error| {
             Gap::new(
-                GapKind::NoControl,
+                io_gap(path, error).kind,
                 format!(
                     "the repository {} cannot be looked at: {error}",
                     path.display()
                 ),
             )
-        })?;
+        };
+        let dir = fs::canonicalize(path).map_err(|error| unseen(&error))?;
+        let kind = fs::metadata(&dir).map_err(|error| unseen(&error))?;
+        if !kind.is_dir() {
+            return Err(Gap::new(
+                GapKind::Malformed,
+                format!("the repository {} is no folder", path.display()),
+            ));
+        }
         let (common, _) = git_folders(&Folder::open(&dir)?)?;
         let store = Store::open(common)?;
         let refs = Refs::list(&store.common, store.sum)?;

@@ -388,6 +388,25 @@ fn a_repair_is_refused_over_work_that_vigilante_would_discard() {
 }
 
 #[test]
+fn a_repair_leaves_the_record_true_about_an_open_pull_request_and_in_its_state() {
+    for (state, pr, wrote) in [
+        (State::Maintaining, PullRequestState::Open, true),
+        (State::Maintaining, PullRequestState::Closed, false),
+        (State::Maintaining, PullRequestState::Merged, false),
+        (State::Running, PullRequestState::Open, false),
+    ] {
+        let mut seen = saved(evidence(true, Some(pr)));
+        seen.session.state = state;
+        let fixed = made(&in_flight(), &seen, repair(&["maintenance-in-flight"])).unwrap();
+        let says = |key: &str| fixed.get(key).cloned().flatten();
+        let expected = wrote.then(|| "\"OPEN\"".to_owned());
+        assert_eq!(says("pull_request_state"), expected, "{state} {pr:?}");
+        let number = wrote.then(|| "319".to_owned());
+        assert_eq!(says("pull_request_number"), number, "{state} {pr:?}");
+    }
+}
+
+#[test]
 fn a_repair_clears_the_flag_and_nothing_else() {
     let seen = saved(evidence(true, Some(PullRequestState::Open)));
     let set = in_flight();

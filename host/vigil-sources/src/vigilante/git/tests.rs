@@ -249,6 +249,14 @@ fn only_a_repository_is_one_and_not_a_folder_inside_it() {
     );
     let gone = Repository::open(&scene.root().join("gone")).expect_err("nothing there");
     assert_eq!(gone.kind, GapKind::NoControl);
+    // What stands in its place is not "gone": somebody has to look at it.
+    let file = scene.root().join("file");
+    fs::write(&file, "x").expect("a file");
+    for place in [&file, Path::new("/dev/zero")] {
+        let other = Repository::open(place).expect_err("no repository");
+        assert_eq!(other.kind, GapKind::Malformed, "{other:?}");
+        assert!(other.detail.ends_with("is no folder"), "{other:?}");
+    }
     // A worktree whose link is gone lies inside the repository, and is none of it.
     fs::remove_file(scene.worktree.join(".git")).expect("the link goes");
     fs::write(scene.worktree.join("work"), "x").expect("a file");
