@@ -41,6 +41,23 @@ pub enum Learned<A> {
     Lost(Gap),
 }
 
+impl<A> Learned<A> {
+    /// The same; but an answer that was lost still tells in its headers whether to go on. It was paid from the pot of
+    /// `resource`, [`limits::CORE`] or [`limits::GRAPHQL`].
+    pub(crate) fn heeding(self, received: &Received<'_>, resource: &str) -> Self {
+        let (Learned::Lost(gap) | Learned::Overloaded(gap)) = &self else {
+            return self;
+        };
+        match limits::heard(received.headers, resource, received.at) {
+            Some(limit) => Learned::Limited(Limit {
+                detail: format!("{} ({})", limit.detail, gap.detail),
+                ..limit
+            }),
+            None => self,
+        }
+    }
+}
+
 /// The whole of a GraphQL answer. Its errors stay as they came: thousands of them can be about the same few things.
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -224,5 +241,73 @@ fn meter(data: &Map<String, Value>) -> Meter {
             .and_then(|text| text.parse::<jiff::Timestamp>().ok())
             .and_then(|moment| u64::try_from(moment.as_millisecond()).ok())
             .map(Timestamp),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::limits::LimitScope;
+
+    const NOW: Timestamp = Timestamp(1_795_155_120_000);
+
+    /// What an answer of no use with these headers comes to: the silence in seconds, and what is silent.
+    fn heard(headers: &[(&str, &str)], lost: Learned<()>) -> Option<(Option<u64>, LimitScope)> {
+        let mut all = HeaderMap::new();
+        for (name, value) in headers {
+            let name: http::HeaderName = name.parse().expect("a name");
+            all.insert(name, value.parse().expect("a value"));
+        }
+        let received = Received {
+            status: StatusCode::OK,
+            headers: &all,
+            body: b"{\"errors\":[{\"message\":\"API rate limit exceede",
+            at: NOW,
+        };
+        match lost.heeding(&received, limits::GRAPHQL) {
+            Learned::Limited(limit) => {
+                let seconds = limit.until.map(|until| NOW.age(until).as_secs());
+                Some((seconds, limit.scope))
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_lost_is_heeded_by_its_headers() {
+        let reset = (NOW.after(Duration::from_secs(900)).0 / 1000).to_string();
+        let empty = [
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset", reset.as_str()),
+        ];
+        let of = |resource| [empty[0], empty[1], ("x-ratelimit-resource", resource)];
+        let gap = || Gap::new(GapKind::Malformed, "cut off");
+        for lost in [
+            || Learned::Lost(Gap::new(GapKind::Malformed, "cut off")),
+            || Learned::Overloaded(Gap::new(GapKind::Unreachable, "too long")),
+        ] {
+            let pot = Some((Some(900), LimitScope::Pot));
+            assert_eq!(heard(&empty, lost()), pot);
+            assert_eq!(heard(&of("graphql"), lost()), pot);
+            assert_eq!(heard(&of("core"), lost()), None, "another pot is empty");
+            let waits = heard(&[("retry-after", "90")], lost());
+            assert_eq!(waits, Some((Some(90), LimitScope::Account)));
+            let both = heard(&[empty[0], empty[1], ("retry-after", "90")], lost());
+            assert_eq!(both, Some((Some(90), LimitScope::Account)));
+            let unnamed = heard(&[("retry-after", "soon")], lost());
+            assert_eq!(unnamed, Some((None, LimitScope::Account)));
+            assert_eq!(heard(&[empty[0]], lost()), None, "it names no time");
+            assert_eq!(
+                heard(&[("x-ratelimit-remaining", "1"), empty[1]], lost()),
+                None
+            );
+            assert_eq!(heard(&[], lost()), None);
+        }
+        // A 401 can carry the headers of an empty pot.
+        assert_eq!(heard(&empty, Learned::TokenRejected), None);
+        assert_eq!(heard(&empty, Learned::Refused(gap())), None);
+        assert_eq!(heard(&empty, Learned::Answered(())), None);
     }
 }

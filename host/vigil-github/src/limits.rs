@@ -118,6 +118,21 @@ pub fn limit(
     })
 }
 
+/// What the headers of an answer say that taught nothing else: how long to wait. The pot is the one of `resource`, [`CORE`]
+/// or [`GRAPHQL`], from which it was paid. `None`: one may go on.
+pub(crate) fn heard(headers: &HeaderMap, resource: &str, at: Timestamp) -> Option<Limit> {
+    let scope = match Meter::from_headers(headers, resource, at).empty_until(at) {
+        _ if text(headers, "retry-after").is_some() => LimitScope::Account,
+        Some(_) => LimitScope::Pot,
+        None => return None,
+    };
+    Some(Limit {
+        until: until(headers, "", at),
+        detail: "GitHub says in its headers to wait".to_owned(),
+        scope,
+    })
+}
+
 /// What a refusal with these headers and words silences. Where neither tells, everything: to be silent for nothing
 /// costs a minute, and to go on while limited can cost the account.
 pub fn scope(headers: &HeaderMap, message: &str) -> LimitScope {

@@ -196,7 +196,7 @@ impl GitHub {
             body: &answer.body,
             at,
         };
-        match learn(&query, &received, clock.wall) {
+        match learn(&query, &received, clock.wall).heeding(&received, Pool::GraphQl.resource()) {
             Learned::Answered(answered) => {
                 seen.points += answered.cost.map_or(1, u64::from);
                 seen.meter = answered.meter;

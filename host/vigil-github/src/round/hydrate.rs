@@ -74,7 +74,8 @@ impl Round {
             }
         };
         let observed = self.how.now;
-        match learn(query, &raw.received(now), observed) {
+        let received = raw.received(now);
+        match learn(query, &received, observed).heeding(&received, Pool::GraphQl.resource()) {
             Learned::Answered(answered) => {
                 let cost = answered.cost.unwrap_or_else(|| points(query));
                 self.usage.points += cost;

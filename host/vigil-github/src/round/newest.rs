@@ -55,7 +55,8 @@ impl Round {
             Outcome::OutOfTime => return self.left_lists(&heads.repositories, &out_of_time()),
         };
         let cost = points_of(heads.connections);
-        match learn_heads(heads, &raw.received(now)) {
+        let received = raw.received(now);
+        match learn_heads(heads, &received).heeding(&received, Pool::GraphQl.resource()) {
             Learned::Answered(answered) => {
                 let cost = answered.cost.unwrap_or(cost);
                 self.usage.points += cost;

@@ -46,7 +46,8 @@ impl Round {
         read: impl FnOnce(&Received<'_>) -> Learned<(A, Meter)>,
     ) -> Result<A, Nothing> {
         let raw = self.rest_answer(account, outcome)?;
-        let (learned, meter) = match read(&raw.received(now)) {
+        let received = raw.received(now);
+        let (learned, meter) = match read(&received).heeding(&received, Pool::Rest.resource()) {
             Learned::Answered(answered) => answered,
             Learned::Overloaded(gap) | Learned::Lost(gap) => return Err(Nothing::Missed(gap)),
             other => {

@@ -247,7 +247,10 @@ impl Round {
             }
             Outcome::OutOfTime => return self.left_lists(&[probe.repo], &out_of_time()),
         };
-        let (probed, meter) = match learn_probe(&probe, &raw.received(now), self.how.now) {
+        let received = raw.received(now);
+        let learned =
+            learn_probe(&probe, &received, self.how.now).heeding(&received, Pool::Rest.resource());
+        let (probed, meter) = match learned {
             Learned::Answered(answered) => answered,
             Learned::Overloaded(gap) | Learned::Lost(gap) => {
                 return self.unlisted(account, probe.repo, &gap);

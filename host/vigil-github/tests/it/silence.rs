@@ -87,6 +87,29 @@ async fn every_form_of_a_limit_silences_this_call_and_the_next() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_arrives_cut_off_is_heeded_all_the_same() {
+    let (model, asks) = fleet(60, 3);
+    let server = serve(model);
+    server.with(|model| {
+        let refusal = Fault::RateLimited {
+            headers: true,
+            older_name: false,
+        };
+        model.fail_next(1, refusal);
+        model.fail_next(1, Fault::CutJson);
+    });
+    let github = client(&server);
+    let reply = ask(&github, &asks).await;
+    assert_eq!(kinds(&reply), ["rate-limited"]);
+    assert_eq!(reply.usage.requests, 1);
+    let until = reply.limited_until.expect("a moment");
+    assert!(until >= later(3600) && until < later(3660), "{until}");
+    let reply = github.ask(&asks, Timestamp(until.0 - 1_000), TIME).await;
+    assert_eq!(reply.usage.requests, 0);
+    server.with(|model| assert_eq!(model.tally().while_limited, 0));
+}
+
+#[tokio::test]
 async fn what_was_learned_before_the_limit_stays_learned() {
     let (mut model, asks) = fleet(110, 3);
     // Two points: for two of the three queries.
