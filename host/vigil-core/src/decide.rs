@@ -303,11 +303,10 @@ fn unless_left(
     }
 }
 
-/// A record that its source could not read in full is never written: the source says so by naming no state that it
-/// could write, and by the gaps.
+/// A record of which its source cannot say what it is about is never written, whatever a policy makes of it.
 fn unreadable(evidence: &Evidence) -> Option<String> {
     let session = &evidence.session;
-    if !session.owner_effects.writable.is_empty() || session.gaps.is_empty() {
+    if session.readable {
         return None;
     }
     let gaps: Vec<String> = session

@@ -289,6 +289,10 @@ fn no_longer_wanted(evidence: &Evidence, context: &Context) -> bool {
             labelled || (context.source.closed_pr_is_final && closed_unmerged(evidence))
         }
         Fact::Absent(sighting) => sighting.first.age(sighting.last) >= ABSENT_AFTER,
+        // There is no issue that could want the work.
+        Fact::NotAsked if evidence.session.lookup.issue == Ok(None) => {
+            context.source.closed_pr_is_final && closed_unmerged(evidence)
+        }
         Fact::Unknown(_) | Fact::NotAsked => false,
     }
 }

@@ -74,6 +74,10 @@ pub struct Session {
     pub tasks: Vec<Task>,
     /// Fields that could not be read.
     pub gaps: Vec<FieldGap>,
+    /// What the record is about and which state it is in are certain. A record of which that cannot be said is never
+    /// written, and no policy decides about it; [`Session::gaps`] says why. Other gaps are the policies' to weigh.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub readable: bool,
     /// Facts that only some owners have, by registered name.
     pub extra: Vec<(String, String)>,
     /// A final state that the owner itself recorded or reported with authority. Never taken from a log.
@@ -85,6 +89,10 @@ pub struct Session {
     pub lookup: Lookup,
     /// What the owner does after a write. The kernel derives the unsaved-work guard from it.
     pub owner_effects: OwnerEffects,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The extra fact that says who blocked a session: [`BY_VIGIL`], while the record is as vigil's own move to `blocked`
@@ -126,10 +134,32 @@ pub struct OwnerWords {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Lookup {
-    /// The issue, or why it cannot be asked for.
-    pub issue: Result<IssueRef, Gap>,
-    /// The pull request, or why it cannot be asked for.
-    pub pull_request: Result<PullRequestRef, Gap>,
+    /// The issue. None: the session has none that the forge knows, so that there is nothing to ask. A gap: the record
+    /// does not tell which one it is.
+    pub issue: Result<Option<IssueRef>, Gap>,
+    /// The pull request. None: the session has none that the forge could know, so that there is nothing to ask. A gap:
+    /// the record does not tell what leads to it.
+    pub pull_request: Result<Option<PullRequestRef>, Gap>,
+}
+
+impl Lookup {
+    /// Where the issue is asked about, if anywhere.
+    pub fn issue(&self) -> Option<&IssueRef> {
+        self.issue.as_ref().ok()?.as_ref()
+    }
+
+    /// What leads to the pull request, if anything.
+    pub fn pull_request(&self) -> Option<&PullRequestRef> {
+        self.pull_request.as_ref().ok()?.as_ref()
+    }
+
+    /// The repositories that are asked, the pull request's and the issue's: `owner/name`, one of them twice where it
+    /// is the same.
+    pub fn repos(&self) -> impl Iterator<Item = &str> {
+        let issue = self.issue().map(|issue| issue.repo.as_str());
+        let pull = self.pull_request().map(|pull| pull.repo.as_str());
+        [issue, pull].into_iter().flatten()
+    }
 }
 
 /// An issue by repository and number.

@@ -224,7 +224,7 @@ fn a_second_record_of_the_same_issue_holds_both() {
 #[test]
 fn a_record_that_cannot_be_read_is_neither_moved_nor_repaired() {
     let mut evidence = evidence(State::Running);
-    evidence.session.owner_effects.writable.clear();
+    evidence.session.readable = false;
     evidence.session.gaps.push(FieldGap {
         field: "state".into(),
         gap: Gap::new(GapKind::Malformed, "\"parked\" is no status"),
@@ -247,6 +247,30 @@ fn a_record_that_cannot_be_read_is_neither_moved_nor_repaired() {
         );
         assert!(ruling.reason.contains("parked"), "{}", ruling.reason);
     }
+}
+
+#[test]
+fn a_gap_in_a_record_that_is_only_observed_silences_no_policy() {
+    let mut evidence = evidence(State::Running);
+    evidence.session.owner_effects.writable.clear();
+    evidence.session.gaps.push(FieldGap {
+        field: "times.heartbeat".into(),
+        gap: Gap::new(GapKind::InTheFuture, "it lies ahead"),
+    });
+    let survey = survey::<Evidence>(&[], &context(), Memory::default());
+    let ruled = |verdict| {
+        let answers = [answer("p", verdict)];
+        let ruling = decide(&evidence, &answers, &asked(), &survey, &context());
+        let guards = ruling.guards.iter().map(|guard| guard.code);
+        (ruling.action, ruling.rule, guards.collect::<Vec<_>>())
+    };
+    assert_eq!(
+        ruled(Verdict::Hold),
+        (Action::Hold, "a-rule".into(), vec![])
+    );
+    let (action, rule, guards) = ruled(Verdict::Transition(State::Succeeded));
+    assert_eq!((action, rule.as_str()), (Action::Refuse, "a-rule"));
+    assert!(guards.contains(&Code::LegalEdge), "{guards:?}");
 }
 
 #[test]

@@ -53,12 +53,8 @@ pub struct Between {
 impl Ask {
     /// The repositories that it looks into.
     pub fn repos(&self) -> impl Iterator<Item = Repo> {
-        let issue = self.lookup.issue.as_ref().ok().map(|issue| &issue.repo);
-        let pull = self.lookup.pull_request.as_ref().ok().map(|pr| &pr.repo);
-        [issue, pull]
-            .into_iter()
-            .flatten()
-            .filter_map(|name| Repo::parse(name).ok())
+        let names = self.lookup.repos();
+        names.filter_map(|name| Repo::parse(name).ok())
     }
 }
 

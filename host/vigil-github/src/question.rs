@@ -10,12 +10,13 @@ use vigil_core::{Gap, GapKind};
 
 use crate::ask::{Ask, Parts};
 
-/// What is asked to learn the issue; `None`: nobody wants it; an error: it cannot be asked for.
+/// What is asked to learn the issue; `None`: nobody wants it, or there is none; an error: it cannot be asked for.
 pub(crate) fn issue_target(ask: &Ask) -> Option<Result<Target, Gap>> {
     if !ask.wants.any_issue() {
         return None;
     }
-    Some(ask.lookup.issue.clone().and_then(|issue| {
+    let issue = ask.lookup.issue.as_ref().map(Option::as_ref).transpose()?;
+    Some(issue.map_err(Clone::clone).and_then(|issue| {
         Ok(Target::Issue {
             repo: Repo::parse(&issue.repo)?,
             number: number("issue", issue.number)?,
@@ -23,16 +24,15 @@ pub(crate) fn issue_target(ask: &Ask) -> Option<Result<Target, Gap>> {
     }))
 }
 
-/// What leads to the pull request; `None`: nobody wants it; an error: it cannot be asked for.
+/// What leads to the pull request; `None`: nobody wants it, or there is none; an error: it cannot be asked for.
 pub(crate) fn sought(ask: &Ask) -> Option<Result<Sought<'_>, Gap>> {
     if !ask.wants.any_pull_request() {
         return None;
     }
-    let looked_up = match &ask.lookup.pull_request {
-        Ok(looked_up) => looked_up,
-        Err(gap) => return Some(Err(gap.clone())),
-    };
-    Some(Sought::of(looked_up))
+    match &ask.lookup.pull_request {
+        Ok(looked_up) => looked_up.as_ref().map(Sought::of),
+        Err(gap) => Some(Err(gap.clone())),
+    }
 }
 
 /// What leads to the pull request of a session.

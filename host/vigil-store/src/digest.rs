@@ -81,6 +81,7 @@ fn strip_session(session: &mut Session) {
         attempts: _,
         tasks,
         gaps,
+        readable: _,
         extra,
         owner_says: _,
         owner_words: _,

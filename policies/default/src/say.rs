@@ -7,7 +7,7 @@ use vigil_sdk::{
     PullRequestState, Sighting, TimeFact, Timestamp,
 };
 
-use crate::{Case, signs};
+use crate::{Case, issue_is_on_the_forge, signs};
 
 /// `PR #319 was merged at 2026-01-01T10:40:00Z`, with the branch where that says more, and with the ones that were passed over.
 pub(crate) fn pull_request(case: &Case<'_>, found: &PullRequest) -> String {
@@ -134,6 +134,17 @@ pub(crate) fn unblocked(case: &Case<'_>, what: String) -> String {
             format!("{what}, so that what vigil blocked it for ({rule}) is over")
         }
         _ => what,
+    }
+}
+
+/// That the issue is none of the forge's, so that nobody can ask about it: `its issue lives in linear`. `None`: it is one
+/// of the forge's.
+pub(crate) fn issue_elsewhere(case: &Case<'_>) -> Option<String> {
+    let session = case.session();
+    match session.tracker.as_str() {
+        _ if issue_is_on_the_forge(session) => None,
+        "github" => Some("it names no issue".to_owned()),
+        tracker => Some(format!("its issue lives in {tracker}")),
     }
 }
 

@@ -115,11 +115,7 @@ impl Run<'_> {
             };
             let is_watched = sessions.iter().any(|other| {
                 !other.state.is_settled()
-                    && other
-                        .lookup
-                        .issue
-                        .as_ref()
-                        .is_ok_and(|one| one.repo == repo)
+                    && (other.lookup.issue()).is_some_and(|one| one.repo == repo)
             });
             let rows = store.transitions(Some(&session.id), None, 1)?;
             let Some(row) = rows.first().filter(|row| {

@@ -38,7 +38,7 @@ pub fn told(evidence: &Evidence, hub: &Hub) -> Result<(), String> {
 }
 
 fn issue_told(evidence: &Evidence, hub: &Hub) -> Result<(), String> {
-    let Ok(wanted) = &evidence.session.lookup.issue else {
+    let Some(wanted) = evidence.session.lookup.issue() else {
         return match &evidence.issue {
             Fact::Unknown(_) | Fact::NotAsked => Ok(()),
             other => Err(format!(
@@ -69,7 +69,7 @@ fn issue_told(evidence: &Evidence, hub: &Hub) -> Result<(), String> {
 }
 
 fn pull_request_told(evidence: &Evidence, hub: &Hub) -> Result<(), String> {
-    let Ok(wanted) = &evidence.session.lookup.pull_request else {
+    let Some(wanted) = evidence.session.lookup.pull_request() else {
         return match &evidence.pull_request {
             Fact::Unknown(_) | Fact::NotAsked => Ok(()),
             other => Err(format!(
@@ -315,7 +315,7 @@ pub fn by_the_checkout(
     is_read: bool,
 ) -> Result<(), String> {
     let branch = body.renamed.as_ref().filter(|_| body.worktree.is_some());
-    let (Some(branch), Ok(wanted)) = (branch, &evidence.session.lookup.pull_request) else {
+    let (Some(branch), Some(wanted)) = (branch, evidence.session.lookup.pull_request()) else {
         return Ok(());
     };
     let speaks = match &evidence.pull_request {
@@ -410,7 +410,7 @@ fn kept(row: &Transition, evidence: &Evidence, hub: &Hub, body: &Body) -> Result
         row.to,
         State::Maintaining | State::Succeeded | State::Closed
     );
-    let issue_closed = evidence.session.lookup.issue.as_ref().is_ok_and(|wanted| {
+    let issue_closed = evidence.session.lookup.issue().is_some_and(|wanted| {
         hub.model
             .look(&wanted.repo, wanted.number)
             .is_some_and(|item| item.closed_ms.is_some())

@@ -71,15 +71,16 @@ pub fn session(id: &str, state: State) -> Session {
         attempts: Attempts::default(),
         tasks: Vec::new(),
         gaps: Vec::new(),
+        readable: true,
         extra: Vec::new(),
         owner_says: None,
         owner_words: None,
         lookup: Lookup {
-            issue: Ok(IssueRef {
+            issue: Ok(Some(IssueRef {
                 repo: "o/r".into(),
                 number: 299,
-            }),
-            pull_request: Ok(PullRequestRef::by_number("o/r", 319)),
+            })),
+            pull_request: Ok(Some(PullRequestRef::by_number("o/r", 319))),
         },
         owner_effects: OwnerEffects {
             writable: vec![

@@ -109,7 +109,7 @@ impl Memory {
     }
 
     fn issue_touches(&self, lookup: &Lookup, look: Look<'_>) -> bool {
-        let Ok(issue) = &lookup.issue else {
+        let Some(issue) = lookup.issue() else {
             return false;
         };
         let Some(of_repo) = self.repos.get(&issue.repo.to_ascii_lowercase()) else {
@@ -121,7 +121,7 @@ impl Memory {
     }
 
     fn pull_request_touches(&self, lookup: &Lookup, look: Look<'_>) -> bool {
-        let Ok(pull_request) = &lookup.pull_request else {
+        let Some(pull_request) = lookup.pull_request() else {
             return false;
         };
         let Some(of_repo) = self.repos.get(&pull_request.repo.to_ascii_lowercase()) else {

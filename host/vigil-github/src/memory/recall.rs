@@ -33,11 +33,11 @@ impl Memory {
     pub fn last_known(&self, lookup: &Lookup, now: Timestamp) -> LastKnown {
         let repo = |name: &str| self.readable(&Repo::parse(name).ok()?);
         let small = |number: u64| u32::try_from(number).ok();
-        let issue = lookup.issue.as_ref().ok().and_then(|issue| {
+        let issue = lookup.issue().and_then(|issue| {
             let of_repo = repo(&issue.repo)?;
             recalled(of_repo.issue(small(issue.number)?)?, now)
         });
-        let pull_request = lookup.pull_request.as_ref().ok().and_then(|pr| {
+        let pull_request = lookup.pull_request().and_then(|pr| {
             let of_repo = repo(&pr.repo)?;
             let list = || {
                 let owner = pr.head_owner.as_deref()?;
@@ -102,11 +102,11 @@ mod tests {
 
     fn lookup() -> Lookup {
         Lookup {
-            issue: Ok(IssueRef {
+            issue: Ok(Some(IssueRef {
                 repo: "acme/app".into(),
                 number: 7,
-            }),
-            pull_request: Ok(PullRequestRef::by_branch("acme/app", "work", "acme")),
+            })),
+            pull_request: Ok(Some(PullRequestRef::by_branch("acme/app", "work", "acme"))),
         }
     }
 
@@ -168,7 +168,7 @@ mod tests {
             let (memory, unreadable) = Memory::read(rows);
             assert_eq!(unreadable, 0);
             let mut lookup = lookup();
-            lookup.pull_request = Ok(PullRequestRef {
+            lookup.pull_request = Ok(Some(PullRequestRef {
                 number: Some(8),
                 branches: [branch]
                     .iter()
@@ -176,7 +176,7 @@ mod tests {
                     .map(|b| (*b).to_owned())
                     .collect(),
                 ..PullRequestRef::by_branch("acme/app", "work", "acme")
-            });
+            }));
             let known = memory.last_known(&lookup, NOW).pull_request;
             known.map(|known| known.then.number)
         };

@@ -24,13 +24,13 @@ impl Memory {
     /// looked up elsewhere.
     pub fn follow(&self, lookup: &mut Lookup) -> bool {
         let mut follows = false;
-        if let Ok(issue) = &mut lookup.issue
+        if let Ok(Some(issue)) = &mut lookup.issue
             && let Some(to) = self.leads_to(&issue.repo)
         {
             issue.repo = to.to_string();
             follows = true;
         }
-        if let Ok(pull) = &mut lookup.pull_request
+        if let Ok(Some(pull)) = &mut lookup.pull_request
             && let Some(to) = self.leads_to(&pull.repo)
         {
             let from = pull.repo.split('/').next().unwrap_or_default();
@@ -47,10 +47,7 @@ impl Memory {
 
     /// Whether `lookup` names a repository that [`Memory::follow`] finds elsewhere.
     pub fn is_elsewhere(&self, lookup: &Lookup) -> bool {
-        let issue = lookup.issue.as_ref().ok().map(|issue| &issue.repo);
-        let pull = lookup.pull_request.as_ref().ok().map(|pull| &pull.repo);
-        let mut repos = [issue, pull].into_iter().flatten();
-        repos.any(|repo| self.leads_to(repo).is_some())
+        lookup.repos().any(|repo| self.leads_to(repo).is_some())
     }
 
     /// Whether `called` is the repository that was seen under the name `repo`.

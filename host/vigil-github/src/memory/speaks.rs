@@ -286,12 +286,7 @@ impl Memory {
         candidates: &Candidates,
         passed_over: &mut Vec<PassedOver>,
     ) -> Option<Gap> {
-        let at = ask
-            .lookup
-            .issue
-            .as_ref()
-            .ok()
-            .filter(|_| ask.wants.any_issue())?;
+        let at = ask.lookup.issue().filter(|_| ask.wants.any_issue())?;
         let of_repo = self.repos.get(&at.repo.to_ascii_lowercase())?;
         let known = of_repo.issue(u32::try_from(at.number).ok()?)?;
         let issue = known

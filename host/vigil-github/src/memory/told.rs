@@ -85,8 +85,8 @@ impl Memory {
         }
         let is_news = |place: Place| self.told.0.get(&place).is_some_and(|at| *at > judged);
         let small = |number: u64| u32::try_from(number).ok();
-        let of_issue = lookup.issue.as_ref().ok().filter(|_| wants.any_issue());
-        let of_pull = lookup.pull_request.as_ref().ok();
+        let of_issue = lookup.issue().filter(|_| wants.any_issue());
+        let of_pull = lookup.pull_request();
         let of_pull = of_pull.filter(|_| wants.any_pull_request());
         of_issue.is_some_and(|at| {
             let key = at.repo.to_ascii_lowercase();

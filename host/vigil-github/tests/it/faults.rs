@@ -166,7 +166,7 @@ async fn the_one_that_github_cannot_answer_is_the_only_gap() {
     server.with(|model| model.fail(Scope::GraphQl, Fault::Field(field)));
     let reply = ask(&client(&server), &asks).await;
     for (answer, ask) in reply.answers.iter().zip(&asks) {
-        let number = ask.lookup.issue.as_ref().expect("an issue").number;
+        let number = ask.lookup.issue().expect("an issue").number;
         let expected = if number == 7 { "too-large" } else { "found" };
         assert_eq!(kind(&answer.issue), expected, "{number}");
         assert_eq!(kind(&answer.pull_request), "found", "{number}");
@@ -191,7 +191,7 @@ async fn a_field_that_fails_is_a_gap_of_its_kind() {
         server.with(|model| model.fail(Scope::GraphQl, Fault::Field(field)));
         let reply = ask(&client(&server), &asks).await;
         for (answer, ask) in reply.answers.iter().zip(&asks) {
-            let hit = ask.lookup.issue.as_ref().expect("an issue").repo == "acme/app-1";
+            let hit = ask.lookup.issue().expect("an issue").repo == "acme/app-1";
             let expected = if hit { expected } else { "found" };
             assert_eq!(kind(&answer.issue), expected, "{error:?}");
             assert_eq!(kind(&answer.pull_request), expected, "{error:?}");

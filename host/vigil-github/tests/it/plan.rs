@@ -41,11 +41,11 @@ fn sessions_that_share_a_question_ask_it_once() {
 #[test]
 fn a_branch_is_asked_for_once_whoever_owns_its_head() {
     let mut fork = by_branch("acme/app", 1, "fix", LEAN);
-    fork.lookup.pull_request = Ok(PullRequestRef::by_branch(
+    fork.lookup.pull_request = Ok(Some(PullRequestRef::by_branch(
         "acme/app".to_owned(),
         "fix".to_owned(),
         "robot".to_owned(),
-    ));
+    )));
     let asks = [
         by_branch("acme/app", 1, "fix", LEAN),
         fork,

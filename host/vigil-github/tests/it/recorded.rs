@@ -13,13 +13,14 @@ const BRANCH: &str = "vigilante/issue-299";
 fn recorded(number: u64, branch: bool) -> Ask {
     let mut ask = by_branch("acme/app", 299, BRANCH, LEAN);
     let repo = "acme/app".to_owned();
-    ask.lookup.pull_request = Ok(match branch {
+    let leads = match branch {
         true => PullRequestRef {
             number: Some(number),
             ..PullRequestRef::by_branch(repo, BRANCH.to_owned(), "acme".to_owned())
         },
         false => PullRequestRef::by_number(repo, number),
-    });
+    };
+    ask.lookup.pull_request = Ok(Some(leads));
     ask
 }
 

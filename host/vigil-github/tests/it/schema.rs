@@ -101,17 +101,17 @@ fn fleet() -> Vec<Ask> {
             let repo = format!("acme/app-{}\") {{ id }} #", n % 30);
             Ask {
                 lookup: Lookup {
-                    issue: Ok(IssueRef {
+                    issue: Ok(Some(IssueRef {
                         repo: repo.clone(),
                         number: n + 1,
-                    }),
+                    })),
                     pull_request: match n % 3 {
-                        0 => Ok(PullRequestRef::by_number(repo, n + 1)),
-                        1 => Ok(PullRequestRef::by_branch(
+                        0 => Ok(Some(PullRequestRef::by_number(repo, n + 1))),
+                        1 => Ok(Some(PullRequestRef::by_branch(
                             repo,
                             format!("a\"b\\c\n{n}"),
                             "acme".to_owned(),
-                        )),
+                        ))),
                         _ => Err(Gap::new(GapKind::Unrecorded, "no branch")),
                     },
                 },

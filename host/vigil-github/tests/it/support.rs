@@ -47,11 +47,11 @@ pub(crate) const LEAN: Wants = Wants {
 pub(crate) fn by_number(repo: &str, issue: u64, pr: u64, wants: Wants) -> Ask {
     Ask {
         lookup: Lookup {
-            issue: Ok(IssueRef {
+            issue: Ok(Some(IssueRef {
                 repo: repo.to_owned(),
                 number: issue,
-            }),
-            pull_request: Ok(PullRequestRef::by_number(repo.to_owned(), pr)),
+            })),
+            pull_request: Ok(Some(PullRequestRef::by_number(repo.to_owned(), pr))),
         },
         wants,
         started: Some(NOW),
@@ -65,15 +65,15 @@ pub(crate) fn by_branch(repo: &str, issue: u64, branch: &str, wants: Wants) -> A
     let (owner, _) = repo.split_once('/').expect("owner/name");
     Ask {
         lookup: Lookup {
-            issue: Ok(IssueRef {
+            issue: Ok(Some(IssueRef {
                 repo: repo.to_owned(),
                 number: issue,
-            }),
-            pull_request: Ok(PullRequestRef::by_branch(
+            })),
+            pull_request: Ok(Some(PullRequestRef::by_branch(
                 repo.to_owned(),
                 branch.to_owned(),
                 owner.to_owned(),
-            )),
+            ))),
         },
         wants,
         started: Some(Timestamp(NOW.0 - 3_600_000)),

@@ -42,7 +42,7 @@ async fn a_fleet_costs_no_more_than_was_said_before() {
     let reply = ask(&client(&server), &asks).await;
     assert_eq!(kinds(&reply), ["found"]);
     for (answer, ask) in reply.answers.iter().zip(&asks) {
-        let wanted = ask.lookup.issue.as_ref().expect("an issue").number;
+        let wanted = ask.lookup.issue().expect("an issue").number;
         assert_eq!(answer.issue.found().expect("an issue").number, wanted);
         let pr = answer.pull_request.found().expect("a pull request");
         assert_eq!(pr.number, wanted + 100_000);
@@ -213,11 +213,11 @@ async fn the_pull_request_of_a_branch_is_this_sessions() {
     assert_eq!(kind_of(now.await), "found");
 
     let mut from_fork = asked();
-    from_fork.lookup.pull_request = Ok(PullRequestRef::by_branch(
+    from_fork.lookup.pull_request = Ok(Some(PullRequestRef::by_branch(
         "acme/app".to_owned(),
         "fix".to_owned(),
         "Robot".to_owned(),
-    ));
+    )));
     let found = look(from_fork.clone(), |model| {
         model
             .repo("acme/app")

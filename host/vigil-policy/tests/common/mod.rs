@@ -105,15 +105,16 @@ pub(crate) fn merged(number: u64) -> Evidence {
             attempts: Attempts::default(),
             tasks: Vec::new(),
             gaps: Vec::new(),
+            readable: true,
             extra: Vec::new(),
             owner_says: None,
             owner_words: None,
             lookup: Lookup {
-                issue: Ok(IssueRef {
+                issue: Ok(Some(IssueRef {
                     repo: repo.clone(),
                     number,
-                }),
-                pull_request: Ok(PullRequestRef::by_number(repo, number + 20)),
+                })),
+                pull_request: Ok(Some(PullRequestRef::by_number(repo, number + 20))),
             },
             owner_effects: OwnerEffects::default(),
         },

@@ -195,13 +195,8 @@ impl<'r, 'a> Reader<'r, 'a> {
                     None | Some("github") => {
                         lookup::pull_request_ref(&repo, &branch, &number, &fork)
                     }
-                    Some(other) => Err(Gap::new(
-                        GapKind::Unsupported,
-                        format!(
-                            "its pull requests live in {}, not on the forge",
-                            excerpt(other)
-                        ),
-                    )),
+                    // They live elsewhere, where nobody can ask.
+                    Some(_) => Ok(None),
                 },
             },
         };
@@ -254,6 +249,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             },
             tasks: Vec::new(),
             gaps: self.gaps,
+            readable: !held,
             extra,
             owner_says: state.filter(|state| state.is_final()),
             owner_words,

@@ -4,7 +4,6 @@ use vigil_core::fact::{Gap, GapKind};
 use vigil_core::session::{IssueRef, PullRequestRef};
 
 use crate::vigilante::convert::unrecorded;
-use crate::vigilante::record::excerpt;
 
 /// Where the session's branch is pushed and its pull request goes.
 pub(crate) struct Fork {
@@ -14,25 +13,19 @@ pub(crate) struct Fork {
     pub(crate) upstream: Result<Option<String>, Gap>,
 }
 
-/// The issue, where the forge itself tracks it.
+/// The issue, where the forge itself tracks it: one that lives elsewhere is none of the forge's.
 pub(crate) fn issue_ref(
     tracker: &str,
     repo: &Result<Option<String>, Gap>,
     issue: &Result<Option<u64>, Gap>,
-) -> Result<IssueRef, Gap> {
+) -> Result<Option<IssueRef>, Gap> {
     if tracker != "github" {
-        return Err(Gap::new(
-            GapKind::Unsupported,
-            format!(
-                "the issue lives in {}, which vigil has no way to ask",
-                excerpt(tracker)
-            ),
-        ));
+        return Ok(None);
     }
-    Ok(IssueRef {
+    Ok(Some(IssueRef {
         repo: repo.clone()?.ok_or_else(|| unrecorded("repo"))?,
         number: issue.clone()?.ok_or_else(|| unrecorded("issue_number"))?,
-    })
+    }))
 }
 
 /// All that may lead to the pull request: the number and the branch, as far as they are recorded. It goes into the
@@ -42,7 +35,7 @@ pub(crate) fn pull_request_ref(
     branch: &Result<Option<String>, Gap>,
     number: &Result<Option<u64>, Gap>,
     fork: &Fork,
-) -> Result<PullRequestRef, Gap> {
+) -> Result<Option<PullRequestRef>, Gap> {
     let own = repo.clone()?.ok_or_else(|| unrecorded("repo"))?;
     let is_fork = fork.is_fork.clone()?;
     let into = match is_fork {
@@ -52,12 +45,12 @@ pub(crate) fn pull_request_ref(
     let number = number.clone()?;
     let owner = head_owner(&own, is_fork, fork);
     if let Some(number) = number {
-        return Ok(PullRequestRef {
+        return Ok(Some(PullRequestRef {
             // What the record cannot say of its branch leaves the number.
             branches: branch.clone().ok().flatten().into_iter().collect(),
             head_owner: owner.ok(),
             ..PullRequestRef::by_number(into, number)
-        });
+        }));
     }
     let Some(branch) = branch.clone()? else {
         return Err(Gap::new(
@@ -65,7 +58,7 @@ pub(crate) fn pull_request_ref(
             "the record names neither a pull request nor a branch",
         ));
     };
-    Ok(PullRequestRef::by_branch(into, branch, owner?))
+    Ok(Some(PullRequestRef::by_branch(into, branch, owner?)))
 }
 
 /// Who owns the repository that the branch is pushed to.

@@ -103,15 +103,16 @@ pub(crate) fn evidence(number: u64, revision: Revision) -> Evidence {
             attempts: Attempts::default(),
             tasks: Vec::new(),
             gaps: Vec::new(),
+            readable: true,
             extra: Vec::new(),
             owner_says: None,
             owner_words: None,
             lookup: Lookup {
-                issue: Ok(IssueRef {
+                issue: Ok(Some(IssueRef {
                     repo: repo.clone(),
                     number,
-                }),
-                pull_request: Ok(PullRequestRef::by_branch(repo, branch, "owner")),
+                })),
+                pull_request: Ok(Some(PullRequestRef::by_branch(repo, branch, "owner"))),
             },
             owner_effects: OwnerEffects::default(),
         },

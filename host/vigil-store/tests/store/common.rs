@@ -61,15 +61,16 @@ pub(crate) fn evidence(number: u32, now: Timestamp) -> Evidence {
             attempts: Default::default(),
             tasks: Vec::new(),
             gaps: Vec::new(),
+            readable: true,
             extra: Vec::new(),
             owner_says: None,
             owner_words: None,
             lookup: Lookup {
-                issue: Ok(IssueRef {
+                issue: Ok(Some(IssueRef {
                     repo: "o/r".into(),
                     number: u64::from(number),
-                }),
-                pull_request: Ok(PullRequestRef::by_number("o/r", 319)),
+                })),
+                pull_request: Ok(Some(PullRequestRef::by_number("o/r", 319))),
             },
             owner_effects: OwnerEffects::default(),
         },

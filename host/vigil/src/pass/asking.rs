@@ -397,12 +397,7 @@ pub(crate) fn tell_account(
 pub(super) fn repos<'a>(lookups: impl Iterator<Item = &'a Lookup>) -> Vec<Repo> {
     let mut seen = HashSet::new();
     let mut repos = Vec::new();
-    let names = lookups.flat_map(|lookup| {
-        let issue = lookup.issue.as_ref().ok().map(|issue| &issue.repo);
-        let pull = lookup.pull_request.as_ref().ok().map(|pr| &pr.repo);
-        [issue, pull].into_iter().flatten()
-    });
-    for name in names {
+    for name in lookups.flat_map(Lookup::repos) {
         if seen.insert(name)
             && let Ok(repo) = Repo::parse(name)
         {

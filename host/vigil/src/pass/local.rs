@@ -145,7 +145,7 @@ fn closer<'q>(
         let entry = &batch.entries[question.entry];
         let evidence = &entry.evidence;
         let session = &evidence.session;
-        let Ok(looked_up) = &session.lookup.pull_request else {
+        let Some(looked_up) = session.lookup.pull_request() else {
             continue;
         };
         if !question.wants.any_pull_request() {
@@ -207,7 +207,7 @@ async fn look(known: Memory, mut closer: Vec<Closer>) -> Result<(Memory, Vec<Clo
 
 impl Closer {
     fn look(&mut self, known: &Memory) {
-        let Ok(looked_up) = &self.session.lookup.pull_request else {
+        let Some(looked_up) = self.session.lookup.pull_request() else {
             return;
         };
         let Ok(repo) = Repo::parse(&looked_up.repo) else {
@@ -338,7 +338,7 @@ impl Closer {
             entry.unread_branch.clone_from(&self.seen.unread);
             is_news = true;
         }
-        if let (Some(branch), Ok(looked_up)) = (
+        if let (Some(branch), Ok(Some(looked_up))) = (
             &self.seen.branch,
             &mut entry.evidence.session.lookup.pull_request,
         ) && !looked_up.branches.contains(branch)
@@ -401,7 +401,7 @@ fn beyond(
     pr: &PullRequest,
     here: Fact<u32>,
 ) -> Fact<u32> {
-    let (true, Ok(looked_up)) = (is_missing(&here), &session.lookup.pull_request) else {
+    let (true, Some(looked_up)) = (is_missing(&here), session.lookup.pull_request()) else {
         return here;
     };
     let Ok(repo) = Repo::parse(&looked_up.repo) else {
@@ -428,7 +428,7 @@ fn beyond(
 
 /// What brings the newest commit of `pr` into the clone.
 fn fetch(session: &Session, repo: &Repo, pr: &PullRequest) -> String {
-    let looked_up = session.lookup.pull_request.as_ref().ok();
+    let looked_up = session.lookup.pull_request();
     let from = match looked_up.and_then(|looked_up| looked_up.head_owner.as_deref()) {
         Some(owner) if !owner.eq_ignore_ascii_case(repo.owner()) => "upstream",
         _ => "origin",

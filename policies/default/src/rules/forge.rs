@@ -2,7 +2,8 @@
 
 use vigil_sdk::time::{age, mins};
 use vigil_sdk::{
-    Decision, ExtraName, Gap, Millis, PullRequest, PullRequestState, State, hold, transition,
+    Decision, ExtraName, Gap, IssueFact, Millis, PullRequest, PullRequestState, State, hold,
+    transition,
 };
 
 use super::{CLOSED_PR, GITHUB_UNKNOWN, MERGED_ELSEWHERE, MERGED_PR, OPEN_PR, UNMERGED_WORK};
@@ -243,9 +244,13 @@ pub fn closed_pr(case: &Case<'_>) -> Option<Decision> {
         let what = say::done(case, what);
         return Some(transition(State::Closed, CLOSED_PR, what).rests_on(facts));
     }
-    let issue = issue.found()?;
-    let what = format!("{what}, and {}", say::issue(issue));
-    if !issue.open {
+    let (of_issue, is_over) = match issue {
+        IssueFact::Found(issue) => (say::issue(issue), !issue.open),
+        IssueFact::NotAsked => (say::issue_elsewhere(case)?, false),
+        _ => return None,
+    };
+    let what = format!("{what}, and {of_issue}");
+    if is_over {
         let what = say::done(case, what);
         return Some(transition(State::Closed, CLOSED_PR, what).rests_on(facts));
     }

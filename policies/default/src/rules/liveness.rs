@@ -2,7 +2,7 @@
 
 use vigil_sdk::time::{age, moment};
 use vigil_sdk::{
-    Decision, ExtraName, Liveness, Session, State, Timestamp, hold, repair, transition,
+    Decision, ExtraName, IssueFact, Liveness, Session, State, Timestamp, hold, repair, transition,
 };
 
 use super::issue::GONE_AFTER;
@@ -65,7 +65,7 @@ pub fn agent_gone(case: &Case<'_>) -> Option<Decision> {
         return None;
     }
     let reason = format!(
-        "the agent is gone ({}), nothing was written since {}, issue #{} is open and has no pull request{}{}{}; {}",
+        "the agent is gone ({}), nothing was written since {}, {} pull request{}{}{}; {}",
         gone.signs,
         moment(gone.since),
         gone.issue,
@@ -113,14 +113,21 @@ const GROUNDS: [&str; 7] = [
 struct Gone {
     signs: &'static str,
     since: Timestamp,
-    issue: u64,
+    /// That the work is still wanted, as far as anybody can say, and that there is no pull request.
+    issue: String,
 }
 
 impl Gone {
     fn of(case: &Case<'_>) -> Option<Gone> {
         let session = case.session();
         let liveness = &session.liveness;
-        let issue = case.evidence.issue.found().filter(|issue| issue.open)?;
+        let issue = match &case.evidence.issue {
+            IssueFact::Found(issue) if issue.open => {
+                format!("issue #{} is open and has no", issue.number)
+            }
+            IssueFact::NotAsked => format!("{}, and there is no", say::issue_elsewhere(case)?),
+            _ => return None,
+        };
         let applies = case.state() == State::Running
             && case.evidence.pull_request.is_absent()
             && liveness.agent.is_absent()
@@ -139,7 +146,7 @@ impl Gone {
         (silent >= enough).then(|| Gone {
             signs: gone(liveness),
             since,
-            issue: issue.number,
+            issue,
         })
     }
 }

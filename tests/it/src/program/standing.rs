@@ -133,6 +133,34 @@ fn what_is_under_review_says_so() {
 }
 
 #[test]
+fn an_issue_that_lives_elsewhere_holds_nothing_up_and_is_asked_nobody_about() {
+    let mut stage = Stage::new();
+    let linear = json!({ "issue_backend": "linear" });
+    recorded(&mut stage, 1, "running", linear.clone());
+    let head = recorded(&mut stage, 2, "running", linear);
+    opened(&mut stage, 2, &head);
+    stage.on_github(|model| {
+        // Whatever has the same number there is another thing.
+        model.repo(REPO).issue(1).closed("completed");
+    });
+    stage.write();
+    let said = stage.pass().json_with(0);
+    let gone = session(&said, 1);
+    assert_eq!(gone["to"], "blocked", "{gone:#}");
+    says(
+        &gone,
+        "agent-gone",
+        "verdict",
+        "its issue lives in linear, and there is no pull request",
+    );
+    let open = session(&said, 2);
+    assert_eq!(open["to"], "maintaining", "{open:#}");
+    assert_eq!((&gone["gaps"], &open["gaps"]), (&json!([]), &json!([])));
+    let shown = stage.run(&["explain", &format!("{REPO}#1")]).out;
+    assert!(shown.contains("not asked: it lives in linear"), "{shown}");
+}
+
+#[test]
 fn what_its_owner_blocked_says_it_in_its_owners_words() {
     let mut stage = Stage::new();
     let quota = json!({

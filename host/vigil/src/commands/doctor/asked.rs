@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use vigil_core::Session;
-use vigil_core::session::Lookup;
 use vigil_github::{Account, GitHub, Sample};
 
 use crate::config::GitHubConfig;
@@ -44,14 +43,9 @@ pub(super) fn accounts(
 /// makes the best one, and one with a branch the next.
 fn samples(sessions: &[Session]) -> Vec<Sample> {
     let mut best: BTreeMap<String, Sample> = BTreeMap::new();
-    for Lookup {
-        issue,
-        pull_request,
-        ..
-    } in sessions.iter().map(|session| &session.lookup)
-    {
-        let issue = issue.as_ref().ok();
-        let pull = pull_request.as_ref().ok();
+    for lookup in sessions.iter().map(|session| &session.lookup) {
+        let issue = lookup.issue();
+        let pull = lookup.pull_request();
         let (repo, number) = (pull.map(|pr| &pr.repo), pull.and_then(|pr| pr.number));
         let branch = pull.filter(|pr| pr.number.is_none());
         let branch = branch.and_then(|pr| pr.branches.first().cloned());

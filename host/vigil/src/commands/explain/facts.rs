@@ -4,7 +4,7 @@ use vigil_core::forge::{
     Actor, AutoMerge, Check, HeldRun, Issue, Mergeability, PullRequest, QueueEntry, Reference,
     Review,
 };
-use vigil_core::session::{Occupant, Process};
+use vigil_core::session::{Occupant, Process, Session};
 use vigil_core::{Evidence, Fact, Timestamp};
 
 use super::last_known::state_words;
@@ -42,13 +42,21 @@ pub(super) fn rows(evidence: &Evidence, now: Timestamp) -> Vec<Vec<String>> {
     let mut rows = vec![
         (
             "issue",
-            tell(&evidence.issue, now, |issue| describe_issue(issue, now)),
+            match session.lookup.issue {
+                Ok(None) if evidence.issue.is_not_asked() => no_issue(session),
+                _ => tell(&evidence.issue, now, |issue| describe_issue(issue, now)),
+            },
         ),
         (
             "pull request",
-            tell(&evidence.pull_request, now, |pr| {
-                describe_pull_request(pr, now)
-            }),
+            match session.lookup.pull_request {
+                Ok(None) if evidence.pull_request.is_not_asked() => {
+                    "not asked: the session has none on GitHub".to_owned()
+                }
+                _ => tell(&evidence.pull_request, now, |pr| {
+                    describe_pull_request(pr, now)
+                }),
+            },
         ),
         ("heartbeat", maybe(session.times.heartbeat)),
         ("started", maybe(session.times.started)),
@@ -272,6 +280,14 @@ fn tell<T>(fact: &Fact<T>, now: Timestamp, found: impl Fn(&T) -> String) -> Stri
         }
         Fact::Unknown(gap) => format!("unknown ({gap})"),
         Fact::NotAsked => "not asked".to_owned(),
+    }
+}
+
+/// Of a session whose issue GitHub does not know.
+fn no_issue(session: &Session) -> String {
+    match session.tracker.as_str() {
+        "github" => "not asked: the record names none".to_owned(),
+        tracker => format!("not asked: it lives in {tracker}"),
     }
 }
 
