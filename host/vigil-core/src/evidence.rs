@@ -82,9 +82,12 @@ impl Evidence {
             .gaps
             .iter()
             .map(|missing| (missing.field.as_str(), &missing.gap));
+        let by_name = (self.session.facts.iter())
+            .filter_map(|fact| Some((fact.name.as_str(), fact.answer.gap()?)));
         named
             .into_iter()
             .filter_map(|(name, gap)| Some((name, gap?)))
+            .chain(by_name)
             .chain(fields)
             .collect()
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::evidence::Evidence;
 use crate::fact::Fact;
 use crate::forge::{Issue, PullRequest, PullRequestState};
+use crate::named::Value;
 use crate::session::Process;
 
 /// The name under which the run is compared: its start, and how many there were.
@@ -110,7 +111,14 @@ fn word(name: &str, evidence: &Evidence) -> Option<String> {
             others.sort();
             Some(others.join(","))
         }
-        extra => Some(session.extra(extra).unwrap_or("none").to_owned()),
+        name => match session.fact(name) {
+            Fact::NotAsked => Some("none".to_owned()),
+            // That there is one, and not when: moments pass by themselves.
+            answer => of(answer, |value| match value {
+                Value::Moment(_) => "there".to_owned(),
+                value => value.to_string(),
+            }),
+        },
     }
 }
 

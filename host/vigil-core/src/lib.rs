@@ -13,6 +13,7 @@ pub mod guard;
 pub mod intents;
 pub mod landing;
 pub mod left;
+pub mod named;
 pub mod queue;
 pub mod requeue;
 pub mod session;

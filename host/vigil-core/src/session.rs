@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::fact::{Fact, Gap};
+use crate::named::{self, NamedFact, Value};
 use crate::state::State;
 use crate::time::Timestamp;
 
@@ -78,8 +79,9 @@ pub struct Session {
     /// written, and no policy decides about it; [`Session::gaps`] says why. Other gaps are the policies' to weigh.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub readable: bool,
-    /// Facts that only some owners have, by registered name.
-    pub extra: Vec<(String, String)>,
+    /// Facts that only some owners have, each name once. One that is missing was not asked about.
+    #[serde(default)]
+    pub facts: Vec<NamedFact>,
     /// A final state that the owner itself recorded or reported with authority. Never taken from a log.
     pub owner_says: Option<State>,
     /// What the record says in words about why the session is in its state; `None`: nothing.
@@ -95,28 +97,34 @@ fn yes() -> bool {
     true
 }
 
-/// The extra fact that says who blocked a session: [`BY_VIGIL`], while the record is as vigil's own move to `blocked`
-/// left it. It comes from vigil's journal, and no source gives it.
-pub const BLOCKED_BY: &str = "blocked-by";
-
-/// The one value of [`BLOCKED_BY`].
-pub const BY_VIGIL: &str = "vigil";
-
-/// The extra fact that names the rule of that move.
-pub const BLOCKED_RULE: &str = "blocked-rule";
-
 impl Session {
     /// Whether vigil's own move to `blocked` stands in the record.
     pub fn is_blocked_by_vigil(&self) -> bool {
-        self.state == State::Blocked && self.extra(BLOCKED_BY) == Some(BY_VIGIL)
+        self.state == State::Blocked && self.text(named::BLOCKED_BY) == Some(named::BY_VIGIL)
     }
 
-    /// The value of the extra fact `name`.
-    pub fn extra(&self, name: &str) -> Option<&str> {
-        self.extra
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+    /// What is known of the named fact `name`.
+    pub fn fact(&self, name: &str) -> &Fact<Value> {
+        const NOT_ASKED: &Fact<Value> = &Fact::NotAsked;
+        let mut facts = self.facts.iter();
+        let fact = facts.find(|fact| fact.name == name);
+        fact.map_or(NOT_ASKED, |fact| &fact.answer)
+    }
+
+    /// The words of the named fact `name`; `None`: they were not found.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.fact(name) {
+            Fact::Found(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether the named fact `name` was found to be so; `None`: it was not found.
+    pub fn flag(&self, name: &str) -> Option<bool> {
+        match self.fact(name) {
+            Fact::Found(Value::Flag(flag)) => Some(*flag),
+            _ => None,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod common;
 
 use common::*;
 use vigil_core::forge::PullRequestState::{Closed, Merged, Open};
+use vigil_core::named::{NamedFact, Value};
 use vigil_core::session::Process;
 use vigil_core::{Evidence, Fact, GapKind, Grounds, State, Timestamp};
 
@@ -140,10 +141,10 @@ fn what_is_unknown_by_now_has_not_changed_and_is_no_full_answer() {
 #[test]
 fn facts_of_one_kind_of_owner_are_compared_by_name() {
     let mut marked = evidence(State::Maintaining);
-    marked.session.extra = vec![("maintenance-in-flight".into(), "true".into())];
+    marked.session.facts = vec![NamedFact::found("maintenance-in-flight", Value::Flag(true))];
     let names = ["maintenance-in-flight", "dirty", "unpushed"];
     let done = |one: &mut Evidence| {
-        one.session.extra.clear();
+        one.session.facts.clear();
         one.session.liveness.dirty = Fact::Found(true);
     };
     assert_eq!(

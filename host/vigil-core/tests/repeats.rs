@@ -7,6 +7,7 @@ use common::*;
 use vigil_core::decide::{Action, decide};
 use vigil_core::forge::PullRequestState::{Merged, Open};
 use vigil_core::guard::Code;
+use vigil_core::named::{NamedFact, Value};
 use vigil_core::survey::{Memory, PastMove, Reversal, survey};
 use vigil_core::verdict::Verdict;
 use vigil_core::{Evidence, State};
@@ -64,8 +65,8 @@ fn a_block_of_vigils_own_is_let_go_twice_a_day_and_an_end_always() {
     let mut evidence = evidence(State::Blocked);
     evidence.pull_request = pull(Open);
     let own = [("blocked-by", "vigil"), ("blocked-rule", "closed-pr")];
-    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    evidence.session.extra = own.to_vec();
+    let own = own.map(|(name, text)| NamedFact::found(name, Value::Text(text.to_owned())));
+    evidence.session.facts = own.to_vec();
     let flip = |minutes| PastMove {
         from: State::Blocked,
         to: State::Maintaining,
@@ -89,7 +90,7 @@ fn a_block_of_vigils_own_is_let_go_twice_a_day_and_an_end_always() {
     );
     // What somebody else blocked never was vigil's to let go, and does not flap.
     let mut foreign = evidence.clone();
-    foreign.session.extra.clear();
+    foreign.session.facts.clear();
     assert_eq!(with(&foreign, twice(), go), moved(go));
     evidence.pull_request = pull(Merged);
     let end = State::Succeeded;

@@ -2,6 +2,7 @@
 //!
 //! These checks are about form. Whether a decision may be carried out is for the kernel's guards.
 
+use vigil_core::named;
 use vigil_core::verdict::{Decision, Intent, MEMO_BYTES_MAX, PolicyFailure, Verdict};
 
 use crate::failure::{FailureKind, failure};
@@ -60,7 +61,7 @@ pub(crate) fn one_each<T>(answers: Vec<T>, asked: usize) -> Result<Vec<T>, Polic
 /// `wanted`, when it names facts that there are, each once.
 pub(crate) fn check_wants(mut wanted: Vec<String>) -> Result<Vec<String>, PolicyFailure> {
     for (at, name) in wanted.iter().enumerate() {
-        if !FACTS.contains(&name.as_str()) {
+        if !FACTS.contains(&name.as_str()) && named::registered(name).is_none() {
             return Err(nonsense(format!(
                 "wants the fact {name:?}; there are {}",
                 FACTS.join(", ")
@@ -70,9 +71,21 @@ pub(crate) fn check_wants(mut wanted: Vec<String>) -> Result<Vec<String>, Policy
             return Err(nonsense(format!("wants {} facts", wanted.len())));
         }
     }
-    wanted.sort_by_key(|name| FACTS.iter().position(|fact| fact == name));
-    wanted.dedup();
+    in_order(&mut wanted);
     Ok(wanted)
+}
+
+/// Puts the names of wanted facts in the order of [`FACTS`], each once, and after them those that owners know.
+pub(crate) fn in_order(wanted: &mut Vec<String>) {
+    let place = |name: &str| FACTS.iter().position(|fact| *fact == name);
+    wanted.sort_by(|one, other| {
+        let places = (
+            place(one).unwrap_or(usize::MAX),
+            place(other).unwrap_or(usize::MAX),
+        );
+        places.0.cmp(&places.1).then_with(|| one.cmp(other))
+    });
+    wanted.dedup();
 }
 
 /// `decision`, when it makes sense for a policy with these rules.

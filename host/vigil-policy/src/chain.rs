@@ -7,7 +7,7 @@ use vigil_core::evidence::Context;
 use vigil_core::verdict::{PolicyAnswer, PolicyFailure, Verdict};
 use vigil_core::{Evidence, Session};
 
-use crate::answer::FACTS;
+use crate::answer;
 use crate::failure::{FailureKind, failure};
 use crate::policy::{Policy, Question};
 use crate::quarantine::Quarantine;
@@ -59,7 +59,7 @@ pub enum OnFailure {
 /// What a chain needs to judge one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Names of facts, each once, in the order of [`FACTS`]: what any of the policies asks for.
+    /// Names of facts, each once, in the order of [`FACTS`](crate::FACTS): what any of the policies asks for.
     pub facts: Vec<String>,
     /// For each policy of the chain why it cannot be asked at this look; `None`: it can.
     pub failures: Vec<Option<PolicyFailure>>,
@@ -119,10 +119,7 @@ impl Chain {
             }
         }
         for wanted in &mut all {
-            wanted
-                .facts
-                .sort_by_key(|name| FACTS.iter().position(|fact| fact == name));
-            wanted.facts.dedup();
+            answer::in_order(&mut wanted.facts);
         }
         all
     }

@@ -5,6 +5,7 @@
 
 use bumpalo::Bump;
 use vigil_core::evidence::Context;
+use vigil_core::named::{NamedFact, Value};
 use vigil_core::session::{Attempts, Liveness, Process, Session, Task, Times};
 use vigil_core::verdict::{Decision, Intent, Verdict};
 use vigil_core::{Evidence, Fact, Gap, Sibling, Sighting, State, Timestamp};
@@ -95,12 +96,8 @@ pub(crate) fn session<'a>(session: &'a Session, arena: &'a Bump) -> wit::Session
             field: &missing.field,
             gap: gap(&missing.gap),
         })),
-        extra: arena.alloc_slice_fill_iter(
-            session
-                .extra
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str())),
-        ),
+        facts: arena
+            .alloc_slice_fill_iter((session.facts.iter()).map(|fact| named_fact(fact, arena))),
     }
 }
 
@@ -196,6 +193,23 @@ fn moment(fact: &Fact<Timestamp>) -> wit::TimeFact<'_> {
 
 fn count(fact: &Fact<u32>) -> wit::CountFact<'_> {
     fact!(CountFact, fact, found => *found)
+}
+
+fn named_fact<'a>(fact: &'a NamedFact, arena: &'a Bump) -> wit::NamedFact<'a> {
+    wit::NamedFact {
+        name: &fact.name,
+        answer: fact!(NamedAnswer, &fact.answer, found => match found {
+            Value::Text(text) => wit::FactValue::Text(text),
+            Value::Number(number) => wit::FactValue::Number(*number),
+            Value::Flag(flag) => wit::FactValue::Flag(*flag),
+            Value::Moment(at) => wit::FactValue::Moment(at.0),
+            Value::Process(found) => wit::FactValue::Process(wit::Process {
+                pid: found.pid,
+                started: time(found.started),
+            }),
+            Value::Names(names) => wit::FactValue::Names(texts(names, arena)),
+        }),
+    }
 }
 
 fn task(task: &Task) -> wit::Task<'_> {

@@ -107,7 +107,7 @@ fn evidence() -> Evidence {
             tasks: Vec::new(),
             gaps: Vec::new(),
             readable: true,
-            extra: Vec::new(),
+            facts: Vec::new(),
             owner_says: None,
             owner_words: None,
             lookup: Lookup {

@@ -9,6 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use vigil_core::Evidence;
+use vigil_core::named::REGISTRY;
 use vigil_core::verdict::{Decision, Verdict};
 use vigil_core::{Intent, State};
 use vigil_policy::{Policy, Question, check_batch_agreement};
@@ -63,6 +64,33 @@ fn host_and_sdk_have_one_registry_of_facts() {
         .map(sdk::FactName::as_str)
         .collect();
     assert_eq!(sdk, vigil_policy::FACTS);
+    let of_owners: Vec<&str> = (sdk::OwnerFact::REGISTERED.iter())
+        .map(sdk::OwnerFact::as_str)
+        .collect();
+    assert_eq!(of_owners, REGISTRY.map(|entry| entry.name));
+}
+
+#[test]
+fn the_contract_documents_every_named_fact_as_it_is_registered() {
+    let mut resolve = wit_parser::Resolve::default();
+    resolve.push_str("policy.wit", &common::contract()).unwrap();
+    let fields = (resolve.types.iter()).find_map(|(_, found)| match &found.kind {
+        wit_parser::TypeDefKind::Record(record) if found.name.as_deref() == Some("session") => {
+            Some(&record.fields)
+        }
+        _ => None,
+    });
+    let facts = fields.unwrap().iter().find(|field| field.name == "facts");
+    let docs = facts.unwrap().docs.contents.as_deref().unwrap();
+    let said: Vec<String> = (docs.lines())
+        .filter_map(|line| line.trim().strip_prefix("- "))
+        .map(|line| line.trim_end_matches([';', '.']).to_owned())
+        .collect();
+    let registered = REGISTRY.map(|entry| {
+        let kind = entry.kind.as_str();
+        format!("`{}` ({kind}): {}", entry.name, entry.about)
+    });
+    assert_eq!(said, registered);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use vigil_core::evidence::Evidence;
 use vigil_core::fact::{Fact, Gap, Sighting};
 use vigil_core::forge::{Issue, PullRequest};
+use vigil_core::named::Value;
 use vigil_core::session::{Liveness, Occupant, Process, Revision, Session, Times};
 use vigil_core::time::Timestamp;
 
@@ -82,7 +83,7 @@ fn strip_session(session: &mut Session) {
         tasks,
         gaps,
         readable: _,
-        extra,
+        facts,
         owner_says: _,
         owner_words: _,
         lookup,
@@ -135,7 +136,15 @@ fn strip_session(session: &mut Session) {
         strip_gap(&mut missing.gap);
     }
     gaps.sort_by(|one, other| one.field.cmp(&other.field));
-    extra.sort();
+    for known in facts.iter_mut() {
+        fact(&mut known.answer, |value| match value {
+            Value::Moment(at) => *at = Timestamp::default(),
+            Value::Process(Process { pid: _, started }) => maybe(started),
+            Value::Names(names) => names.sort(),
+            Value::Text(_) | Value::Number(_) | Value::Flag(_) => {}
+        });
+    }
+    facts.sort_by(|one, other| one.name.cmp(&other.name));
     if let Err(gap) = &mut lookup.issue {
         strip_gap(gap);
     }

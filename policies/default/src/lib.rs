@@ -10,7 +10,7 @@ mod settings;
 mod signs;
 
 use vigil_sdk::{
-    About, Context, Decision, Evidence, ExtraName, FactName, Policy, Session, State, pass,
+    About, Context, Decision, Evidence, FactName, OwnerFact, Policy, Session, State, pass,
 };
 
 pub use settings::{ClosedPr, SCHEMA, Settings};
@@ -137,10 +137,10 @@ impl<'a> Case<'a> {
     pub(crate) fn own_block(&self) -> Option<&'a str> {
         let session = self.session();
         let own =
-            session.state == State::Blocked && session.extra(ExtraName::BlockedBy) == Some("vigil");
+            session.state == State::Blocked && session.text(OwnerFact::BlockedBy) == Some("vigil");
         own.then(|| {
             session
-                .extra(ExtraName::BlockedRule)
+                .text(OwnerFact::BlockedRule)
                 .unwrap_or("an earlier rule")
         })
     }

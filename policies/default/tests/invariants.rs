@@ -9,7 +9,7 @@ use vigil_sdk::evidence::{
 };
 use vigil_sdk::time::{hours, mins};
 use vigil_sdk::{
-    Context, CountFact, Decision, Evidence, ExtraName, FactName, Issue, IssueFact, OccupantFact,
+    Context, CountFact, Decision, Evidence, FactName, Issue, IssueFact, OccupantFact, OwnerFact,
     Policy, ProcessFact, PullRequest, PullRequestFact, PullRequestState, State, TimeFact, Verdict,
 };
 
@@ -102,7 +102,7 @@ fn session(state: State) -> EvidenceBuilder {
         .heartbeat_ago(mins(109))
         .updated_ago(mins(2))
         .log_written(ago(mins(109)))
-        .extra(ExtraName::MaintenanceInFlight, "true")
+        .fact(OwnerFact::MaintenanceInFlight, true)
 }
 
 fn moved_to(decision: &Decision) -> Option<State> {

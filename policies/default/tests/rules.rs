@@ -14,7 +14,7 @@ use vigil_sdk::evidence::{
     open, process, rejected_ago, under_review, unknown,
 };
 use vigil_sdk::time::{hours, mins};
-use vigil_sdk::{Context, Decision, ExtraName, FactName, Policy, State, Verdict};
+use vigil_sdk::{Context, Decision, FactName, OwnerFact, Policy, State, Verdict};
 
 fn judge(context: &Context, built: EvidenceBuilder) -> Decision {
     DefaultPolicy::decide(context, &built.build())
@@ -496,28 +496,28 @@ fn a_session_that_failed_on_purpose_stays_failed() {
             .issue(open())
             .pull_request(under_review())
     };
-    check(failed().extra(ExtraName::Cleanup, "cli"), Pass, OPEN_PR);
+    check(failed().fact(OwnerFact::Cleanup, "cli"), Pass, OPEN_PR);
     for stage in [
         "pr_maintenance",
         "ci_remediation",
         "conflict_resolution",
         "automatic_worktree_cleanup",
     ] {
-        check(failed().extra(ExtraName::Stage, stage), Pass, OPEN_PR);
+        check(failed().fact(OwnerFact::Stage, stage), Pass, OPEN_PR);
     }
-    for field in ["extra.stage", "extra.cleanup"] {
+    for name in [OwnerFact::Stage, OwnerFact::Cleanup] {
         let gap = unknown("malformed", "a number where text belongs");
-        check(failed().field_gap(field, gap), Pass, OPEN_PR);
+        check(failed().fact(name, gap), Pass, OPEN_PR);
     }
     check(
-        failed().extra(ExtraName::Stage, "issue_execution"),
+        failed().fact(OwnerFact::Stage, "issue_execution"),
         Transition(Maintaining),
         OPEN_PR,
     );
     // A merge says more than any of that.
     check(
         failed()
-            .extra(ExtraName::Cleanup, "cli")
+            .fact(OwnerFact::Cleanup, "cli")
             .pull_request(merged_ago(mins(80))),
         Transition(Succeeded),
         MERGED_PR,
@@ -695,7 +695,7 @@ fn a_mark_of_maintenance_is_removed_when_its_owner_is_gone() {
             .state(Maintaining)
             .issue(open())
             .pull_request(under_review())
-            .extra(ExtraName::MaintenanceInFlight, "true")
+            .fact(OwnerFact::MaintenanceInFlight, true)
     };
     check(
         marked().supervisor(absent()),
@@ -949,8 +949,8 @@ fn only_a_block_of_vigils_own_is_ended_by_what_becomes_of_it() {
         let built = stale().state(Blocked);
         match by {
             Some(by) => built
-                .extra(ExtraName::BlockedBy, by)
-                .extra(ExtraName::BlockedRule, AGENT_GONE),
+                .fact(OwnerFact::BlockedBy, by)
+                .fact(OwnerFact::BlockedRule, AGENT_GONE),
             None => built,
         }
     };

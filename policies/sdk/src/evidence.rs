@@ -46,9 +46,9 @@ pub use forge::{
 
 use crate::time::mins;
 use crate::{
-    Attempts, Context, CountFact, Evidence, ExtraName, FieldGap, FlagFact, Gap, IssueFact,
-    Liveness, Millis, Occupant, OccupantFact, PassedOver, Process, ProcessFact, PullRequestFact,
-    Session, Sibling, Sighting, Source, State, TimeFact, Times, Timestamp,
+    Attempts, Context, CountFact, Evidence, FieldGap, FlagFact, Gap, IssueFact, Liveness, Millis,
+    NamedAnswer, NamedFact, Occupant, OccupantFact, OwnerFact, PassedOver, Process, ProcessFact,
+    PullRequestFact, Session, Sibling, Sighting, Source, State, TimeFact, Times, Timestamp,
 };
 
 /// The moment that builders call now: 26 March 2026, 19:00 UTC.
@@ -196,7 +196,7 @@ pub fn evidence() -> EvidenceBuilder {
             },
             tasks: Vec::new(),
             gaps: Vec::new(),
-            extra: Vec::new(),
+            facts: Vec::new(),
         },
         issue: IssueFact::NotAsked,
         pull_request: PullRequestFact::NotAsked,
@@ -274,10 +274,13 @@ impl EvidenceBuilder {
         self.state(State::Running)
     }
 
-    /// With one more extra fact.
+    /// With one more fact that only some owners have: a value, an absence or a gap.
     #[must_use]
-    pub fn extra(mut self, name: ExtraName, value: &str) -> Self {
-        self.0.session.extra.push((name.into(), value.to_owned()));
+    pub fn fact(mut self, name: OwnerFact, answer: impl Into<NamedAnswer>) -> Self {
+        self.0.session.facts.push(NamedFact {
+            name: name.into(),
+            answer: answer.into(),
+        });
         self
     }
 

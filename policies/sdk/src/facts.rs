@@ -2,10 +2,11 @@
 
 use crate::{
     Actor, ActorFact, AutoMerge, AutoMergeFact, Check, CheckListFact, ChecksFact, CountFact,
-    ExtraName, FlagFact, Gap, GapKind, HeldRun, HeldRunsFact, Issue, IssueFact, Mergeability,
-    MergeabilityFact, NamesFact, Occupant, OccupantFact, Process, ProcessFact, PullRequest,
-    PullRequestFact, PullRequestState, QueueEntry, QueueFact, Reference, ReferencesFact, Review,
-    ReviewFact, ReviewListFact, Session, Sighting, State, TimeFact, Timestamp,
+    FactValue, FlagFact, Gap, GapKind, HeldRun, HeldRunsFact, Issue, IssueFact, Mergeability,
+    MergeabilityFact, NamedAnswer, NamesFact, Occupant, OccupantFact, OwnerFact, Process,
+    ProcessFact, PullRequest, PullRequestFact, PullRequestState, QueueEntry, QueueFact, Reference,
+    ReferencesFact, Review, ReviewFact, ReviewListFact, Session, Sighting, State, TimeFact,
+    Timestamp,
 };
 
 /// The same four readings for every kind of fact, and the conversions that builders use.
@@ -97,6 +98,7 @@ fact! {
     ReviewListFact of Vec<Review>,
     CheckListFact of Vec<Check>,
     HeldRunsFact of Vec<HeldRun>,
+    NamedAnswer of FactValue,
 }
 
 /// Facts that hold a list can be written as arrays, `.closes([reference(299, "open")])`.
@@ -163,13 +165,103 @@ impl PullRequest {
 }
 
 impl Session {
-    /// The value of the extra fact `name`; `None`: it was not recorded.
+    /// What is known of the fact `name`; one that is missing was not asked about.
     #[must_use]
-    pub fn extra(&self, name: ExtraName) -> Option<&str> {
-        self.extra
-            .iter()
-            .find(|(key, _)| key == name.as_str())
-            .map(|(_, value)| value.as_str())
+    pub fn fact(&self, name: OwnerFact) -> &NamedAnswer {
+        const NOT_ASKED: &NamedAnswer = &NamedAnswer::NotAsked;
+        let mut facts = self.facts.iter();
+        let fact = facts.find(|fact| fact.name == name.as_str());
+        fact.map_or(NOT_ASKED, |fact| &fact.answer)
+    }
+
+    /// The words of the fact `name`; `None`: they were not found.
+    #[must_use]
+    pub fn text(&self, name: OwnerFact) -> Option<&str> {
+        match self.fact(name) {
+            NamedAnswer::Found(FactValue::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether the fact `name` was found to be so; `None`: it was not found.
+    #[must_use]
+    pub fn flag(&self, name: OwnerFact) -> Option<bool> {
+        match self.fact(name) {
+            NamedAnswer::Found(FactValue::Flag(flag)) => Some(*flag),
+            _ => None,
+        }
+    }
+
+    /// How many the fact `name` found; `None`: it was not found.
+    #[must_use]
+    pub fn number(&self, name: OwnerFact) -> Option<u64> {
+        match self.fact(name) {
+            NamedAnswer::Found(FactValue::Number(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// When it was, as the fact `name` found; `None`: it was not found.
+    #[must_use]
+    pub fn moment(&self, name: OwnerFact) -> Option<Timestamp> {
+        match self.fact(name) {
+            NamedAnswer::Found(FactValue::Moment(at)) => Some(*at),
+            _ => None,
+        }
+    }
+
+    /// The process that the fact `name` found; `None`: it was not found.
+    #[must_use]
+    pub fn process(&self, name: OwnerFact) -> Option<&Process> {
+        match self.fact(name) {
+            NamedAnswer::Found(FactValue::Process(process)) => Some(process),
+            _ => None,
+        }
+    }
+
+    /// The names that the fact `name` found; `None`: it was not found.
+    #[must_use]
+    pub fn names(&self, name: OwnerFact) -> Option<&[String]> {
+        match self.fact(name) {
+            NamedAnswer::Found(FactValue::Names(names)) => Some(names),
+            _ => None,
+        }
+    }
+}
+
+impl From<&str> for FactValue {
+    fn from(text: &str) -> Self {
+        FactValue::Text(text.to_owned())
+    }
+}
+
+impl From<bool> for FactValue {
+    fn from(flag: bool) -> Self {
+        FactValue::Flag(flag)
+    }
+}
+
+impl From<u64> for FactValue {
+    fn from(number: u64) -> Self {
+        FactValue::Number(number)
+    }
+}
+
+impl From<Process> for FactValue {
+    fn from(process: Process) -> Self {
+        FactValue::Process(process)
+    }
+}
+
+impl From<&str> for NamedAnswer {
+    fn from(text: &str) -> Self {
+        NamedAnswer::Found(text.into())
+    }
+}
+
+impl From<bool> for NamedAnswer {
+    fn from(flag: bool) -> Self {
+        NamedAnswer::Found(flag.into())
     }
 }
 

@@ -68,12 +68,12 @@ pub use allocator::Bump;
 pub use answer::{hold, pass, pass_because, repair, transition};
 pub use bindings::vigil::policy::types::{
     Actor, ActorFact, Attempts, AutoMerge, AutoMergeFact, Check, CheckListFact, ChecksFact,
-    Context, CountFact, Decision, Description, Evidence, FieldGap, FlagFact, Gap, HeldRun,
-    HeldRunsFact, Intent, Issue, IssueFact, Liveness, Mergeability, MergeabilityFact, Millis,
-    NamesFact, Occupant, OccupantFact, PassedOver, Process, ProcessFact, PullRequest,
-    PullRequestFact, PullRequestState, QueueEntry, QueueFact, Reference, ReferencesFact, Review,
-    ReviewFact, ReviewListFact, Rule, Session, Sibling, Sighting, Source, State, Task, TimeFact,
-    Times, Timestamp, Verdict,
+    Context, CountFact, Decision, Description, Evidence, FactValue, FieldGap, FlagFact, Gap,
+    HeldRun, HeldRunsFact, Intent, Issue, IssueFact, Liveness, Mergeability, MergeabilityFact,
+    Millis, NamedAnswer, NamedFact, NamesFact, Occupant, OccupantFact, PassedOver, Process,
+    ProcessFact, PullRequest, PullRequestFact, PullRequestState, QueueEntry, QueueFact, Reference,
+    ReferencesFact, Review, ReviewFact, ReviewListFact, Rule, Session, Sibling, Sighting, Source,
+    State, Task, TimeFact, Times, Timestamp, Verdict,
 };
 pub use export::{About, Exported, Policy};
-pub use registry::{ExtraName, FactName, GapKind, IntentKind};
+pub use registry::{FactName, GapKind, IntentKind, OwnerFact};

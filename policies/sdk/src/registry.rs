@@ -141,13 +141,13 @@ registry! {
 }
 
 registry! {
-    /// A fact that only some owners have, in `session.extra`.
-    ExtraName {
+    /// A fact that only some owners have, in `session.facts`.
+    OwnerFact {
         /// Where a blocked or failed session stood.
         Stage = "stage",
         /// A clean-up was done; the value says by whom.
         Cleanup = "cleanup",
-        /// `true`: the record says that maintenance of the pull request is under way.
+        /// A flag: the record says that maintenance of the pull request is under way.
         MaintenanceInFlight = "maintenance-in-flight",
         /// Why the work counts as incomplete.
         IncompleteReason = "incomplete-reason",
@@ -155,6 +155,8 @@ registry! {
         Lease = "lease",
         /// What kind of terminal it is.
         Class = "class",
+        /// Which agent does the work.
+        Provider = "provider",
         /// `vigil`: the record is as vigil's own move to blocked left it. From the host's journal.
         BlockedBy = "blocked-by",
         /// The code of the rule of that move.
@@ -177,8 +179,8 @@ mod tests {
         for intent in IntentKind::REGISTERED {
             assert_eq!(&IntentKind::from(intent.as_str()), intent);
         }
-        for extra in ExtraName::REGISTERED {
-            assert_eq!(&ExtraName::from(extra.as_str()), extra);
+        for fact in OwnerFact::REGISTERED {
+            assert_eq!(&OwnerFact::from(fact.as_str()), fact);
         }
         assert_eq!(String::from(FactName::from("weather")), "weather");
     }
@@ -190,7 +192,7 @@ mod tests {
         let names = (GapKind::REGISTERED.iter().map(GapKind::as_str))
             .chain(FactName::REGISTERED.iter().map(FactName::as_str))
             .chain(IntentKind::REGISTERED.iter().map(IntentKind::as_str))
-            .chain(ExtraName::REGISTERED.iter().map(ExtraName::as_str));
+            .chain(OwnerFact::REGISTERED.iter().map(OwnerFact::as_str));
         for name in names {
             assert!(contract.contains(&format!("`{name}`")), "{name}");
         }

@@ -503,8 +503,9 @@ fn contributing_has_every_key_of_a_fixture_and_no_other() {
     let (section, _) = section.split_once("\n## ").expect("another one after it");
     let code = |text: &str| -> BTreeSet<String> {
         let code = text.split('`').skip(1).step_by(2);
-        let words =
-            code.flat_map(|code| code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+        let words = code.flat_map(|code| {
+            code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-')
+        });
         words
             .filter(|word| !word.is_empty())
             .map(str::to_owned)

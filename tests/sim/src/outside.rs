@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vigil::forge::Forge;
-use vigil_core::session::{
-    BLOCKED_BY, BY_VIGIL, Liveness, Occupant, Process, Revision, Session, SessionId,
-};
+use vigil_core::named::{self, NamedFact, Value};
+use vigil_core::session::{Liveness, Occupant, Process, Revision, Session, SessionId};
 use vigil_core::{Fact, Gap, GapKind, State as Standing, Timestamp};
 use vigil_github::Account;
 use vigil_github::round::Round;
@@ -140,7 +139,7 @@ impl SimSource {
         };
         let progress = session.state == Standing::Running
             || (session.state == Standing::Maintaining
-                && session.extra("maintenance-in-flight").is_some());
+                && session.flag("maintenance-in-flight") == Some(true));
         let mut eye = Eye::of(&mut state);
         let there = body.stands();
         let mut seen = Liveness {
@@ -255,8 +254,10 @@ impl Source for SimSource {
             match bug {
                 Some(Bug::LeavesWork) => session.owner_effects.if_left = None,
                 Some(Bug::LetsGoForeignBlocks) if session.state == Standing::Blocked => {
-                    let by = (BLOCKED_BY.to_owned(), BY_VIGIL.to_owned());
-                    session.extra.push(by);
+                    let vigil = Value::Text(named::BY_VIGIL.to_owned());
+                    session
+                        .facts
+                        .push(NamedFact::found(named::BLOCKED_BY, vigil));
                 }
                 _ => {}
             }

@@ -72,7 +72,7 @@ pub fn session(id: &str, state: State) -> Session {
         tasks: Vec::new(),
         gaps: Vec::new(),
         readable: true,
-        extra: Vec::new(),
+        facts: Vec::new(),
         owner_says: None,
         owner_words: None,
         lookup: Lookup {

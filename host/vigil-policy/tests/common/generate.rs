@@ -8,6 +8,7 @@ use vigil_core::forge::{
     Actor, AutoMerge, Check, HeldRun, Issue, Mergeability, PullRequest, PullRequestState,
     QueueEntry, Reference, Review,
 };
+use vigil_core::named::{NamedFact, Value};
 use vigil_core::session::{Attempts, FieldGap, Liveness, Occupant, Process, Task, Times};
 use vigil_core::{Evidence, Fact, Gap, GapKind, Sibling, Sighting, State, Timestamp};
 
@@ -21,7 +22,7 @@ pub(crate) fn evidence() -> impl Strategy<Value = Evidence> {
         times(),
         of("[a-z/]{1,12}"),
         of(1_u64..500),
-        extra(),
+        named(),
         vec(gap_of_a_field(), 0..2),
         vec(task(), 0..2),
     );
@@ -37,7 +38,7 @@ pub(crate) fn evidence() -> impl Strategy<Value = Evidence> {
         .prop_map(
             |(
                 number,
-                (state, liveness, times, branch, pull, extra, gaps, tasks),
+                (state, liveness, times, branch, pull, facts, gaps, tasks),
                 issue,
                 pr,
                 beyond,
@@ -52,7 +53,7 @@ pub(crate) fn evidence() -> impl Strategy<Value = Evidence> {
                 session.base.clone_from(&branch);
                 session.branch = branch;
                 session.pull_request = pull;
-                session.extra = extra;
+                session.facts = facts;
                 session.gaps = gaps;
                 session.tasks = tasks;
                 session.attempts = Attempts {
@@ -108,17 +109,21 @@ fn task() -> impl Strategy<Value = Task> {
     })
 }
 
-fn extra() -> impl Strategy<Value = Vec<(String, String)>> {
-    let name = prop_oneof![
-        Just("stage".to_owned()),
-        Just("cleanup".to_owned()),
-        Just("maintenance-in-flight".to_owned()),
-        Just("incomplete-reason".to_owned()),
-    ];
-    vec(
-        (name, prop_oneof![Just("true".to_owned()), "[a-z_]{0,9}"]),
-        0..3,
-    )
+fn named() -> impl Strategy<Value = Vec<NamedFact>> {
+    let text = "[a-z_]{0,9}".prop_map(Value::Text);
+    let texts = fact(prop_oneof![Just(Value::Text("true".to_owned())), text]);
+    let name = prop_oneof![Just("stage"), Just("cleanup"), Just("incomplete-reason")];
+    let words = (name, texts);
+    let flags = (
+        Just("maintenance-in-flight"),
+        fact(any::<bool>().prop_map(Value::Flag)),
+    );
+    let one = prop_oneof![words, flags];
+    let one = one.prop_map(|(name, answer)| NamedFact {
+        name: name.to_owned(),
+        answer,
+    });
+    vec(one, 0..3)
 }
 
 fn state() -> impl Strategy<Value = State> {

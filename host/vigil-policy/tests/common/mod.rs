@@ -106,7 +106,7 @@ pub(crate) fn merged(number: u64) -> Evidence {
             tasks: Vec::new(),
             gaps: Vec::new(),
             readable: true,
-            extra: Vec::new(),
+            facts: Vec::new(),
             owner_says: None,
             owner_words: None,
             lookup: Lookup {

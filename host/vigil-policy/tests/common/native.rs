@@ -3,6 +3,7 @@
 //! Written independently of `convert.rs` on purpose: tests compare the two ways.
 
 use vigil_core::evidence::Context;
+use vigil_core::named::Value;
 use vigil_core::{Evidence, Fact, Gap, Session, Sighting, State, Timestamp};
 use vigil_sdk as sdk;
 
@@ -213,7 +214,28 @@ fn session(session: &Session) -> sdk::Session {
                 gap: gap(&missing.gap),
             })
             .collect(),
-        extra: session.extra.clone(),
+        facts: session
+            .facts
+            .iter()
+            .map(|fact| sdk::NamedFact {
+                name: fact.name.clone(),
+                answer: fact!(NamedAnswer, &fact.answer, found => value(found)),
+            })
+            .collect(),
+    }
+}
+
+fn value(value: &Value) -> sdk::FactValue {
+    match value {
+        Value::Text(text) => sdk::FactValue::Text(text.clone()),
+        Value::Number(number) => sdk::FactValue::Number(*number),
+        Value::Flag(flag) => sdk::FactValue::Flag(*flag),
+        Value::Moment(at) => sdk::FactValue::Moment(at.0),
+        Value::Process(found) => sdk::FactValue::Process(sdk::Process {
+            pid: found.pid,
+            started: time(found.started),
+        }),
+        Value::Names(names) => sdk::FactValue::Names(names.clone()),
     }
 }
 

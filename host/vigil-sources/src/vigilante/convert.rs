@@ -3,7 +3,8 @@
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use vigil_core::fact::{Gap, GapKind};
+use vigil_core::fact::{Fact, Gap, GapKind};
+use vigil_core::named::{NamedFact, Value};
 use vigil_core::session::{
     Attempts, FieldGap, Liveness, Lookup, OwnerEffects, Revision, Session, SessionId, Times,
 };
@@ -180,9 +181,9 @@ impl<'r, 'a> Reader<'r, 'a> {
         let owner_words = words::words(record, &native_state);
         let times = self.times(now);
         let provider = self
-            .text("provider", "extra.provider")
+            .text("provider", "provider")
             .unwrap_or_else(|| DEFAULT_PROVIDER.to_owned());
-        let extra = self.extra(state, &provider);
+        let facts = self.facts(state, &provider);
         let pull_request_backend = self.text("pr_backend", "pull-request");
         let lookup = match &unwritable {
             Some(gap) => Lookup {
@@ -225,9 +226,9 @@ impl<'r, 'a> Reader<'r, 'a> {
             sandboxed: record.flag("sandbox_mode").unwrap_or(true),
             pid_written: times.started.max(times.heartbeat),
             last_word: times.started.max(times.heartbeat).max(times.updated),
-            maintenance_in_flight: extra
+            maintenance_in_flight: facts
                 .iter()
-                .any(|(name, _)| name == "maintenance-in-flight"),
+                .any(|fact| fact.name == "maintenance-in-flight" && !fact.answer.is_unknown()),
             log,
         };
         let session = Session {
@@ -250,7 +251,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             tasks: Vec::new(),
             gaps: self.gaps,
             readable: !held,
-            extra,
+            facts,
             owner_says: state.filter(|state| state.is_final()),
             owner_words,
             lookup,
@@ -381,42 +382,40 @@ impl<'r, 'a> Reader<'r, 'a> {
         }
     }
 
-    fn extra(&mut self, state: Option<State>, provider: &str) -> Vec<(String, String)> {
-        let mut extra = vec![("provider".to_owned(), provider.to_owned())];
-        let mut add = |name: &str, value: Option<String>| {
-            extra.extend(value.map(|value| (name.to_owned(), value)));
-        };
-        let stage = self.text("blocked_stage", "extra.stage").or_else(|| {
+    fn facts(&mut self, state: Option<State>, provider: &str) -> Vec<NamedFact> {
+        let mut facts = vec![NamedFact::found(
+            "provider",
+            Value::Text(provider.to_owned()),
+        )];
+        let stage = self.fact_text("blocked_stage", "stage").or_else(|| {
             // Kept from an earlier stop while a new run is at work; it says where a session stands only when no run
             // has followed.
             let stands = matches!(state, Some(State::Blocked | State::Failed));
             stands
-                .then(|| self.text("last_blocked_stage", "extra.stage"))
+                .then(|| self.fact_text("last_blocked_stage", "stage"))
                 .flatten()
         });
-        add("stage", stage);
-        let source = self.text("last_cleanup_source", "extra.cleanup");
-        let cleaned = self.text("cleanup_completed_at", "extra.cleanup").is_some();
-        add(
-            "cleanup",
-            source.or_else(|| cleaned.then(|| "unrecorded".to_owned())),
-        );
-        let in_flight = match self.record.flag("pull_request_maintenance_in_flight") {
-            Ok(in_flight) => in_flight,
-            Err(gap) => {
-                self.missing("extra.maintenance-in-flight", gap);
-                false
-            }
-        };
-        add(
-            "maintenance-in-flight",
-            in_flight.then(|| "true".to_owned()),
-        );
-        add(
-            "incomplete-reason",
-            self.text("incomplete_reason", "extra.incomplete-reason"),
-        );
-        extra
+        facts.extend(stage);
+        let source = self.fact_text("last_cleanup_source", "cleanup");
+        let cleaned = self.fact_text("cleanup_completed_at", "cleanup");
+        facts.extend(source.or_else(|| {
+            cleaned.map(|cleaned| NamedFact {
+                answer: cleaned.answer.map(|_| Value::Text("unrecorded".to_owned())),
+                ..cleaned
+            })
+        }));
+        match self.record.flag("pull_request_maintenance_in_flight") {
+            Ok(false) => {}
+            in_flight => facts.push(named("maintenance-in-flight", in_flight.map(Value::Flag))),
+        }
+        facts.extend(self.fact_text("incomplete_reason", "incomplete-reason"));
+        facts
+    }
+
+    /// The fact `name` as the record has it in `field`; `None`: the record has no such field.
+    fn fact_text(&self, field: &str, name: &str) -> Option<NamedFact> {
+        let text = self.record.text(field).transpose()?;
+        Some(named(name, text.map(Value::Text)))
     }
 
     fn branch(&mut self) -> Result<Option<String>, Gap> {
@@ -532,6 +531,13 @@ impl<'r, 'a> Reader<'r, 'a> {
 
 pub(crate) fn unrecorded(name: &str) -> Gap {
     Gap::new(GapKind::Unrecorded, format!("the record holds no `{name}`"))
+}
+
+fn named(name: &str, read: Result<Value, Gap>) -> NamedFact {
+    NamedFact {
+        name: name.to_owned(),
+        answer: read.map_or_else(Fact::from, Fact::Found),
+    }
 }
 
 fn pid(record: &Record<'_>) -> Result<u32, Gap> {

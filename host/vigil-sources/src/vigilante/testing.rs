@@ -104,7 +104,7 @@ pub(crate) fn evidence(number: u64, revision: Revision) -> Evidence {
             tasks: Vec::new(),
             gaps: Vec::new(),
             readable: true,
-            extra: Vec::new(),
+            facts: Vec::new(),
             owner_says: None,
             owner_words: None,
             lookup: Lookup {

@@ -62,7 +62,7 @@ pub(crate) fn evidence(number: u32, now: Timestamp) -> Evidence {
             tasks: Vec::new(),
             gaps: Vec::new(),
             readable: true,
-            extra: Vec::new(),
+            facts: Vec::new(),
             owner_says: None,
             owner_words: None,
             lookup: Lookup {

@@ -29,7 +29,10 @@ fn full() -> Value {
         {"field": "times.ended", "gap": gap},
         {"field": "times.updated", "gap": gap},
     ]);
-    session["extra"] = json!([["stage", "issue_execution"], ["cleanup", "done"]]);
+    session["facts"] = json!([
+        {"name": "stage", "answer": {"found": {"text": "issue_execution"}}},
+        {"name": "cleanup", "answer": {"found": {"text": "done"}}},
+    ]);
     session["owner-says"] = json!("failed");
     session["lookup"]["pull-request"] = json!({"Err": gap});
     session["owner-effects"] =
@@ -159,7 +162,7 @@ fn the_order_of_what_has_none_does_not_count() {
     let full = full();
     let digest = evidence_digest(&serde_json::from_value(full.clone()).unwrap());
     for path in [
-        "/session/extra",
+        "/session/facts",
         "/session/gaps",
         "/siblings",
         "/issue/found/labels",
@@ -259,6 +262,6 @@ fn a_digest_stays_the_same_over_builds() {
     let digest = evidence_digest(&serde_json::from_value(full()).unwrap()).to_string();
     assert_eq!(
         digest,
-        "cf9f1324c79c2020acb837a0b15170c0d7a969be8161e0ec8fec3fe387dc4eef"
+        "dbf2cfa8510efe80ddfbe4af5027fb6280f1bff42691d1c5819b661e65911c10"
     );
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use vigil_core::evidence::{Context, Evidence};
 use vigil_core::guard::{Code, Objection};
+use vigil_core::named::{self, NamedFact, Value};
 use vigil_core::queue::Queue;
-use vigil_core::session::{BLOCKED_BY, BLOCKED_RULE, BY_VIGIL};
 use vigil_core::survey::{self, Kin, Survey};
 use vigil_core::{Fact, Session, SessionId, State};
 use vigil_github::ask::Local;
@@ -214,10 +214,11 @@ impl Reconciler {
             && last.to == State::Blocked
             && last.revision_after == session.revision
         {
-            let by = (BLOCKED_BY.to_owned(), BY_VIGIL.to_owned());
-            session
-                .extra
-                .extend([by, (BLOCKED_RULE.to_owned(), last.rule)]);
+            let text = |name, text| NamedFact::found(name, Value::Text(text));
+            session.facts.extend([
+                text(named::BLOCKED_BY, named::BY_VIGIL.to_owned()),
+                text(named::BLOCKED_RULE, last.rule),
+            ]);
         }
         Ok(())
     }
@@ -232,6 +233,8 @@ impl Reconciler {
         let Picked { listed, sessions } = picked;
         let (places, mut sessions): (Vec<usize>, Vec<Session>) = sessions.into_iter().unzip();
         for session in &mut sessions {
+            let facts = std::mem::take(&mut session.facts);
+            session.facts = facts.into_iter().map(NamedFact::checked).collect();
             self.own_block(session)?;
         }
         let siblings = match sessions.is_empty() {

@@ -2,7 +2,7 @@
 
 use vigil_sdk::time::{age, mins};
 use vigil_sdk::{
-    Decision, ExtraName, Gap, IssueFact, Millis, PullRequest, PullRequestState, State, hold,
+    Decision, Gap, IssueFact, Millis, OwnerFact, PullRequest, PullRequestState, State, hold,
     transition,
 };
 
@@ -218,11 +218,12 @@ pub fn open_pr(case: &Case<'_>) -> Option<Decision> {
 /// cannot be read on this, it may have been so.
 fn failed_on_purpose(case: &Case<'_>) -> bool {
     let session = case.session();
-    let stage = session.extra(ExtraName::Stage);
-    session.extra(ExtraName::Cleanup).is_some()
+    let stage = session.text(OwnerFact::Stage);
+    let cleanup = session.fact(OwnerFact::Cleanup);
+    cleanup.found().is_some()
         || stage.is_some_and(|stage| MAINTENANCE_STAGES.contains(&stage))
-        || (session.gaps.iter())
-            .any(|missing| matches!(missing.field.as_str(), "extra.cleanup" | "extra.stage"))
+        || cleanup.is_unknown()
+        || session.fact(OwnerFact::Stage).is_unknown()
 }
 
 /// The pull request was closed without a merge.

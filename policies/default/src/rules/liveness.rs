@@ -2,7 +2,7 @@
 
 use vigil_sdk::time::{age, moment};
 use vigil_sdk::{
-    Decision, ExtraName, IssueFact, Liveness, Session, State, Timestamp, hold, repair, transition,
+    Decision, IssueFact, Liveness, OwnerFact, Session, State, Timestamp, hold, repair, transition,
 };
 
 use super::issue::GONE_AFTER;
@@ -44,7 +44,7 @@ pub fn active(case: &Case<'_>) -> Option<Decision> {
 /// The record says that maintenance is under way, and the process that would have to do it is gone.
 pub fn stuck_maintenance(case: &Case<'_>) -> Option<Decision> {
     let session = case.session();
-    let marked = session.extra(ExtraName::MaintenanceInFlight) == Some("true");
+    let marked = session.flag(OwnerFact::MaintenanceInFlight) == Some(true);
     let applies = case.state() == State::Maintaining && marked;
     (applies && session.liveness.supervisor.is_absent()).then(|| {
         repair(

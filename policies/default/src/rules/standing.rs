@@ -1,7 +1,7 @@
 //! Why a session is rightly where it is, when no rule has a verdict: said with a pass, so that the next policy of the
 //! chain is heard.
 
-use vigil_sdk::{Decision, ExtraName, Issue, PullRequest, PullRequestState, State, pass_because};
+use vigil_sdk::{Decision, Issue, OwnerFact, PullRequest, PullRequestState, State, pass_because};
 
 use super::{CLOSED_ISSUE, CLOSED_PR, GONE_ISSUE, OPEN_PR};
 use crate::{Case, say};
@@ -35,8 +35,8 @@ pub fn standing(case: &Case<'_>) -> Option<Decision> {
 fn failed_on_purpose(case: &Case<'_>, found: &PullRequest) -> Decision {
     let session = case.session();
     let why = match (
-        session.extra(ExtraName::Cleanup),
-        session.extra(ExtraName::Stage),
+        session.text(OwnerFact::Cleanup),
+        session.text(OwnerFact::Stage),
     ) {
         (Some(cleanup), _) => format!("its owner has cleaned up after it ({cleanup})"),
         (None, Some(stage)) => format!("its owner gave up on it ({stage})"),

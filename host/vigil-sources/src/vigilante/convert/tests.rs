@@ -75,7 +75,7 @@ fn a_plain_record_is_read_without_gaps() {
             ..fields::owner_effects()
         }
     );
-    assert_eq!(session.extra("provider"), Some("codex"));
+    assert_eq!(session.text("provider"), Some("codex"));
     assert_eq!(work.pid, Ok(999_999));
     assert_eq!(work.pid_written, session.times.heartbeat);
     assert_eq!(work.log.as_deref(), Ok("owner-repo-issue-299.log"));
@@ -348,19 +348,26 @@ fn branches_are_those_that_git_takes() {
 }
 
 #[test]
-fn extra_facts_are_those_that_were_recorded() {
-    let extra = |changes: Value, name: &str| one(changes).0.extra(name).map(str::to_owned);
+fn named_facts_are_those_that_were_recorded() {
+    let fact = |changes: Value, name: &str| one(changes).0.text(name).map(str::to_owned);
+    let in_flight = |value: Value| {
+        let changes = json!({ "pull_request_maintenance_in_flight": value });
+        let session = one(changes).0;
+        let faults: Vec<String> = session.facts.iter().filter_map(NamedFact::fault).collect();
+        assert_eq!(faults, [""; 0]);
+        session.fact("maintenance-in-flight").clone()
+    };
     let text = |text: &str| Some(text.to_owned());
-    assert_eq!(extra(json!({}), "stage"), None);
+    assert_eq!(fact(json!({}), "stage"), None);
     assert_eq!(
-        extra(
+        fact(
             json!({"status": "blocked", "blocked_stage": "ci_remediation"}),
             "stage"
         ),
         text("ci_remediation")
     );
     assert_eq!(
-        extra(
+        fact(
             json!({"status": "failed", "last_blocked_stage": "pr_maintenance"}),
             "stage"
         ),
@@ -368,44 +375,38 @@ fn extra_facts_are_those_that_were_recorded() {
     );
     // A run that followed the stop is not where it stopped.
     assert_eq!(
-        extra(json!({"last_blocked_stage": "pr_maintenance"}), "stage"),
+        fact(json!({"last_blocked_stage": "pr_maintenance"}), "stage"),
         None
     );
     assert_eq!(
-        extra(json!({"last_cleanup_source": "cli"}), "cleanup"),
+        fact(json!({"last_cleanup_source": "cli"}), "cleanup"),
         text("cli")
     );
     assert_eq!(
-        extra(
+        fact(
             json!({"cleanup_completed_at": "2026-03-26T17:00:00Z"}),
             "cleanup"
         ),
         text("unrecorded")
     );
     assert_eq!(
-        extra(
-            json!({"pull_request_maintenance_in_flight": true}),
-            "maintenance-in-flight"
-        ),
-        text("true")
+        in_flight(json!(true)),
+        Fact::Found(vigil_core::named::Value::Flag(true))
     );
+    assert_eq!(in_flight(json!(false)), Fact::NotAsked);
+    // What cannot be read is unknown, and not "no".
+    let unread = in_flight(json!("yes"));
+    assert_eq!(unread.gap().map(|gap| &gap.kind), Some(&GapKind::Malformed));
     assert_eq!(
-        extra(
-            json!({"pull_request_maintenance_in_flight": false}),
-            "maintenance-in-flight"
-        ),
-        None
-    );
-    assert_eq!(
-        extra(
+        fact(
             json!({"incomplete_reason": "commits_without_pr"}),
             "incomplete-reason"
         ),
         text("commits_without_pr")
     );
-    assert_eq!(extra(json!({"provider": null}), "provider"), text("codex"));
+    assert_eq!(fact(json!({"provider": null}), "provider"), text("codex"));
     assert_eq!(
-        extra(json!({"provider": "gemini"}), "provider"),
+        fact(json!({"provider": "gemini"}), "provider"),
         text("gemini")
     );
 }

@@ -4,6 +4,7 @@ use vigil_core::forge::{
     Actor, AutoMerge, Check, HeldRun, Issue, Mergeability, PullRequest, QueueEntry, Reference,
     Review,
 };
+use vigil_core::named::Value;
 use vigil_core::session::{Occupant, Process, Session};
 use vigil_core::{Evidence, Fact, Timestamp};
 
@@ -104,8 +105,14 @@ pub(super) fn rows(evidence: &Evidence, now: Timestamp) -> Vec<Vec<String>> {
         .into_iter()
         .map(|(name, known)| vec![name.to_owned(), known])
         .collect();
-    for (name, value) in &session.extra {
-        rows.push(vec![name.clone(), value.clone()]);
+    for fact in &session.facts {
+        let known = tell(&fact.answer, now, |value| match value {
+            Value::Moment(moment) => at(moment),
+            Value::Process(found) => process(found),
+            Value::Flag(flag) => yes(flag),
+            value => value.to_string(),
+        });
+        rows.push(vec![fact.name.clone(), known]);
     }
     for other in &evidence.passed_over {
         rows.push(vec![
