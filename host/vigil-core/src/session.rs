@@ -192,6 +192,10 @@ pub struct PullRequestRef {
     /// The names that its branch may have at the head: the recorded one, then the one that is checked out in the
     /// session's worktree, where that is another.
     pub branches: Vec<String>,
+    /// The one of them that is only checked out, and not recorded. Anybody can check a branch out: its pull request is the
+    /// session's where the checkout shares its work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_out: Option<String>,
     /// The owner of the repository that holds the branches; a pull request from anywhere else is not known to be the
     /// session's. `None`: nobody knows, and none is looked for by its branch.
     pub head_owner: Option<String>,
@@ -204,6 +208,7 @@ impl PullRequestRef {
             repo: repo.into(),
             number: Some(number),
             branches: Vec::new(),
+            checked_out: None,
             head_owner: None,
         }
     }
@@ -218,6 +223,7 @@ impl PullRequestRef {
             repo: repo.into(),
             number: None,
             branches: vec![branch.into()],
+            checked_out: None,
             head_owner: Some(head_owner.into()),
         }
     }

@@ -49,6 +49,8 @@ pub struct Wanted<'a> {
     pub number: Option<u64>,
     /// The names that the session's branch may have.
     pub branches: Vec<&'a str>,
+    /// The one of them that is only checked out, and that no record names.
+    pub checked_out: Option<&'a str>,
     /// The owner of the repository that holds the branch; `None`: nobody knows.
     pub head_owner: Option<&'a str>,
     /// When the session began; `None`: its record does not say.
@@ -74,6 +76,7 @@ impl<'a> Wanted<'a> {
             base_owner: sought.repo.owner(),
             number: sought.number.map(u64::from),
             branches: sought.branches.clone(),
+            checked_out: sought.checked_out,
             head_owner: sought.head_owner,
             started: ask.started,
             landing: landing(ask, default),
@@ -112,11 +115,13 @@ enum Ours {
     No,
 }
 
-/// Whether a pull request belongs to an earlier run of the same branch name.
+/// Whether a pull request belongs to an earlier run of the same branch name, or to whoever else has a branch of that name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Earlier {
     No,
     Yes,
+    /// Its branch is checked out, and it shares no work with the checkout.
+    Apart,
     Maybe(Gap),
 }
 
@@ -163,7 +168,8 @@ impl Judged<'_> {
     }
 
     fn is_attributed(&self) -> bool {
-        matches!(self.ours, Ours::Branch | Ours::Record) && self.earlier != Earlier::Yes
+        matches!(self.ours, Ours::Branch | Ours::Record)
+            && !matches!(self.earlier, Earlier::Yes | Earlier::Apart)
     }
 
     /// Whatever else there is, this one speaks, or another one would change no decision. That holds of an open one alone:
@@ -183,6 +189,8 @@ impl Judged<'_> {
 /// work is meant for (the record's base, the default branch, a listed one), then an open one before a merged one, then
 /// the newest; one that was closed unmerged speaks only where there is no other. What cannot be attributed never
 /// displaces what can: where there is nothing else, the answer is unknown, and names it.
+///
+/// One that nothing but the checked-out branch leads to is the session's where the checkout shares its work.
 ///
 /// An earlier run's is passed over: it was opened before the session began, and shares no work with the checkout. One
 /// that was found by its branch alone, and ended before the session began, is an earlier run's as well where there is
@@ -247,9 +255,9 @@ fn said(judged: &[Judged<'_>], best: Option<usize>, wanted: &Wanted<'_>) -> Fact
             ),
         );
     }
-    let detail = match judged {
-        [] => "",
-        _ => EARLIER_RUN,
+    let detail = match judged.iter().any(|one| one.earlier == Earlier::Yes) {
+        true => EARLIER_RUN,
+        false => "",
     };
     Fact::from(Sighting {
         first: wanted.observed,
@@ -298,6 +306,16 @@ fn earlier(pr: &PullRequest, wanted: &Wanted<'_>) -> Earlier {
     let is_recorded = wanted.number == Some(pr.number);
     let is_open = pr.state == PullRequestState::Open;
     let shares = wanted.shares.get(&pr.head_sha);
+    if is_only_checked_out(pr, wanted) {
+        return match shares {
+            Some(Fact::Found(true)) => Earlier::No,
+            Some(Fact::Found(false)) => Earlier::Apart,
+            Some(Fact::Unknown(gap)) => unshared(pr, &gap.kind, &gap.detail),
+            Some(Fact::Absent(_) | Fact::NotAsked) | None => {
+                unshared(pr, &GapKind::NoControl, "nobody has compared them")
+            }
+        };
+    }
     let Some(started) = wanted.started else {
         return match shares {
             _ if is_open || is_recorded => Earlier::No,
@@ -337,6 +355,22 @@ fn earlier(pr: &PullRequest, wanted: &Wanted<'_>) -> Earlier {
     }
 }
 
+/// Whether nothing but the branch that is checked out leads to it.
+fn is_only_checked_out(pr: &PullRequest, wanted: &Wanted<'_>) -> bool {
+    wanted.number != Some(pr.number) && wanted.checked_out == Some(pr.head_ref.as_str())
+}
+
+fn unshared(pr: &PullRequest, kind: &GapKind, why: &str) -> Earlier {
+    Earlier::Maybe(Gap::new(
+        kind.clone(),
+        format!(
+            "pull request #{} is of the branch that is checked out, and not of the recorded one; whether its work is in \
+             the checkout is unknown: {why}",
+            pr.number
+        ),
+    ))
+}
+
 /// Why each of the others does not speak.
 fn passed_over(judged: &[Judged<'_>], best: Option<usize>) -> Vec<PassedOver> {
     let others = judged.iter().enumerate();
@@ -354,6 +388,9 @@ fn passed_over(judged: &[Judged<'_>], best: Option<usize>) -> Vec<PassedOver> {
 fn why(one: &Judged<'_>, best: Option<&Judged<'_>>) -> String {
     if one.earlier == Earlier::Yes {
         return "an earlier run's".to_owned();
+    }
+    if one.earlier == Earlier::Apart {
+        return "of the branch that is checked out, with none of the checkout's work".to_owned();
     }
     if let Ours::Maybe(why) = &one.ours {
         return why.clone();
@@ -374,7 +411,10 @@ pub fn to_compare<'c>(candidates: &'c Candidates, wanted: &Wanted<'_>) -> Vec<&'
     let candidates = candidates.known.iter().map(|one| &one.pull_request);
     candidates
         .filter(|pr| ours(pr, wanted) != Ours::No)
-        .filter(|pr| wanted.started.is_none_or(|started| pr.created < started))
+        .filter(|pr| {
+            let is_older = wanted.started.is_none_or(|started| pr.created < started);
+            is_older || is_only_checked_out(pr, wanted)
+        })
         .filter(|pr| {
             let shares = wanted.shares.get(&pr.head_sha);
             shares.is_none_or(Fact::is_unknown)

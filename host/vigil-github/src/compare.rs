@@ -14,6 +14,7 @@ use crate::envelope::{self, Learned, Received};
 use crate::limits::{self, Meter};
 use crate::probe::segment;
 use crate::question::Repo;
+use crate::words;
 
 /// Two commits to be compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -88,7 +89,7 @@ impl Comparison {
         let Between { base, head } = &self.between;
         let what = format!("commit {head} of {}", self.repo);
         let told = match (status, step) {
-            (StatusCode::OK, Step::Compare) => match read(body) {
+            (StatusCode::OK, Step::Compare) => match read(body, &self.between) {
                 Ok(compared) => Told::Fact(Fact::Found(compared)),
                 Err(gap) => return Learned::Lost(gap),
             },
@@ -119,9 +120,10 @@ impl Comparison {
     }
 }
 
-fn read(body: &[u8]) -> Result<Compared, Gap> {
+fn read(body: &[u8], between: &Between) -> Result<Compared, Gap> {
     #[derive(Deserialize)]
     struct Raw {
+        status: String,
         ahead_by: u32,
         behind_by: u32,
         merge_base_commit: RawCommit,
@@ -131,11 +133,30 @@ fn read(body: &[u8]) -> Result<Compared, Gap> {
         sha: String,
     }
     let raw: Raw = serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
-    Ok(Compared {
+    let compared = Compared {
         ahead: raw.ahead_by,
         behind: raw.behind_by,
         merge_base: raw.merge_base_commit.sha,
-    })
+    };
+    // An answer that contradicts itself says nothing.
+    let status = match (compared.ahead, compared.behind) {
+        (0, 0) => "identical",
+        (0, _) => "behind",
+        (_, 0) => "ahead",
+        (_, _) => "diverged",
+    };
+    // Whoever is contained in the other is what both have. The base may be a branch, whose commit nobody knows.
+    let head_is_apart = compared.ahead == 0 && compared.merge_base != between.head;
+    if raw.status != status || head_is_apart {
+        return Err(malformed(format!(
+            "the comparison contradicts itself: it is {}, {} ahead and {} behind, and both have {}",
+            words::short(&raw.status),
+            compared.ahead,
+            compared.behind,
+            words::short(&compared.merge_base)
+        )));
+    }
+    Ok(compared)
 }
 
 #[cfg(test)]
@@ -184,10 +205,18 @@ mod tests {
     #[test]
     fn a_commit_that_is_nowhere_is_told_from_one_that_may_not_be_seen() {
         let compared = r#"{"status": "diverged", "ahead_by": 2, "behind_by": 1, "merge_base_commit": {"sha": "m"}}"#;
+        let contained = r#"{"status": "behind", "ahead_by": 0, "behind_by": 3, "merge_base_commit": {"sha": "abc"}}"#;
+        let contradiction = r#"{"status": "diverged", "ahead_by": 0, "behind_by": 3, "merge_base_commit": {"sha": "abc"}}"#;
+        let elsewhere = r#"{"status": "behind", "ahead_by": 0, "behind_by": 3, "merge_base_commit": {"sha": "m"}}"#;
+        let statusless = r#"{"ahead_by": 0, "behind_by": 3, "merge_base_commit": {"sha": "abc"}}"#;
         let refused = r#"{"message": "Not Found"}"#;
         for (step, status, body, expected) in [
             (Step::Compare, 200, compared, "2 ahead, 1 behind, from m"),
             (Step::Compare, 200, "{}", "lost malformed"),
+            (Step::Compare, 200, contained, "0 ahead, 3 behind, from abc"),
+            (Step::Compare, 200, contradiction, "lost malformed"),
+            (Step::Compare, 200, elsewhere, "lost malformed"),
+            (Step::Compare, 200, statusless, "lost malformed"),
             (Step::Compare, 404, refused, "control"),
             (Step::Compare, 422, refused, "control"),
             (Step::Compare, 401, refused, "rejected"),

@@ -44,6 +44,8 @@ pub(crate) struct Sought<'a> {
     pub(crate) nothing: Option<u64>,
     /// Names of branches, all of `head_owner`; none is empty.
     pub(crate) branches: Vec<&'a str>,
+    /// The one of them that no record names.
+    pub(crate) checked_out: Option<&'a str>,
     pub(crate) head_owner: Option<&'a str>,
 }
 
@@ -71,6 +73,7 @@ impl<'a> Sought<'a> {
             number,
             nothing,
             branches,
+            checked_out: looked_up.checked_out.as_deref(),
             head_owner,
         })
     }

@@ -61,6 +61,10 @@ pub(crate) fn pull_request(
     };
     let observed = asked.observed;
     let open = state == PullRequestState::Open;
+    // What is remembered is remembered by small numbers, and one that was dropped would count as none.
+    if u32::try_from(raw.number).is_err() {
+        return Err(malformed(format!("the number {} is too large", raw.number)));
+    }
     let mut pr = PullRequest {
         number: raw.number,
         state,

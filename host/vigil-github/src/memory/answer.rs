@@ -30,6 +30,8 @@ pub struct Needed {
 pub enum Doubt {
     /// What is known stands as long as nothing says otherwise.
     Little,
+    /// A person is to read what a pass would do: what a move would rest on and nobody has asked yet is asked.
+    Look,
     /// A move is to rest on it: whatever was not read in this very pass is read.
     Move,
 }
@@ -67,7 +69,7 @@ impl Memory {
         let is_open = known
             .and_then(|known| known.fact.found())
             .is_none_or(|issue| issue.open);
-        if doubt == Doubt::Move && is_open && self.has_none(ask, now) {
+        if doubt != Doubt::Little && is_open && self.has_none(ask, now) {
             parts |= Parts::REFERENCES;
         }
         let (why, learned) = why(known, parts, doubt, now);

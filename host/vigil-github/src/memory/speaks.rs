@@ -295,16 +295,17 @@ impl Memory {
             .filter(|_| known.parts.contains(Parts::REFERENCES))?;
         let named = match &issue.closed_by {
             Fact::Found(named) => named,
-            // Whoever may not read them would wait for ever.
-            Fact::Unknown(gap)
-                if !matches!(
-                    gap.kind,
-                    GapKind::Denied | GapKind::Unsupported | GapKind::TooLarge
-                ) =>
-            {
-                return Some((**gap).clone());
+            Fact::Unknown(gap) => {
+                return match gap.kind {
+                    // Whoever may not read them would wait for ever.
+                    GapKind::Denied | GapKind::Unsupported => None,
+                    // More than can be looked through, of which any may hold the work; once the issue is closed, it says
+                    // by itself that the work is over.
+                    GapKind::TooLarge if !issue.open => None,
+                    _ => Some((**gap).clone()),
+                };
             }
-            _ => return None,
+            Fact::Absent(_) | Fact::NotAsked => return None,
         };
         let is_known = |one: &&Reference| {
             let mut known = candidates

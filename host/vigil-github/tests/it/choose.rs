@@ -56,6 +56,8 @@ fn on(candidate: Candidate, branch: &str) -> Candidate {
 struct Session {
     number: Option<u64>,
     branches: Vec<&'static str>,
+    /// One of them that is only checked out.
+    checked_out: Option<&'static str>,
     head_owner: Option<&'static str>,
     started: Option<u64>,
     base: Option<&'static str>,
@@ -66,6 +68,7 @@ fn session() -> Session {
     Session {
         number: None,
         branches: vec!["b"],
+        checked_out: None,
         head_owner: Some("acme"),
         started: Some(STARTED),
         base: None,
@@ -91,6 +94,7 @@ impl Session {
             base_owner: "acme",
             number: self.number,
             branches: self.branches.clone(),
+            checked_out: self.checked_out,
             head_owner: self.head_owner,
             started: self.started.map(Timestamp),
             landing: Landing {
@@ -451,5 +455,43 @@ fn those_that_were_passed_over_are_named_with_the_reason() {
             "#110: closed without a merge",
             "#105: its branch is in the repository of mallory, and not of acme",
         ]
+    );
+}
+
+#[test]
+fn a_branch_that_is_only_checked_out_brings_what_the_checkout_shares_the_work_of() {
+    let out = || Session {
+        branches: vec!["b", "c"],
+        checked_out: Some("c"),
+        ..session()
+    };
+    let unread = || Fact::unknown(GapKind::TimedOut, "it took too long");
+    for state in [Open, Merged, Closed] {
+        for opened in [50, 110] {
+            let theirs = || on(pr(opened, state, 150), "c");
+            let with = |shares: Fact<bool>| out().shares(opened, shares);
+            let own = format!("#{opened}");
+            with(Fact::Found(true)).check(vec![theirs()], &own);
+            // Somebody else's: an untouched branch of that name, or another session's work.
+            with(Fact::Found(false)).check(vec![theirs()], "absent ");
+            with(unread()).check(vec![theirs()], "unknown timed-out");
+            out().check(vec![theirs()], "unknown no-control");
+            // The record's word needs no comparison.
+            let recorded = with(Fact::Found(false)).recorded(opened);
+            assert_ne!(
+                told(recorded.choose(vec![theirs()], More::Complete)),
+                "absent "
+            );
+            // Beside one of the recorded branch it says nothing.
+            let both = vec![theirs(), pr(120, Open, 0)];
+            with(Fact::Found(false)).check(both, "#120");
+        }
+    }
+    let session = out().shares(110, Fact::Found(false));
+    let passed_over = session.choose(vec![on(pr(110, Open, 0), "c")], More::Complete);
+    let why = passed_over.expect("an answer").passed_over[0].why.clone();
+    assert_eq!(
+        why,
+        "of the branch that is checked out, with none of the checkout's work"
     );
 }

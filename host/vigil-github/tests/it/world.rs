@@ -402,3 +402,15 @@ async fn mergeability_that_github_still_works_out_is_unknown() {
         .expect("the pull request");
     assert!(pr.mergeability.found().expect("worked out").mergeable);
 }
+
+#[tokio::test]
+async fn a_number_that_is_too_large_is_no_absence() {
+    for number in [1 << 32, 5_000_000_000, 1 << 62] {
+        let ask = by_branch("acme/app", 299, "fix", LEAN);
+        let (_, pull_request) = look(ask, |model| {
+            model.repo("acme/app").pull(number).head("fix");
+        })
+        .await;
+        assert_eq!(pull_request, "malformed", "{number}");
+    }
+}

@@ -83,6 +83,8 @@ pub(crate) async fn run(args: &SessionArg, setup: Setup, ui: Ui) -> Outcome {
     })?;
     let how = How {
         only: Some([id.clone()].into()),
+        // As a pass does before it moves anything.
+        confirm: true,
         ..How::look()
     };
     let passed = reconciler.pass(&how).await?;

@@ -117,6 +117,8 @@ async fn online(args: &StatusArgs, setup: &Setup) -> Result<(StatusReport, bool)
     } else {
         How {
             only: Some(doubtful(&before)),
+            // What would move is what a pass would move.
+            confirm: true,
             ..How::look()
         }
     };

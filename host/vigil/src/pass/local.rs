@@ -2,6 +2,7 @@
 //! which of its commits that lacks. Only looked at where it can change an answer, and followed by another round of asking
 //! where it may.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use vigil_core::forge::{PullRequest, PullRequestState};
@@ -83,8 +84,13 @@ impl Reconciler {
             };
             let all = left.iter().map(|at| (*at, &questions[*at]));
             let closer = closer(&known, all, batches, moment);
-            let (known, closer) = look(known, closer).await?;
+            let (known, mut closer) = look(known, closer).await?;
             self.asking.memory = Some(known);
+            let is_other = |one: &Closer| one.seen.branch.is_some();
+            if closer.iter().any(is_other) {
+                let recorded = recorded(batches);
+                closer.iter_mut().for_each(|one| one.leave(&recorded));
+            }
             left.clear();
             for one in &closer {
                 if one.apply(&questions[one.question], batches) {
@@ -191,6 +197,16 @@ fn closer<'q>(
     all
 }
 
+/// The branches that records name, each with its repository in lower case.
+fn recorded(batches: &[Batch]) -> HashSet<(String, &str)> {
+    let listed = batches.iter().flat_map(|batch| batch.listed.iter());
+    let named = listed.filter_map(|one| {
+        let repo = one.repo.as_deref()?.to_ascii_lowercase();
+        Some((repo, one.branch.as_deref()?))
+    });
+    named.collect()
+}
+
 /// Looks at the checkouts, off the async threads.
 async fn look(known: Memory, mut closer: Vec<Closer>) -> Result<(Memory, Vec<Closer>), Failure> {
     if closer.is_empty() {
@@ -247,6 +263,19 @@ impl Closer {
             _ => {}
         }
         self.seen = seen;
+    }
+
+    /// A branch that another session's record names is that session's, whoever has checked it out.
+    fn leave(&mut self, recorded: &HashSet<(String, &str)>) {
+        let Some(repo) = self.session.repo.as_deref() else {
+            return;
+        };
+        let repo = repo.to_ascii_lowercase();
+        self.seen.branch = self
+            .seen
+            .branch
+            .take()
+            .filter(|branch| !recorded.contains(&(repo, branch.as_str())));
     }
 
     /// Whether the checkout shares the work of `pr`: as the clone says, or where that does not have its head, as GitHub
@@ -344,6 +373,7 @@ impl Closer {
         ) && !looked_up.branches.contains(branch)
         {
             looked_up.branches.push(branch.clone());
+            looked_up.checked_out = Some(branch.clone());
             is_news = true;
         }
         for between in &self.seen.compare {

@@ -125,7 +125,8 @@ pub struct How {
     pub only: Option<std::collections::BTreeSet<SessionId>>,
     /// How much later than planned this pass comes.
     pub overslept: Duration,
-    /// Read again what a move would rest on, where it was not read in this pass.
+    /// Ask what a move would rest on and nobody has asked, and read the rest again where it was not read in this pass;
+    /// whoever only looks takes what is younger than `facts_max_age`.
     pub confirm: bool,
     /// Remember what the forge said although nothing else is changed: the next look then costs nothing.
     pub keep_facts: bool,

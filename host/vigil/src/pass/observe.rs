@@ -74,7 +74,11 @@ impl Reconciler {
         if asks.is_empty() {
             return Ok(false);
         }
-        self.ask(asks, Doubt::Move, how, moment, asked).await?;
+        let doubt = match how.dry_run && !how.facts_max_age.is_zero() {
+            true => Doubt::Look,
+            false => Doubt::Move,
+        };
+        self.ask(asks, doubt, how, moment, asked).await?;
         let changed = self.hear(&questions, batches, moment);
         if changed.is_empty() {
             return Ok(false);

@@ -447,3 +447,111 @@ fn a_pull_request_that_only_says_that_it_closes_the_issue_leaves_it_open_whose_i
     );
     assert_eq!(scene.status(), "running", "{said:#}");
 }
+
+#[test]
+fn fifty_pull_requests_that_say_so_are_more_than_can_be_looked_through_and_no_absence() {
+    for (decoys, open_issue, rule) in [
+        (49, true, "agent-gone"),
+        (51, true, "github-unknown"),
+        (51, false, "closed-issue"),
+    ] {
+        let mut scene = Scene::new(Made::default());
+        scene.stage.on_github(|model| {
+            for number in 100..100 + decoys {
+                let decoy = model.repo(REPO).pull(number).head("somebody/else");
+                decoy.closes(ISSUE).closed();
+            }
+            if !open_issue {
+                model.repo(REPO).issue(ISSUE).closed("completed");
+            }
+        });
+        let explained = scene
+            .stage
+            .run(&["explain", &format!("{REPO}#{ISSUE}"), "--json"]);
+        expect(&explained.json_with(0)["session"], rule, "");
+        expect(&scene.pass(), rule, "");
+    }
+}
+
+#[test]
+fn what_is_shown_rests_on_what_a_pass_would_ask() {
+    let mut scene = Scene::new(Made::default());
+    scene.stage.on_github(|model| {
+        let theirs = model.repo(REPO).pull(30).head("somebody/else");
+        theirs.closes(ISSUE);
+    });
+    let says = "pull request #30 is open and says that it closes issue #1";
+    let status = session(&scene.stage.status().json_with(0), ISSUE);
+    expect(&status, "github-unknown", says);
+    let explained = scene
+        .stage
+        .run(&["explain", &format!("{REPO}#{ISSUE}"), "--json"]);
+    expect(&explained.json_with(0)["session"], "github-unknown", says);
+}
+
+/// Two sessions of one repository, whose second has `branch` checked out, at `commit` where it has no such branch.
+fn beside_the_first(branch: &str, commit: Option<&str>) -> (Scene, String) {
+    let mut stage = Stage::new();
+    let head = stage.home.add(&Made::default()).expect("a session");
+    let second = Made {
+        issue: 2,
+        ..Made::default()
+    };
+    stage.home.add(&second).expect("a session");
+    stage.write();
+    let worktree = stage.home.worktree(2);
+    let mut checkout = vec!["checkout", "--quiet", "--ignore-other-worktrees"];
+    checkout.extend(commit.map(|_| "-b"));
+    checkout.push(branch);
+    checkout.extend(commit);
+    git(&worktree, &checkout).expect("a checkout");
+    let then = Timestamp(stage.minutes_ago(109));
+    touch_tree(&worktree, then).expect("its times");
+    let admin = stage.home.repository().join(".git/worktrees/issue-2");
+    touch_tree(&admin, then).expect("its times");
+    let root = git(&stage.home.repository(), &["rev-parse", "main"]).expect("a commit");
+    let root = root.trim().to_owned();
+    let (main, own) = (root.clone(), head.clone());
+    let created = stage.minutes_ago(120);
+    stage.on_github(|model| {
+        let repo = model.repo(REPO).commit(&main, &[]).branch("main", &main);
+        let repo = repo.commit(&own, &[&main]);
+        repo.issue(ISSUE).created_at(created);
+        model.repo(REPO).issue(2).created_at(created);
+    });
+    (
+        Scene {
+            stage,
+            head,
+            root: root.clone(),
+        },
+        root,
+    )
+}
+
+#[test]
+fn another_sessions_branch_brings_nothing_to_whoever_has_it_checked_out() {
+    let (mut scene, _) = beside_the_first(&Home::branch(ISSUE), None);
+    scene.pull(21, |pull| pull.merged());
+    let run = scene.stage.pass().json_with(0);
+    assert_eq!(session(&run, ISSUE)["to"], "succeeded", "{run:#}");
+    let second = session(&run, 2);
+    assert_eq!(second["to"], "blocked", "{second:#}");
+    expect(&second, "agent-gone", "has no pull request");
+}
+
+#[test]
+fn an_untouched_branch_brings_nobody_elses_pull_request() {
+    let (mut scene, root) = beside_the_first("agent/theirs", Some("main"));
+    let created = scene.stage.minutes_ago(100);
+    scene.stage.on_github(|model| {
+        let repo = model.repo(REPO).commit(ELSEWHERE, &[&root]);
+        let pull = repo.pull(22).head("agent/theirs").sha(ELSEWHERE);
+        pull.created_at(created).merged();
+    });
+    let second = session(&scene.stage.pass().json_with(0), 2);
+    assert_ne!(second["to"], "succeeded", "{second:#}");
+    let why = "#22, of the branch that is checked out, with none of the checkout's work";
+    let reason = second["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains(why), "{reason}");
+}
