@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::drift;
 use crate::evidence::{Context, Evidence};
 use crate::guard::{self, Code, Move, Objection};
 use crate::left;
@@ -381,6 +382,7 @@ fn rule_on(
             guarded(&proposed)
         }
         Verdict::Repair(drift) => {
+            let marked_by = drift::marker(drift.iter().map(String::as_str));
             let proposed = Move {
                 to: from,
                 despite_live_work: false,
@@ -389,7 +391,7 @@ fn rule_on(
                 context,
                 survey,
             };
-            let objections = guard::repair_objections(&proposed);
+            let objections = guard::repair_objections(&proposed, marked_by);
             if objections.is_empty() {
                 (Action::Repair(drift.clone()), Vec::new())
             } else {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::drift::Marker;
 use crate::evidence::{Context, Evidence};
 use crate::fact::Fact;
 use crate::forge::PullRequestState;
@@ -532,21 +533,28 @@ pub fn keeping_objections(proposed: &Move<'_>) -> Vec<Objection> {
     .collect()
 }
 
-/// Every objection to a repair: the state stays, so that only three guards have something to say. Empty: it may be
-/// made.
-pub fn repair_objections(proposed: &Move<'_>) -> Vec<Objection> {
-    [live_repair(proposed.evidence), owner_disagrees(proposed)]
-        .into_iter()
-        .flatten()
-        .collect()
+/// Every objection to a repair of what `marked_by` put into the record: the state stays, so that only three guards have
+/// something to say. Empty: it may be made.
+pub fn repair_objections(proposed: &Move<'_>, marked_by: Marker) -> Vec<Objection> {
+    [
+        live_repair(proposed.evidence, marked_by),
+        owner_disagrees(proposed),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
-/// What a process marked is its own to take back while it lives, and whether it lives must be known.
-fn live_repair(evidence: &Evidence) -> Option<Objection> {
+/// What a process marked is its own to take back while it lives, and whether it lives must be known. What nobody would
+/// take back waits for nobody but an agent at work.
+fn live_repair(evidence: &Evidence, marked_by: Marker) -> Option<Objection> {
     let liveness = &evidence.session.liveness;
     if let Fact::Found(agent) = &liveness.agent {
         let detail = format!("an agent is at work on it (pid {})", agent.pid);
         return Some(Objection::new(Code::LiveWork, detail));
+    }
+    if marked_by == Marker::Nobody {
+        return None;
     }
     match &liveness.supervisor {
         Fact::Absent(_) => None,

@@ -5,6 +5,7 @@
 //! follow what, edit [`state`].
 
 pub mod decide;
+pub mod drift;
 pub mod evidence;
 pub mod fact;
 pub mod forge;

@@ -4,8 +4,9 @@ mod common;
 
 use common::*;
 use vigil_core::decide::{Action, decide, rule};
+use vigil_core::drift::{self, Marker};
 use vigil_core::forge::PullRequestState::{Closed, Merged, Open};
-use vigil_core::guard::Code;
+use vigil_core::guard::{self, Code, Move};
 use vigil_core::session::{FieldGap, Process};
 use vigil_core::standing::Origin;
 use vigil_core::survey::{Memory, PastMove, survey};
@@ -469,6 +470,43 @@ fn a_repair_waits_for_proof_that_whoever_set_the_mark_is_gone() {
         evidence.session.liveness.supervisor = fact;
         assert_eq!(ruled(&evidence).guards[0].code, Code::UnknownIsNotEvidence);
     }
+}
+
+#[test]
+fn what_nobody_would_take_back_is_repaired_beside_a_living_supervisor_and_under_no_agent() {
+    let survey = survey::<Evidence>(&[], &context(), Memory::default());
+    let codes = |evidence: &Evidence, marked_by| {
+        let asked = asked();
+        let context = context();
+        let proposed = Move {
+            to: State::Maintaining,
+            despite_live_work: false,
+            asked: &asked,
+            evidence,
+            context: &context,
+            survey: &survey,
+        };
+        let objections = guard::repair_objections(&proposed, marked_by).into_iter();
+        objections.map(|found| found.code).collect::<Vec<_>>()
+    };
+    let alive = || {
+        Fact::Found(Process {
+            pid: 1,
+            started: None,
+        })
+    };
+    let mut evidence = evidence(State::Maintaining);
+    for supervisor in [alive(), Fact::NotAsked, Fact::absent_at(NOW)] {
+        let is_gone = supervisor.is_absent();
+        evidence.session.liveness.supervisor = supervisor;
+        assert_eq!(codes(&evidence, Marker::Nobody), []);
+        assert_eq!(codes(&evidence, Marker::Supervisor).is_empty(), is_gone);
+    }
+    evidence.session.liveness.agent = alive();
+    assert_eq!(codes(&evidence, Marker::Nobody), [Code::LiveWork]);
+    // Of several the strictest counts, and what nobody registered is the supervisor's.
+    assert_eq!(drift::marker(["maintenance-in-flight"]), Marker::Supervisor);
+    assert_eq!(drift::marker(["x"]), Marker::Supervisor);
 }
 
 #[test]

@@ -61,6 +61,12 @@ pub(crate) fn learn_name(
     };
     let called = match received.status {
         StatusCode::OK => match called(received.body) {
+            Ok(called) if called.name.eq_ignore_ascii_case(&repo.to_string()) => {
+                Err(malformed(format!(
+                    "GitHub redirects {repo}, and calls it {} still",
+                    called.name
+                )))
+            }
             Ok(called) => Ok(called),
             Err(gap) => return Learned::Lost(gap),
         },
@@ -138,6 +144,8 @@ mod tests {
         };
         let body = r#"{"full_name": "umbrella/app", "node_id": "R_1", "id": 12}"#;
         assert_eq!(told(200, body), "umbrella/app R_1");
+        let itself = r#"{"full_name": "Acme/app", "node_id": "R_1", "id": 12}"#;
+        assert!(told(200, itself).contains("calls it Acme/app still"));
         assert_eq!(told(200, "{}"), "lost malformed");
         assert_eq!(told(200, "<html>"), "lost malformed");
         assert_eq!(

@@ -2,6 +2,7 @@
 //!
 //! These checks are about form. Whether a decision may be carried out is for the kernel's guards.
 
+use vigil_core::drift::REGISTRY;
 use vigil_core::named;
 use vigil_core::verdict::{Decision, Intent, MEMO_BYTES_MAX, PolicyFailure, Verdict};
 
@@ -25,9 +26,6 @@ pub const FACTS: [&str; 13] = [
     "merge-queue",
     "auto-merge",
 ];
-
-/// The drifts that a policy may ask to have put right, by registered name.
-pub const DRIFTS: [&str; 1] = ["maintenance-in-flight"];
 
 /// The kinds of intent that a policy may ask for, by registered name.
 pub const INTENTS: [&str; 7] = [
@@ -119,11 +117,11 @@ fn fault(decision: &Decision, rules: &[Rule], limits: &Limits) -> Option<String>
         }
         if let Some(drift) = drifts
             .iter()
-            .find(|drift| !DRIFTS.contains(&drift.as_str()))
+            .find(|name| REGISTRY.iter().all(|drift| drift.name != **name))
         {
             return Some(format!(
                 "asks to repair {drift:?}; there is {}",
-                DRIFTS.join(", ")
+                REGISTRY.map(|drift| drift.name).join(", ")
             ));
         }
     }
@@ -286,7 +284,7 @@ mod tests {
         };
         assert_eq!(after(with_a_reason), "sound");
         assert_eq!(
-            after(|decision| decision.verdict = Verdict::Repair(vec![DRIFTS[0].into()])),
+            after(|decision| decision.verdict = Verdict::Repair(vec![REGISTRY[0].name.into()])),
             "sound"
         );
     }

@@ -30,7 +30,7 @@ mod trial;
 mod v0_1_0;
 
 pub use agreement::{Disagreement, check_batch_agreement};
-pub use answer::{DRIFTS, FACTS, INTENT_KEY_BYTES_MAX, INTENTS, INTENTS_MAX};
+pub use answer::{FACTS, INTENT_KEY_BYTES_MAX, INTENTS, INTENTS_MAX};
 pub use chain::{Chain, ChainQuestion, Link, OnFailure, OnRefused, Wanted};
 pub use compiler::{CompileLimits, Compiler, serve};
 pub use engine::{Engine, EngineConfig, EngineError};
