@@ -51,9 +51,7 @@ pub fn requeue(
     state: State,
     now: Timestamp,
 ) -> Requeue {
-    let wanted = ruling
-        .look_again_after_ms
-        .map(|after| Duration::from_millis(after).clamp(LOOK_AGAIN_MIN, LOOK_AGAIN_MAX));
+    let wanted = wanted(ruling);
     if troubled {
         let attempts = attempts_before.saturating_add(1);
         let delay = backoff(attempts)
@@ -81,6 +79,29 @@ pub fn requeue(
         at: now.after(delay),
         attempts: 0,
     }
+}
+
+/// After how long a held session is wanted to be looked at again, by its policy or the kernel; `None`: whenever the host
+/// chooses.
+pub fn wanted(ruling: &Ruling) -> Option<Duration> {
+    let after = Duration::from_millis(ruling.look_again_after_ms?);
+    Some(after.clamp(LOOK_AGAIN_MIN, LOOK_AGAIN_MAX))
+}
+
+/// How long a daemon rests after a pass that took `took`: until the next one is due after `interval`, or before that where
+/// a session is to be looked at again `soonest` after the pass began. `behind`: some that are due wait already.
+pub fn rest(
+    interval: Duration,
+    soonest: Option<Duration>,
+    behind: bool,
+    took: Duration,
+) -> Duration {
+    // The rest of a fleet that does not fit into one pass waits no longer than it has to.
+    let after = match behind {
+        true => Duration::ZERO,
+        false => soonest.map_or(interval, |soonest| soonest.min(interval)),
+    };
+    after.saturating_sub(took)
 }
 
 /// The delay before try number `attempt`, counted from 1, without jitter.
@@ -141,6 +162,22 @@ mod tests {
             Timestamp(0),
         );
         (next.at.0 / 1000, next.attempts)
+    }
+
+    #[test]
+    fn a_daemon_rests_until_the_first_look_that_is_wanted_and_no_longer_than_its_interval() {
+        let seconds = Duration::from_secs;
+        for (soonest, behind, took, expected) in [
+            (None, false, 2, 58),
+            (Some(20), false, 2, 18),
+            (Some(300), false, 2, 58),
+            (Some(20), false, 30, 0),
+            (Some(20), true, 2, 0),
+            (None, false, 90, 0),
+        ] {
+            let rested = rest(seconds(60), soonest.map(seconds), behind, seconds(took));
+            assert_eq!(rested, seconds(expected), "{soonest:?} {behind} {took}");
+        }
     }
 
     #[test]

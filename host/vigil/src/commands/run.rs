@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vigil_core::Timestamp;
+use vigil_core::{Timestamp, requeue};
 use vigil_store::{DaemonLock, Retention};
 
 use crate::cli::RunArgs;
@@ -159,7 +159,7 @@ async fn daemon(
             }
         }
         reconciler.replaced = Some(policies.look().await);
-        let mut behind = false;
+        let (mut behind, mut soonest) = (false, None);
         let passed = stop.during(bar.over(reconciler.pass(&how))).await;
         // It may have been cut off.
         bar.clear();
@@ -177,6 +177,7 @@ async fn daemon(
                     tracing::error!(%failure, "records were written, and this could not be noted; the next pass finds it");
                 }
                 behind = passed.batches.iter().any(|batch| batch.behind);
+                soonest = passed.soonest_look();
                 // Told when it changes, and by every daemon that starts into it: an alert is raised only once.
                 if passed.github.trouble != trouble {
                     trouble.clone_from(&passed.github.trouble);
@@ -209,11 +210,7 @@ async fn daemon(
         // A pass that took longer than the interval is followed by the next at once; only what comes after the sleep
         // later than the sleep was meant to last was held up. A clock that was set back makes no sleep longer.
         let ended = setup.world.now();
-        let left = match behind {
-            // The rest of a fleet that does not fit into one pass waits no longer than it has to.
-            true => Duration::ZERO,
-            false => interval.saturating_sub(started.age(ended)),
-        };
+        let left = requeue::rest(interval, soonest, behind, started.age(ended));
         let mut due = pin!(tokio::time::sleep(left));
         let overslept = loop {
             tokio::select! {

@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use vigil_core::decide::Ruling;
+use vigil_core::decide::{Action, Ruling};
 use vigil_core::evidence::Context;
 use vigil_core::guard::Objection;
 use vigil_core::intents::{Granted, Grants};
@@ -39,7 +39,7 @@ use vigil_core::session::{Lookup, Revision};
 use vigil_core::standing::Origin;
 use vigil_core::survey::Survey;
 use vigil_core::verdict::{PolicyAnswer, PolicyFailure};
-use vigil_core::{Evidence, Gap, SessionId, State, Timestamp};
+use vigil_core::{Evidence, Gap, SessionId, State, Timestamp, requeue};
 use vigil_github::Wants;
 use vigil_github::ask::Local;
 use vigil_policy::{Chain, FailureKind, Quarantine};
@@ -488,6 +488,15 @@ impl Passed {
                 locked: batch.locked.clone(),
             })
             .collect()
+    }
+
+    /// How long after this pass the first of its held sessions is wanted to be looked at again; `None`: whenever the host
+    /// chooses.
+    pub fn soonest_look(&self) -> Option<Duration> {
+        let entries = self.batches.iter().flat_map(|batch| &batch.entries);
+        let rulings = entries.filter_map(|entry| entry.ruling.as_ref());
+        let held = rulings.filter(|ruling| matches!(ruling.action, Action::Hold | Action::Refuse));
+        held.filter_map(requeue::wanted).min()
     }
 
     /// Whether a policy failed about a session, which is held for it: exit code 1 of `run --once`, since nobody else
