@@ -84,10 +84,17 @@ impl Evidence {
             .map(|missing| (missing.field.as_str(), &missing.gap));
         let by_name = (self.session.facts.iter())
             .filter_map(|fact| Some((fact.name.as_str(), fact.answer.gap()?)));
+        // Which of them it is stands in the gap's own words.
+        let of_tasks = self.session.tasks.iter().flat_map(|task| {
+            let facts = task.facts.iter().filter_map(|fact| fact.answer.gap());
+            let gaps = task.heartbeat.gap().into_iter().chain(facts);
+            gaps.map(|gap| ("tasks", gap))
+        });
         named
             .into_iter()
             .filter_map(|(name, gap)| Some((name, gap?)))
             .chain(by_name)
+            .chain(of_tasks)
             .chain(fields)
             .collect()
     }

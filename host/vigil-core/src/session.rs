@@ -310,8 +310,14 @@ pub struct Task {
     pub id: String,
     /// The owner's own word.
     pub native_state: String,
-    /// `None`: this kind of task has none, or it could not be read.
-    pub heartbeat: Option<Timestamp>,
+    /// The name of what works on it, in the owner's words; `None`: nothing does, or the record names nothing.
+    pub worker: Option<String>,
+    /// The last sign of life of that worker. Not asked: this kind of task has none.
+    pub heartbeat: Fact<Timestamp>,
+    /// Earlier tries; zero also where the owner does not count.
+    pub attempts: u32,
+    /// Facts of this task alone, each name once.
+    pub facts: Vec<NamedFact>,
 }
 
 /// A field of the record that could not be read.

@@ -91,13 +91,12 @@ pub(crate) fn session<'a>(session: &'a Session, arena: &'a Bump) -> wit::Session
         times: times(&session.times),
         liveness: liveness(&session.liveness),
         attempts: wit::Attempts { runs, failures },
-        tasks: arena.alloc_slice_fill_iter(session.tasks.iter().map(task)),
+        tasks: arena.alloc_slice_fill_iter(session.tasks.iter().map(|one| task(one, arena))),
         gaps: arena.alloc_slice_fill_iter(session.gaps.iter().map(|missing| wit::FieldGap {
             field: &missing.field,
             gap: gap(&missing.gap),
         })),
-        facts: arena
-            .alloc_slice_fill_iter((session.facts.iter()).map(|fact| named_fact(fact, arena))),
+        facts: named_facts(&session.facts, arena),
     }
 }
 
@@ -195,6 +194,10 @@ fn count(fact: &Fact<u32>) -> wit::CountFact<'_> {
     fact!(CountFact, fact, found => *found)
 }
 
+fn named_facts<'a>(facts: &'a [NamedFact], arena: &'a Bump) -> &'a [wit::NamedFact<'a>] {
+    arena.alloc_slice_fill_iter(facts.iter().map(|fact| named_fact(fact, arena)))
+}
+
 fn named_fact<'a>(fact: &'a NamedFact, arena: &'a Bump) -> wit::NamedFact<'a> {
     wit::NamedFact {
         name: &fact.name,
@@ -212,11 +215,14 @@ fn named_fact<'a>(fact: &'a NamedFact, arena: &'a Bump) -> wit::NamedFact<'a> {
     }
 }
 
-fn task(task: &Task) -> wit::Task<'_> {
+fn task<'a>(task: &'a Task, arena: &'a Bump) -> wit::Task<'a> {
     wit::Task {
         id: &task.id,
         native_state: &task.native_state,
-        heartbeat: time(task.heartbeat),
+        worker: task.worker.as_deref(),
+        heartbeat: moment(&task.heartbeat),
+        attempts: task.attempts,
+        facts: named_facts(&task.facts, arena),
     }
 }
 

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use vigil_core::evidence::Evidence;
 use vigil_core::fact::{Fact, Gap, Sighting};
 use vigil_core::forge::{Issue, PullRequest};
-use vigil_core::named::Value;
+use vigil_core::named::{NamedFact, Value};
 use vigil_core::session::{Liveness, Occupant, Process, Revision, Session, Times};
 use vigil_core::time::Timestamp;
 
@@ -130,12 +130,23 @@ fn strip_session(session: &mut Session) {
     fact(dirty, |_| ());
     fact(unpushed, |_| ());
     for task in tasks {
-        maybe(&mut task.heartbeat);
+        fact(&mut task.heartbeat, |at| *at = Timestamp::default());
+        strip_facts(&mut task.facts);
     }
     for missing in gaps.iter_mut() {
         strip_gap(&mut missing.gap);
     }
     gaps.sort_by(|one, other| one.field.cmp(&other.field));
+    strip_facts(facts);
+    if let Err(gap) = &mut lookup.issue {
+        strip_gap(gap);
+    }
+    if let Err(gap) = &mut lookup.pull_request {
+        strip_gap(gap);
+    }
+}
+
+fn strip_facts(facts: &mut [NamedFact]) {
     for known in facts.iter_mut() {
         fact(&mut known.answer, |value| match value {
             Value::Moment(at) => *at = Timestamp::default(),
@@ -145,12 +156,6 @@ fn strip_session(session: &mut Session) {
         });
     }
     facts.sort_by(|one, other| one.name.cmp(&other.name));
-    if let Err(gap) = &mut lookup.issue {
-        strip_gap(gap);
-    }
-    if let Err(gap) = &mut lookup.pull_request {
-        strip_gap(gap);
-    }
 }
 
 fn strip_issue(issue: &mut Issue) {

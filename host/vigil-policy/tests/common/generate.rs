@@ -102,11 +102,24 @@ fn gap_of_a_field() -> impl Strategy<Value = FieldGap> {
 }
 
 fn task() -> impl Strategy<Value = Task> {
-    ("[a-z]{1,6}", "[a-z]{1,6}", of(moment())).prop_map(|(id, native_state, heartbeat)| Task {
-        id,
-        native_state,
-        heartbeat,
-    })
+    (
+        "[a-z]{1,6}",
+        "[a-z]{1,6}",
+        of("[a-z]{1,6}"),
+        fact(moment()),
+        0_u32..3,
+        named(),
+    )
+        .prop_map(
+            |(id, native_state, worker, heartbeat, attempts, facts)| Task {
+                id,
+                native_state,
+                worker,
+                heartbeat,
+                attempts,
+                facts,
+            },
+        )
 }
 
 fn named() -> impl Strategy<Value = Vec<NamedFact>> {

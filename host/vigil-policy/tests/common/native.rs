@@ -3,7 +3,7 @@
 //! Written independently of `convert.rs` on purpose: tests compare the two ways.
 
 use vigil_core::evidence::Context;
-use vigil_core::named::Value;
+use vigil_core::named::{NamedFact, Value};
 use vigil_core::{Evidence, Fact, Gap, Session, Sighting, State, Timestamp};
 use vigil_sdk as sdk;
 
@@ -203,7 +203,10 @@ fn session(session: &Session) -> sdk::Session {
             .map(|task| sdk::Task {
                 id: task.id.clone(),
                 native_state: task.native_state.clone(),
-                heartbeat: time(task.heartbeat),
+                worker: task.worker.clone(),
+                heartbeat: moment(&task.heartbeat),
+                attempts: task.attempts,
+                facts: named(&task.facts),
             })
             .collect(),
         gaps: session
@@ -214,15 +217,16 @@ fn session(session: &Session) -> sdk::Session {
                 gap: gap(&missing.gap),
             })
             .collect(),
-        facts: session
-            .facts
-            .iter()
-            .map(|fact| sdk::NamedFact {
-                name: fact.name.clone(),
-                answer: fact!(NamedAnswer, &fact.answer, found => value(found)),
-            })
-            .collect(),
+        facts: named(&session.facts),
     }
+}
+
+fn named(facts: &[NamedFact]) -> Vec<sdk::NamedFact> {
+    let fact = |fact: &NamedFact| sdk::NamedFact {
+        name: fact.name.clone(),
+        answer: fact!(NamedAnswer, &fact.answer, found => value(found)),
+    };
+    facts.iter().map(fact).collect()
 }
 
 fn value(value: &Value) -> sdk::FactValue {
