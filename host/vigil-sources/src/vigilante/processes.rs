@@ -23,10 +23,12 @@ use vigil_core::fact::{Fact, Gap, GapKind, Sighting};
 
 use self::folder::{FolderId, Mounts, Reach, Working};
 use self::program::Program;
+use self::threads::{Rest, is_over};
 
 mod folder;
 mod owner;
 mod program;
+mod threads;
 mod work;
 
 pub(crate) use self::folder::resolved;
@@ -223,28 +225,48 @@ impl Table {
             let millis = stat.starttime.saturating_mul(1000) / procfs::ticks_per_second().max(1);
             booted.after(Duration::from_millis(millis))
         });
-        let ended = matches!(stat.state, 'Z' | 'X' | 'x');
         let of_the_kernel = stat.flags & OF_THE_KERNEL != 0;
         let dir = self.proc.join(pid.to_string());
-        let at = if ended || of_the_kernel {
-            At::Nowhere
+        let user = || seen.status().ok().map(|status| status.euid);
+        // Its first thread may have ended long ago, or while it was looked at.
+        let mut thread = None;
+        let at = if of_the_kernel {
+            Some(At::Nowhere)
+        } else if is_over(stat.state) {
+            None
         } else {
             match mounts.working(seen, &dir) {
-                Ok(working) => At::Folder(working),
-                Err(error) if has_ended(&error) => At::Nowhere,
-                Err(_) => At::Hidden(seen.status().ok().map(|status| status.euid)),
+                Ok(working) => Some(At::Folder(working)),
+                Err(error) if has_ended(&error) => None,
+                Err(_) => Some(At::Hidden(user())),
             }
         };
+        let (at, ended) = match at {
+            Some(at) => (at, is_over(stat.state)),
+            None => match threads::rest(&dir) {
+                Rest::Ended => (At::Nowhere, is_over(stat.state)),
+                Rest::Hidden => (At::Hidden(user()), false),
+                Rest::Thread(other, its) => {
+                    let at = match mounts.working(&other, &its) {
+                        Ok(working) => At::Folder(working),
+                        Err(_) => At::Hidden(user()),
+                    };
+                    thread = Some(other);
+                    (at, false)
+                }
+            },
+        };
+        let teller = thread.as_ref().unwrap_or(seen);
         // A version number says nothing, and costs one more look.
         let file = stat
             .comm
             .starts_with(|first: char| first.is_ascii_digit())
-            .then(|| seen.exe().ok()?.into_os_string().into_string().ok())
+            .then(|| teller.exe().ok()?.into_os_string().into_string().ok())
             .flatten();
         let number = |number: i32| u32::try_from(number).unwrap_or(0);
         let program = Program {
             name: stat.comm,
-            arguments: seen.cmdline().unwrap_or_default(),
+            arguments: teller.cmdline().unwrap_or_default(),
             file,
         };
         let entry = Entry {

@@ -14,6 +14,7 @@ use crate::vigilante::scene::{self, Scene, now, run, run_as, run_until_ready};
 
 mod namespaces;
 mod occupants;
+mod threads;
 
 fn view(scene: &Scene) -> View<'_> {
     View {
@@ -249,6 +250,35 @@ impl Made {
         );
         let file = self.0.path().join(pid.to_string()).join("stat");
         fs::write(file, line).expect("a file");
+        self
+    }
+
+    /// The same with the process in that state, and with further threads: `(number, state, working folder)`.
+    fn with_threads(self, pid: u32, state: char, threads: &[(u32, char, Option<&str>)]) -> Made {
+        let dir = self.0.path().join(pid.to_string());
+        let put = |dir: &Path, state: char| {
+            let stat = fs::read_to_string(self.0.path().join(pid.to_string()).join("stat"));
+            let stat = stat
+                .expect("a file")
+                .replace(") S ", &format!(") {state} "));
+            fs::write(dir.join("stat"), stat).expect("a file");
+        };
+        for (number, its, folder) in threads {
+            let thread = dir.join("task").join(number.to_string());
+            fs::create_dir_all(&thread).expect("a folder");
+            put(&thread, *its);
+            fs::copy(dir.join("cmdline"), thread.join("cmdline")).expect("a file");
+            match folder {
+                Some(folder) => symlink(folder, thread.join("cwd")).expect("a link"),
+                None => fs::write(thread.join("cwd"), "").expect("a file"),
+            }
+        }
+        put(&dir, state);
+        // The kernel tells neither the folder nor the arguments of a thread that has ended.
+        if state != 'S' {
+            fs::remove_file(dir.join("cwd")).expect("a link");
+            fs::write(dir.join("cmdline"), "").expect("a file");
+        }
         self
     }
 
