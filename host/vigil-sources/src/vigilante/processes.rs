@@ -22,10 +22,12 @@ use vigil_core::Timestamp;
 use vigil_core::fact::{Fact, Gap, GapKind, Sighting};
 
 use self::folder::{FolderId, Mounts, Reach, Working};
+use self::ground::{Grounds, Mounted, Spot};
 use self::program::Program;
 use self::threads::{Rest, is_over};
 
 mod folder;
+mod ground;
 mod owner;
 mod program;
 mod threads;
@@ -77,6 +79,8 @@ pub(crate) struct Table {
     hidden: Vec<u32>,
     /// Processes of other mount namespaces whose folder could not be followed to the root.
     astray: Vec<u32>,
+    /// What is mounted where, as vigil sees it.
+    mounted: Mounted,
     /// Which hidden process may be an agent, by the names and the supervisor that were asked for.
     hidden_agents: Mutex<HashMap<Sought, Option<u32>>>,
     /// Why an absence from this table says nothing.
@@ -99,6 +103,7 @@ struct Index {
     by_id: HashMap<FolderId, Vec<u32>>,
     /// Of those that share vigil's mount namespace, with whether all their folders are filed by identity as well.
     by_path: HashMap<PathBuf, Vec<(u32, bool)>>,
+    grounds: Grounds,
 }
 
 #[derive(Debug)]
@@ -179,6 +184,7 @@ impl Table {
             anywhere: Vec::new(),
             hidden: Vec::new(),
             astray: Vec::new(),
+            mounted: folder::own_mounts(view.proc),
             hidden_agents: Mutex::default(),
             blind: None,
             elsewhere: owner::elsewhere(view.home),
@@ -397,17 +403,22 @@ impl Index {
                 named.push((pid, followed));
             }
         }
+        if working.reach != Reach::Removed {
+            self.grounds
+                .file(pid, &working.path, &working.ground, working.shared);
+        }
     }
 
-    /// The processes at or below the place.
-    fn at(&self, place: &Workplace<'_>) -> impl Iterator<Item = u32> {
+    /// The processes at or below the place, which lies at `spot`.
+    fn at(&self, place: &Workplace<'_>, spot: Option<&Spot>) -> impl Iterator<Item = u32> {
         let by_id = place.id.and_then(|id| self.by_id.get(&id));
         // A name says something only where the folder itself does not.
         let by_path = self.by_path.get(&place.path).into_iter().flatten();
         let named = by_path
             .filter(|(_, followed)| place.id.is_none() || !followed)
             .map(|(pid, _)| *pid);
-        by_id.into_iter().flatten().copied().chain(named)
+        let by_id = by_id.into_iter().flatten().copied();
+        by_id.chain(named).chain(self.grounds.at(spot))
     }
 }
 

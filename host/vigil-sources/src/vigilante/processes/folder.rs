@@ -7,14 +7,16 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use procfs::ProcResult;
 use procfs::process::Process as Seen;
-use rustix::fs::{CWD, Mode, OFlags, fstat, makedev, openat, stat};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, fstat, openat, stat, statx};
 
-use crate::machine::mounts::{is_remote, unescaped};
+use super::ground::{Ground, Mounted};
 
 /// Folders above one that are followed. A path of the kernel's greatest length rarely has as many.
 const FOLDERS_MAX: usize = 256;
@@ -54,6 +56,8 @@ pub(crate) struct Working {
     pub(crate) ids: Vec<FolderId>,
     /// How far that is.
     pub(crate) reach: Reach,
+    /// What the folder lies on.
+    pub(super) ground: Ground,
 }
 
 /// How far the folders above a process's own were followed.
@@ -71,17 +75,7 @@ pub(crate) enum Reach {
 #[derive(Debug)]
 pub(crate) struct Mounts {
     own: Option<PathBuf>,
-    known: HashMap<Option<PathBuf>, Option<List>>,
-}
-
-/// The mount points of one namespace.
-type List = HashMap<PathBuf, Mount>;
-
-#[derive(Clone, Copy, Debug)]
-struct Mount {
-    /// Touching it may take for ever.
-    may_hang: bool,
-    device: Option<u64>,
+    known: HashMap<Option<PathBuf>, Option<Mounted>>,
 }
 
 impl Mounts {
@@ -107,18 +101,27 @@ impl Mounts {
             .entry(namespace)
             .or_insert_with(|| mounts(seen, shared))
             .as_ref();
-        let (path, ids, reach) = follow(&dir.join("cwd"), path, mounts);
+        let (path, ids, reach, mount) = follow(&dir.join("cwd"), path, mounts);
+        let mut ground = match mounts {
+            Some(mounts) if reach != Reach::Removed => mounts.ground(&path, mount),
+            _ => Ground::default(),
+        };
+        ground.device = ground.device.or(ids.first().map(|id| id.device));
         Ok(Working {
             path,
             shared,
             ids,
             reach,
+            ground,
         })
     }
 }
 
+/// A folder as it was followed: its name, itself and those above it, how far that is, and the number of its mount.
+type Followed = (PathBuf, Vec<FolderId>, Reach, Option<u64>);
+
 /// The folder behind `link`, which the kernel calls `path`, and those above it.
-fn follow(link: &Path, path: PathBuf, mounts: Option<&List>) -> (PathBuf, Vec<FolderId>, Reach) {
+fn follow(link: &Path, path: PathBuf, mounts: Option<&Mounted>) -> Followed {
     let removed = path
         .as_os_str()
         .as_bytes()
@@ -127,18 +130,19 @@ fn follow(link: &Path, path: PathBuf, mounts: Option<&List>) -> (PathBuf, Vec<Fo
     let Some(mounts) = mounts else {
         // Which of its names is meant cannot be told; a folder that was removed is the usual case by far.
         return match removed {
-            Some(name) => (name, Vec::new(), Reach::Removed),
-            None => (path, Vec::new(), Reach::Stopped(None)),
+            Some(name) => (name, Vec::new(), Reach::Removed, None),
+            None => (path, Vec::new(), Reach::Stopped(None), None),
         };
     };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut ids = Vec::new();
-    let mut at = None;
+    let (mut at, mut number) = (None::<OwnedFd>, None);
     // Each name is asked about before the folder is touched.
     for above in path.ancestors().take(FOLDERS_MAX) {
-        let mount = mount_of(above, mounts);
-        if mount.may_hang {
-            return (path, ids, Reach::Stopped(mount.device));
+        let mount = mounts.of(above);
+        let device = mount.and_then(|mount| mount.device);
+        if mount.is_none_or(|mount| mount.may_hang) {
+            return (path, ids, Reach::Stopped(device), number);
         }
         let opened = match &at {
             None => openat(CWD, link, flags, Mode::empty()),
@@ -149,15 +153,18 @@ fn follow(link: &Path, path: PathBuf, mounts: Option<&List>) -> (PathBuf, Vec<Fo
             .map(|(found, folder)| (folder, found))
         else {
             return match (at, removed) {
-                (None, Some(name)) => (name, ids, Reach::Removed),
-                _ => (path, ids, Reach::Stopped(mount.device)),
+                (None, Some(name)) => (name, ids, Reach::Removed, None),
+                _ => (path, ids, Reach::Stopped(device), number),
             };
         };
         if at.is_none()
             && found.st_nlink == 0
             && let Some(name) = removed
         {
-            return (name, ids, Reach::Removed);
+            return (name, ids, Reach::Removed, None);
+        }
+        if at.is_none() {
+            number = mount_number(&folder);
         }
         ids.push(FolderId::of(&found));
         at = Some(folder);
@@ -168,40 +175,29 @@ fn follow(link: &Path, path: PathBuf, mounts: Option<&List>) -> (PathBuf, Vec<Fo
     } else {
         Reach::Stopped(None)
     };
-    (path, ids, reach)
+    (path, ids, reach, number)
 }
 
-/// What is mounted where `path` lies.
-fn mount_of(path: &Path, mounts: &List) -> Mount {
-    let unknown = Mount {
-        may_hang: true,
-        device: None,
-    };
-    path.ancestors()
-        .find_map(|above| mounts.get(above))
-        .copied()
-        .unwrap_or(unknown)
+/// The number of the mount that `folder` lies on. `None`: the kernel does not tell.
+fn mount_number(folder: impl AsFd) -> Option<u64> {
+    let found = statx(folder, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
+    let told = found.stx_mask & StatxFlags::MNT_ID.bits() != 0;
+    told.then_some(found.stx_mnt_id)
 }
 
 /// The mounts that `seen` sees. `None`: they may not be looked at.
-fn mounts(seen: &Seen, shared: bool) -> Option<List> {
-    let list = seen.mountinfo().ok()?;
-    let mounts = list.into_iter().map(|mount| {
-        let point = unescaped(mount.mount_point.as_os_str().as_bytes());
-        // Without its own root this machine does nothing at all.
-        let is_root = shared && point == Path::new("/");
-        let mount = Mount {
-            may_hang: !is_root && is_remote(&mount.fs_type),
-            device: device(&mount.majmin),
-        };
-        (point, mount)
-    });
-    Some(mounts.collect())
+fn mounts(seen: &Seen, shared: bool) -> Option<Mounted> {
+    let mut text = Vec::new();
+    let mut file = seen.open_relative("mountinfo").ok()?;
+    // A file of the kernel's own, which always ends.
+    file.read_to_end(&mut text).ok()?;
+    Some(Mounted::parse(&text, shared))
 }
 
-fn device(numbers: &str) -> Option<u64> {
-    let (major, minor) = numbers.split_once(':')?;
-    Some(makedev(major.parse().ok()?, minor.parse().ok()?))
+/// The mounts that vigil sees, whose process table is `proc`.
+pub(super) fn own_mounts(proc: &Path) -> Mounted {
+    let text = fs::read(proc.join("self/mountinfo")).unwrap_or_default();
+    Mounted::parse(&text, true)
 }
 
 /// `path` as the kernel names it: links followed as far as the path exists.
@@ -219,7 +215,9 @@ pub(crate) fn resolved(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ground::Mount;
     use super::*;
+    use crate::machine::mounts::{is_remote, unescaped};
 
     #[test]
     fn names_of_mounts_are_read_as_they_are_meant() {
@@ -238,14 +236,8 @@ mod tests {
 
     #[test]
     fn what_lies_on_another_machine_is_not_touched() {
-        let local = Mount {
-            may_hang: false,
-            device: Some(1),
-        };
-        let far = Mount {
-            may_hang: true,
-            device: Some(9),
-        };
+        let local = (false, Some(1));
+        let far = (true, Some(9));
         let root = tempfile::tempdir().expect("a folder");
         let root = fs::canonicalize(root.path()).expect("its name").join("a/b");
         fs::create_dir_all(&root).expect("a folder");
@@ -266,11 +258,16 @@ mod tests {
                 Reach::Stopped(Some(9)),
             ),
         ] {
-            let mounts: List = list
-                .into_iter()
-                .map(|(point, mount)| (PathBuf::from(point), mount))
-                .collect();
-            let (path, seen, reached) = follow(&root, root.clone(), Some(&mounts));
+            let mut mounts = Mounted::default();
+            for (point, (may_hang, device)) in list {
+                mounts.add(Mount {
+                    at: PathBuf::from(point),
+                    may_hang,
+                    device,
+                    ..Mount::default()
+                });
+            }
+            let (path, seen, reached, _) = follow(&root, root.clone(), Some(&mounts));
             assert_eq!(
                 (path.as_path(), seen.len(), reached),
                 (root.as_path(), ids, reach)
@@ -279,7 +276,7 @@ mod tests {
                 assert_eq!(Some(*first), FolderId::at(&root));
             }
         }
-        let (_, seen, reached) = follow(&root, root.clone(), None);
+        let (_, seen, reached, _) = follow(&root, root.clone(), None);
         assert_eq!((seen.len(), reached), (0, Reach::Stopped(None)));
         for kind in ["nfs4", "fuse.sshfs", "9p", "cifs"] {
             assert!(is_remote(kind), "{kind}");

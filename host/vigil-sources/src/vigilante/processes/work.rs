@@ -7,6 +7,7 @@ use vigil_core::fact::{Fact, GapKind};
 use vigil_core::session::{Occupant, Process};
 
 use super::folder::Reach;
+use super::ground::Spot;
 use super::{At, Entry, Table, Workplace, is_later};
 
 impl Table {
@@ -91,7 +92,7 @@ impl Table {
         counts: impl Fn(u32, &Entry) -> bool,
     ) -> Option<(u32, &Entry)> {
         self.inside
-            .at(place)
+            .at(place, self.spot(place).as_ref())
             .filter_map(|pid| Some((pid, self.processes.get(&pid)?)))
             .filter(|(pid, entry)| counts(*pid, entry))
             .min_by_key(|(pid, entry)| (entry.started, *pid))
@@ -119,7 +120,9 @@ impl Table {
 
     /// A process that may not be looked at, and of which nothing shows that it works elsewhere.
     fn hidden_from(&self, place: &Workplace<'_>) -> Option<(u32, &Entry)> {
-        let near = self.beside.at(place).find_map(|pid| self.since(pid, place));
+        let spot = self.spot(place);
+        let mut beside = self.beside.at(place, spot.as_ref());
+        let near = beside.find_map(|pid| self.since(pid, place));
         // The newest tells for all: where it is too old, the others are.
         near.or_else(|| self.since(*self.anywhere.first()?, place))
     }
@@ -133,20 +136,28 @@ impl Table {
 
     /// Processes of other mount namespaces that may be at work inside: what they call their folder means nothing here.
     fn strays<'t>(&'t self, place: &'t Workplace<'_>) -> impl Iterator<Item = (u32, &'t Entry)> {
-        self.astray.iter().filter_map(|pid| {
-            let (pid, entry) = self.since(*pid, place)?;
-            let At::Folder(working) = &entry.at else {
-                return None;
+        let stopped = self.astray.iter().copied().filter(|pid| {
+            let Some(At::Folder(working)) = self.processes.get(pid).map(|entry| &entry.at) else {
+                return false;
             };
-            let may = match (working.reach, place.id) {
+            match (working.reach, place.id) {
                 (_, None) => true,
                 (Reach::Stopped(Some(device)), Some(id)) => device == id.device,
                 (Reach::Stopped(None), Some(_)) => true,
                 // Its folder is gone, and this one is there.
                 (Reach::Removed | Reach::Root, Some(_)) => false,
-            };
-            may.then_some((pid, entry))
-        })
+            }
+        });
+        let spot = self.spot(place);
+        let veiled = self.inside.grounds.may_be_at(place, spot.as_ref());
+        stopped
+            .chain(veiled)
+            .filter_map(|pid| self.since(pid, place))
+    }
+
+    /// Where the place lies on its file system.
+    fn spot(&self, place: &Workplace<'_>) -> Option<Spot> {
+        self.mounted.spot(&place.path)
     }
 }
 

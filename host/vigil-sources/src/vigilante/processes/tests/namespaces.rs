@@ -53,12 +53,24 @@ fn run_in_container(
     place: &Path,
     pid: bool,
 ) -> scene::Running {
+    fs::create_dir_all(place).expect("a folder");
+    let script = "mount --bind \"$0\" \"$1\" && cd \"$1\"";
+    run_in_namespace(scene, name, script, [dir, place], pid)
+}
+
+/// A program that works where `script`, which is told `paths`, leads to in a mount namespace of its own.
+fn run_in_namespace(
+    scene: &Scene,
+    name: &str,
+    script: &str,
+    paths: [&Path; 2],
+    pid: bool,
+) -> scene::Running {
     let program = scene.root().join(name);
     // An earlier one may still run from its file, which cannot be written to then.
     let _ = fs::remove_file(&program);
     fs::copy("/bin/sleep", &program).expect("a copy of sleep");
-    fs::create_dir_all(place).expect("a folder");
-    let script = "mount --bind \"$0\" \"$1\" && cd \"$1\" && echo ready && exec \"$2\" 600";
+    let script = format!("{script} && echo ready && exec \"$2\" 600");
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private"]);
     if pid {
@@ -66,9 +78,8 @@ fn run_in_container(
     }
     let running = run_until_ready(
         command
-            .args(["sh", "-c", script])
-            .arg(dir)
-            .arg(place)
+            .args(["sh", "-c", &script])
+            .args(paths)
             .arg(&program),
     );
     // The shell has yet to become the program: a matter of its next instruction.
@@ -232,4 +243,109 @@ fn what_a_container_calls_its_folder_says_nothing_here() {
     assert!(made.scan(None).occupant_in(Path::new("/w")).is_absent());
     let found = made.scan(None).occupant_in(Path::new("/workspace"));
     assert!(found.found().is_some(), "{found:?}");
+}
+
+#[test]
+fn a_folder_of_the_worktree_is_in_it_wherever_a_container_has_it() {
+    if !may_mount() {
+        return;
+    }
+    let scene = Scene::new();
+    let elsewhere = scene.root().join("elsewhere");
+    for dir in [
+        &elsewhere,
+        &scene.worktree.join("pkg/inner"),
+        &scene.repo.join("pkg/inner"),
+    ] {
+        fs::create_dir_all(dir).expect("a folder");
+    }
+    const FOUND: Option<GapKind> = None;
+    const UNKNOWN: Option<GapKind> = Some(GapKind::OtherNamespace);
+    let layer = |lower: &str, at: &str, way: &str| {
+        format!(
+            "mount -t tmpfs t /mnt && mkdir /mnt/u /mnt/w /mnt/o && mount -t overlay o -o \
+             lowerdir={lower},upperdir=/mnt/u,workdir=/mnt/w {at} && cd {at}{way}"
+        )
+    };
+    for (what, script, expected) in [
+        (
+            "a folder",
+            "mount --bind $0/pkg $1 && cd $1".to_owned(),
+            Some(FOUND),
+        ),
+        (
+            "one in it",
+            "mount --bind $0/pkg $1 && cd $1/inner".to_owned(),
+            Some(FOUND),
+        ),
+        (
+            "one beside it",
+            "mount --bind $0/../../../pkg $1 && cd $1".to_owned(),
+            None,
+        ),
+        (
+            "what holds it",
+            "mount --bind $0/.. $1 && cd $1".to_owned(),
+            None,
+        ),
+        (
+            "the same through that",
+            "mount --bind $0/.. $1 && cd $1/${0##*/}".to_owned(),
+            Some(FOUND),
+        ),
+        (
+            "an empty one over it",
+            "mount -t tmpfs t $0 && cd $0".to_owned(),
+            None,
+        ),
+        (
+            "another one over it",
+            "mount --bind $1 $0 && cd $0".to_owned(),
+            None,
+        ),
+        ("a layer over it", layer("$0", "$0", ""), Some(UNKNOWN)),
+        (
+            "a layer over it elsewhere",
+            layer("$0", "$1", "/pkg"),
+            Some(UNKNOWN),
+        ),
+        (
+            "a layer over a folder of it",
+            layer("$0/pkg", "/mnt/o", ""),
+            Some(UNKNOWN),
+        ),
+        (
+            "a layer over what holds it",
+            layer("$0/..", "/mnt/o", "/${0##*/}"),
+            Some(UNKNOWN),
+        ),
+        (
+            "one without a whole name",
+            format!("cd $0 && {}", layer(".", "/mnt/o", "")),
+            Some(UNKNOWN),
+        ),
+        ("a layer over another one", layer("$1", "/mnt/o", ""), None),
+        (
+            "such a layer in its place",
+            layer("$1", "$0", ""),
+            Some(UNKNOWN),
+        ),
+    ] {
+        let _agent = run_in_namespace(
+            &scene,
+            "claude",
+            &script,
+            [&scene.worktree, &elsewhere],
+            false,
+        );
+        let table = scan(&scene);
+        let agent = table.agent_in(&scene.worktree, &claude(), None);
+        let occupant = table.occupant_in(&scene.worktree);
+        let as_expected = match &expected {
+            None => agent.is_absent() && occupant.is_absent(),
+            Some(None) => agent.found().is_some() && occupant.found().is_some(),
+            Some(gap) => kind(&agent) == gap.as_ref() && kind(&occupant) == gap.as_ref(),
+        };
+        assert!(as_expected, "{what}: {agent:?}, {occupant:?}");
+    }
 }
