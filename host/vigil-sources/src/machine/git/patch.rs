@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gix_object::Kind;
 use imara_diff::{Algorithm, Diff, InternedInput, sources};
 use sha2::{Digest as _, Sha256};
-use vigil_core::fact::Gap;
+use vigil_core::fact::{Gap, GapKind};
 
 use super::objects::Objects;
 use super::oid::Oid;
@@ -26,12 +26,51 @@ const CONTEXT: u32 = 3;
 /// 1,000 commits of the other side: the newest ones. A branch that was rebased further is counted as it is.
 const THEIRS_MAX: usize = 1000;
 
+/// 200,000 changed files of all commits of both sides together, which take a second or two: as many as 1,000 commits of
+/// 200 files each have. What is beyond is not known to be another patch.
+const CHANGES_MAX: usize = 200_000;
+
+/// 100,000 changed files, of some 200 bytes each, are kept for other looks.
+const KEPT_CHANGES_MAX: usize = 100_000;
+
 /// What a patch is known by.
 type Identity = [u8; 32];
 
 /// Changes that were worked out, kept for all looks at a repository.
 #[derive(Debug, Default)]
-pub(crate) struct Patches(Mutex<HashMap<Oid, Arc<Vec<Change>>>>);
+pub(crate) struct Patches(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    by_commit: HashMap<Oid, Arc<Vec<Change>>>,
+    /// How many changes these are.
+    count: usize,
+}
+
+impl Patches {
+    fn get(&self, oid: &Oid) -> Option<Arc<Vec<Change>>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.by_commit.get(oid).map(Arc::clone)
+    }
+
+    fn keep(&self, oid: Oid, changes: &Arc<Vec<Change>>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.count.saturating_add(changes.len()) > KEPT_CHANGES_MAX {
+            *kept = Kept::default();
+        }
+        // Many times as many as ordinary commits have: it is worked out again rather than kept.
+        if changes.len() <= KEPT_CHANGES_MAX / 10 {
+            kept.count += changes.len();
+            kept.by_commit.insert(oid, Arc::clone(changes));
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.by_commit.values().map(|changes| changes.len()).sum()
+    }
+}
 
 /// The commits among `mine` whose content the other side does not have, given that it has `theirs`. `tips` are the ends
 /// of `mine`, and `heads` those of `theirs`.
@@ -47,12 +86,7 @@ pub(crate) fn not_contained(
     tips: &[Oid],
     heads: &[Oid],
 ) -> Result<Vec<Oid>, Gap> {
-    let mut sides = Sides {
-        history,
-        patches,
-        theirs: Vec::new(),
-        by_paths: HashMap::new(),
-    };
+    let mut sides = Sides::new(history, patches, Vec::new());
     let mut trees = HashSet::new();
     for oid in theirs.iter().take(THEIRS_MAX) {
         trees.insert(history.get(oid)?.tree);
@@ -97,12 +131,7 @@ pub(crate) fn shares(
     head: &Oid,
 ) -> Result<bool, Gap> {
     let mine = newest(history, mine)?;
-    let mut sides = Sides {
-        history,
-        patches,
-        theirs: newest(history, theirs)?,
-        by_paths: HashMap::new(),
-    };
+    let mut sides = Sides::new(history, patches, newest(history, theirs)?);
     for oid in &mine {
         if history.get(oid)?.parents.len() > 1 {
             continue;
@@ -117,12 +146,7 @@ pub(crate) fn shares(
             return Ok(true);
         }
     }
-    let mut turned = Sides {
-        history,
-        patches,
-        theirs: mine,
-        by_paths: HashMap::new(),
-    };
+    let mut turned = Sides::new(history, patches, mine);
     turned.has_squashed(head, tips)
 }
 
@@ -142,10 +166,49 @@ struct Sides<'a> {
     patches: &'a Patches,
     theirs: Vec<Oid>,
     /// Commits of the other side by the files that they change: only such as change the same are read line by line.
-    by_paths: HashMap<Vec<Vec<u8>>, Vec<Oid>>,
+    by_paths: HashMap<Identity, Vec<Oid>>,
+    /// The patches of those that were read.
+    known: HashMap<Oid, Identity>,
+    /// How many more changed files are looked at.
+    left: usize,
+}
+
+impl<'a> Sides<'a> {
+    fn new(history: &'a History<'a>, patches: &'a Patches, theirs: Vec<Oid>) -> Self {
+        Sides {
+            history,
+            patches,
+            theirs,
+            by_paths: HashMap::new(),
+            known: HashMap::new(),
+            left: CHANGES_MAX,
+        }
+    }
 }
 
 impl Sides<'_> {
+    /// Notes that so many changed files are looked at.
+    fn spend(&mut self, count: usize) -> Result<(), Gap> {
+        let left = self.left.checked_sub(count);
+        self.left = left.ok_or_else(|| {
+            Gap::new(
+                GapKind::TooLarge,
+                format!(
+                    "more than {CHANGES_MAX} changed files would have to be looked at to tell whether a change was made \
+                     elsewhere as well"
+                ),
+            )
+        })?;
+        Ok(())
+    }
+
+    /// In which files two trees differ.
+    fn differences(&mut self, old: Option<&Oid>, new: &Oid) -> Result<Vec<Change>, Gap> {
+        let changes = tree::changes(self.history.objects, old, Some(new))?;
+        self.spend(changes.len())?;
+        Ok(changes)
+    }
+
     /// Whether the other side has what the commit `oid` did.
     fn has(&mut self, oid: &Oid) -> Result<bool, Gap> {
         let commit = self.history.get(oid)?;
@@ -166,7 +229,7 @@ impl Sides<'_> {
                 continue;
             };
             let (old, new) = (self.history.get(&base)?.tree, self.history.get(tip)?.tree);
-            let changes = tree::changes(self.history.objects, Some(&old), Some(&new))?;
+            let changes = self.differences(Some(&old), &new)?;
             // Where nothing is left of it all, its steps are still nowhere else.
             if !changes.is_empty() && self.has_change(&changes)? {
                 return Ok(true);
@@ -197,12 +260,22 @@ impl Sides<'_> {
                 self.by_paths.entry(paths(&changes)).or_default().push(oid);
             }
         }
-        let Some(alike) = self.by_paths.get(&paths(changes)) else {
+        let Some(alike) = self.by_paths.get(&paths(changes)).cloned() else {
             return Ok(false);
         };
+        self.spend(changes.len())?;
         let wanted = identity(self.history.objects, changes)?;
         for oid in alike {
-            if identity(self.history.objects, &self.changes(oid)?)? == wanted {
+            let known = match self.known.get(&oid) {
+                Some(known) => *known,
+                None => {
+                    let changes = self.changes(&oid)?;
+                    let identity = identity(self.history.objects, &changes)?;
+                    self.known.insert(oid, identity);
+                    identity
+                }
+            };
+            if known == wanted {
                 return Ok(true);
             }
         }
@@ -210,32 +283,28 @@ impl Sides<'_> {
     }
 
     /// What a commit with at most one parent changed.
-    fn changes(&self, oid: &Oid) -> Result<Arc<Vec<Change>>, Gap> {
-        let lock = || {
-            let patches = &self.patches.0;
-            patches.lock().unwrap_or_else(PoisonError::into_inner)
-        };
-        if let Some(known) = lock().get(oid) {
-            return Ok(Arc::clone(known));
+    fn changes(&mut self, oid: &Oid) -> Result<Arc<Vec<Change>>, Gap> {
+        if let Some(known) = self.patches.get(oid) {
+            self.spend(known.len())?;
+            return Ok(known);
         }
         let commit = self.history.get(oid)?;
         let before = match commit.parents.first() {
             Some(parent) => Some(self.history.get(parent)?.tree),
             None => None,
         };
-        let changes = tree::changes(self.history.objects, before.as_ref(), Some(&commit.tree))?;
-        let changes = Arc::new(changes);
-        lock().insert(*oid, Arc::clone(&changes));
+        let changes = Arc::new(self.differences(before.as_ref(), &commit.tree)?);
+        self.patches.keep(*oid, &changes);
         Ok(changes)
     }
 
     /// Whether a merge has no file of its own: each is as one of its parents has it.
-    fn is_plain_merge(&self, oid: &Oid) -> Result<bool, Gap> {
+    fn is_plain_merge(&mut self, oid: &Oid) -> Result<bool, Gap> {
         let commit = self.history.get(oid)?;
         let mut own: Option<HashSet<Vec<u8>>> = None;
         for parent in &commit.parents {
             let before = self.history.get(parent)?.tree;
-            let changes = tree::changes(self.history.objects, Some(&before), Some(&commit.tree))?;
+            let changes = self.differences(Some(&before), &commit.tree)?;
             let paths = changes.into_iter().map(|change| change.path);
             own = Some(match own {
                 None => paths.collect(),
@@ -246,8 +315,14 @@ impl Sides<'_> {
     }
 }
 
-fn paths(changes: &[Change]) -> Vec<Vec<u8>> {
-    changes.iter().map(|change| change.path.clone()).collect()
+/// What tells the files of a patch from those of others.
+fn paths(changes: &[Change]) -> Identity {
+    let mut sum = Sha256::new();
+    for change in changes {
+        sum.update((change.path.len() as u64).to_be_bytes());
+        sum.update(&change.path);
+    }
+    sum.finalize().into()
 }
 
 /// What tells a patch from others: its files, their modes, and what is changed within its surroundings; not the lines'

@@ -243,6 +243,11 @@ impl Repository {
         patch::not_contained(&history, &self.patches, mine, &theirs.commits, tips, heads)
     }
 
+    #[cfg(test)]
+    pub(super) fn kept_changes(&self) -> usize {
+        self.patches.count()
+    }
+
     /// What the clone can know about pushes of `branch`, a name without `refs/heads/`.
     ///
     /// | the clone | what it knows of a pushed branch |

@@ -18,6 +18,7 @@ mod attacks;
 mod corners;
 mod formats;
 mod like_git;
+mod limits;
 
 /// A repository with a checkout, in a folder that goes away with the test.
 struct Sample {

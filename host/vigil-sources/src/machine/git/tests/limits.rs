@@ -1,0 +1,52 @@
+//! Repositories that are large on purpose: what a look at them costs is bounded.
+
+use super::*;
+
+/// The object `content` with the name that it should have.
+fn made(sample: &Sample, kind: &str, content: &[u8]) -> String {
+    let file = sample.root().join("object");
+    write(&file, content);
+    let file = file.to_str().expect("a path");
+    sample.git(&["hash-object", "-w", "-t", kind, "--literally", file])
+}
+
+fn commit(sample: &Sample, tree: &str, parent: &str, time: usize) -> String {
+    let who = format!("a <a> {} +0000", 1_700_000_000 + time);
+    let text = format!("tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\nx\n");
+    made(sample, "commit", text.as_bytes())
+}
+
+#[test]
+fn patches_are_compared_up_to_a_number_of_changed_files_and_the_rest_is_unknown() {
+    let sample = Sample::new();
+    let base = sample.git(&["rev-parse", "HEAD"]);
+    sample.write("a", "mine\n");
+    sample.commit("mine");
+    let mine = sample.git(&["rev-parse", "HEAD"]);
+    // Commits that change all of 40,000 files, and take no room.
+    let trees = ["x", "y"].map(|text| {
+        let blob = made(&sample, "blob", text.as_bytes());
+        let name = hex::decode(blob).expect("a name");
+        let mut tree = Vec::new();
+        for file in 0..40_000 {
+            tree.extend(format!("100644 f{file:05}\0").into_bytes());
+            tree.extend(&name);
+        }
+        made(&sample, "tree", &tree)
+    });
+    let mut theirs = vec![base];
+    for time in 0..6 {
+        let parent = theirs.last().expect("one").clone();
+        theirs.push(commit(&sample, &trees[time % 2], &parent, time));
+    }
+    for (count, expected) in [(1, Ok(1)), (4, Ok(1)), (6, Err(GapKind::TooLarge))] {
+        let repository = Repository::open(&sample.dir).expect("it opens");
+        let store = repository.enter().expect("it opens");
+        let [mine, head] = [&mine, &theirs[count]].map(|oid| oid.parse().expect("a name"));
+        let left = repository.not_contained(&store, &[mine], &[mine], &[head]);
+        let left = left.map(|left| left.len()).map_err(|gap| gap.kind);
+        assert_eq!(left, expected, "{count} commits");
+        // What is kept of them for the next look is bounded, too.
+        assert!(repository.kept_changes() <= 100_000);
+    }
+}
