@@ -1,6 +1,7 @@
 //! Whether the files of a checkout are as the index has them, and whether there are others.
 
-use std::collections::HashMap;
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ const NAMES_MAX: u64 = 200_000;
 const COMPARED_BYTES_MAX: u64 = 4 << 30;
 
 /// 128 folders in one another: each is held open.
-const FOLDERS_MAX: usize = 128;
+pub(super) const FOLDERS_MAX: usize = 128;
 
 /// 4 repositories in one another.
 const SUBMODULES_MAX: usize = 4;
@@ -62,6 +63,7 @@ pub(super) fn dirty(
         index,
         budget,
         depth,
+        folded: OnceCell::new(),
         gap: None,
     };
     let level = Level::new(None, &checkout.root, 0);
@@ -95,8 +97,41 @@ struct Walk<'a> {
     /// Folders and files in it on which something else is mounted. They are not even looked at, since that can take for
     /// ever.
     mounts: Vec<PathBuf>,
+    /// All that the index has, where names count without their case.
+    folded: OnceCell<Folded>,
     /// The first thing that could not be compared.
     gap: Option<Gap>,
+}
+
+/// What the index has, in lower case.
+#[derive(Default)]
+struct Folded {
+    files: HashSet<Vec<u8>>,
+    repositories: HashSet<Vec<u8>>,
+}
+
+impl Folded {
+    fn of(index: &Index) -> Folded {
+        let mut folded = Folded::default();
+        for entry in index.entries() {
+            let path = index.path(entry).to_ascii_lowercase();
+            match entry.mode & tree::TYPE {
+                tree::GITLINK => folded.repositories.insert(path),
+                _ => folded.files.insert(path),
+            };
+        }
+        folded
+    }
+
+    /// Whether git takes what is called `path` for what the index has under that name in another case. A folder is
+    /// looked into all the same, since other names can stand in it, unless it is a repository of its own.
+    fn has(&self, path: &[u8], kind: FileType) -> bool {
+        let path = path.to_ascii_lowercase();
+        match kind {
+            FileType::Directory => self.repositories.contains(&path),
+            _ => self.files.contains(&path) || self.repositories.contains(&path),
+        }
+    }
 }
 
 /// What the index has at one name of a folder.
@@ -132,20 +167,21 @@ impl Walk<'_> {
             return Ok(false);
         }
         let listed = level.folder.entries()?;
-        let folded: Option<HashMap<Vec<u8>, ()>> = self.everywhere.fold.then(|| {
-            let lower = children.keys().map(|name| name.to_ascii_lowercase());
-            lower.map(|name| (name, ())).collect()
-        });
         for other in listed {
-            let known = children.contains_key(other.name.as_slice())
-                || folded
-                    .as_ref()
-                    .is_some_and(|names| names.contains_key(&other.name.to_ascii_lowercase()));
-            if known || other.name == b".git" {
+            if children.contains_key(other.name.as_slice()) || other.name == b".git" {
                 continue;
             }
             let length = path.len();
             path.extend_from_slice(&other.name);
+            let known = self.everywhere.fold
+                && self
+                    .folded
+                    .get_or_init(|| Folded::of(self.index))
+                    .has(path, other.kind);
+            if known {
+                path.truncate(length);
+                continue;
+            }
             let found = self.other(level, path, &other.name, other.kind, depth);
             path.truncate(length);
             if self.note(found) {

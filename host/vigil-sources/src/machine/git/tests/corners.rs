@@ -288,6 +288,53 @@ fn files_of_lfs_are_compared_with_their_pointers() {
 }
 
 #[test]
+fn where_case_does_not_count_other_names_are_those_that_git_finds() {
+    for (tracked, other) in [
+        ("src/a", "SRC/new.txt"),
+        ("src/a", "SRC/A"),
+        ("src/a", "SRC/deep/a"),
+        ("src/deep/a", "SRC/Deep/A"),
+        ("src/deep/a", "SRC/Deep/b"),
+        ("src/a", "src/A"),
+        ("src/a", "src/B"),
+        ("src/a", "SRC"),
+        ("file", "FILE"),
+        ("file", "FILE/a"),
+        ("file", "FILE2"),
+    ] {
+        for rules in ["", "SRC/\n", "new.txt\n"] {
+            let sample = Sample::new();
+            sample.write(tracked, "a\n");
+            sample.write(".gitignore", rules);
+            sample.commit("tracked");
+            sample.git(&["config", "core.ignorecase", "true"]);
+            sample.agree(&format!("{tracked} alone"));
+            sample.write(other, "precious\n");
+            sample.agree(&format!("{tracked} and {other} with {rules:?}"));
+        }
+    }
+    // Folders of either case, of which git watches one file each.
+    let sample = Sample::new();
+    sample.write("src/a", "a\n");
+    sample.write("SRC/b", "b\n");
+    sample.commit("both");
+    sample.git(&["config", "core.ignorecase", "true"]);
+    for name in ["src/b", "SRC/a", "Src/a", "SRC/c"] {
+        sample.write(name, "x\n");
+        sample.agree(name);
+        fs::remove_file(sample.path(name)).expect("it goes");
+    }
+    // A repository of its own.
+    let other = Sample::new();
+    let from = other.dir.to_str().expect("a path");
+    let allow = "protocol.file.allow=always";
+    sample.git(&["-c", allow, "submodule", "add", "-q", from, "mod"]);
+    sample.commit("a submodule");
+    sample.write("MOD/new", "x\n");
+    sample.agree("a folder of a submodule's name");
+}
+
+#[test]
 fn submodules_are_looked_into_without_git() {
     let sample = Sample::new();
     let other = Sample::new();
