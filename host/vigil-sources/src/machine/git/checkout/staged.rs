@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use gix_object::Kind;
-use vigil_core::fact::Gap;
+use vigil_core::fact::{Gap, GapKind};
 
 use super::super::commit::Commit;
 use super::super::index::{Entry, Index};
 use super::super::oid::Oid;
 use super::super::tree::{self, Leaf};
 use super::Checkout;
+use super::walk::FOLDERS_MAX;
 
 /// Whether the index differs from the commit `head`. Without one every file in it is new.
 pub(super) fn differs(checkout: &Checkout, index: &Index, head: Option<Oid>) -> Result<bool, Gap> {
@@ -26,7 +27,7 @@ pub(super) fn differs(checkout: &Checkout, index: &Index, head: Option<Oid>) -> 
             .map(|part| (part.path.as_slice(), part.tree))
             .collect(),
     };
-    staged.part(&commit.tree, &mut Vec::new(), index.entries())
+    staged.part(&commit.tree, &mut Vec::new(), index.entries(), 0)
 }
 
 struct Staged<'a> {
@@ -37,7 +38,22 @@ struct Staged<'a> {
 
 impl Staged<'_> {
     /// Whether `entries`, all that lie below `path`, differ from `tree`. `path` is empty or ends with a slash.
-    fn part(&self, tree: &Oid, path: &mut Vec<u8>, entries: &[Entry]) -> Result<bool, Gap> {
+    fn part(
+        &self,
+        tree: &Oid,
+        path: &mut Vec<u8>,
+        entries: &[Entry],
+        depth: usize,
+    ) -> Result<bool, Gap> {
+        if depth > FOLDERS_MAX {
+            return Err(Gap::new(
+                GapKind::TooLarge,
+                format!(
+                    "the index of {} has files in more than {FOLDERS_MAX} folders",
+                    self.checkout.root.path().display()
+                ),
+            ));
+        }
         let name = path.strip_suffix(b"/").unwrap_or(path);
         if self.known.get(name) == Some(tree) {
             return Ok(false);
@@ -74,7 +90,7 @@ impl Staged<'_> {
             path.extend_from_slice(&within[..=end]);
             let count = rest.partition_point(|entry| self.index.path(entry).starts_with(path));
             let (below, after) = rest.split_at(count);
-            if self.part(&leaf.oid, path, below)? {
+            if self.part(&leaf.oid, path, below, depth + 1)? {
                 return Ok(true);
             }
             path.truncate(length);

@@ -1,6 +1,18 @@
 //! Repositories that are large on purpose: what a look at them costs is bounded.
 
+use std::io::Write as _;
+
 use super::*;
+
+/// Writes the loose object `oid`, whatever its name should be.
+fn put(sample: &Sample, oid: &str, kind: &str, content: &[u8]) {
+    let head = format!("{kind} {}\0", content.len());
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(head.as_bytes()).expect("it is packed");
+    packed.write_all(content).expect("it is packed");
+    let place = format!(".git/objects/{}/{}", &oid[..2], &oid[2..]);
+    write(&sample.path(&place), packed.finish().expect("it is packed"));
+}
 
 /// The object `content` with the name that it should have.
 fn made(sample: &Sample, kind: &str, content: &[u8]) -> String {
@@ -14,6 +26,38 @@ fn commit(sample: &Sample, tree: &str, parent: &str, time: usize) -> String {
     let who = format!("a <a> {} +0000", 1_700_000_000 + time);
     let text = format!("tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\nx\n");
     made(sample, "commit", text.as_bytes())
+}
+
+#[test]
+fn folders_within_one_another_without_end_are_a_gap() {
+    let sample = Sample::new();
+    let head = sample.git(&["rev-parse", "HEAD"]);
+    let blob = sample.git(&["rev-parse", "HEAD:a"]);
+    // A tree that holds itself.
+    let tree = "a".repeat(40);
+    put(
+        &sample,
+        &tree,
+        "tree",
+        &[b"40000 d\0".as_slice(), &[0xaa; 20]].concat(),
+    );
+    let own = commit(&sample, &tree, &head, 0);
+    sample.write(".git/refs/heads/main", &format!("{own}\n"));
+    fs::remove_file(sample.path(".git/index")).expect("it goes");
+    let path = "d/".repeat(50_000) + "t";
+    sample.git(&[
+        "update-index",
+        "--add",
+        "--cacheinfo",
+        &format!("100644,{blob},{path}"),
+    ]);
+    // The files beside it are an answer all the same.
+    assert_eq!(sample.dirty(), Ok(true));
+    sample.git(&["update-index", "--skip-worktree", &path]);
+    sample.write(".git/info/exclude", "/a\n/sub\n");
+    let gap = sample.dirty().expect_err("a gap");
+    assert_eq!(gap.kind, GapKind::TooLarge, "{gap}");
+    assert!(gap.detail.contains("folders"), "{gap}");
 }
 
 #[test]
