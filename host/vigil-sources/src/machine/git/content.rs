@@ -18,6 +18,10 @@ use super::oid::{self, Oid, Sum};
 /// 32 MiB: a larger text is not converted.
 const TEXT_BYTES_MAX: u64 = 32 << 20;
 
+/// 64 MiB: of a file that a filter or another encoding stands behind, and that is not as long as it was, no more is read.
+/// It is the same only where its owner wrote the stored form of it by hand.
+const FILTERED_BYTES_MAX: u64 = 64 << 20;
+
 /// 1 KiB: git-lfs takes no larger file for a pointer.
 const POINTER_BYTES_MAX: usize = 1024;
 
@@ -36,6 +40,66 @@ pub(crate) struct Compared<'a> {
 }
 
 impl Compared<'_> {
+    /// Whether the file is the same as the blob `oid`, as far as its size alone tells. `recorded` is the lower half of the
+    /// size that it had when it was known to be the same, and 0 where nobody knows.
+    pub(crate) fn by_size(&self, oid: &Oid, recorded: u32) -> Result<Option<bool>, Gap> {
+        if let Some(pointer) = self.pointer(oid)?
+            && self.size > POINTER_BYTES_MAX as u64
+            && !pointer.extended
+            && pointer.size != self.size
+        {
+            return Ok(Some(false));
+        }
+        if recorded == 0 || u64::from(recorded) == self.size & 0xffff_ffff {
+            return Ok(None);
+        }
+        let filtered = match self.attributes.get("filter") {
+            Some(Value::Text(filter)) => self.may_filter(filter),
+            _ => false,
+        };
+        let recoded = matches!(
+            self.attributes.get("working-tree-encoding"),
+            Some(Value::Text(_))
+        );
+        let converted = eol::ends(self.attributes, self.config) != Ends::Keep
+            || self.attributes.get("ident") == Some(&Value::True);
+        let max = match (filtered || recoded, converted) {
+            (true, _) => FILTERED_BYTES_MAX,
+            (false, true) => TEXT_BYTES_MAX,
+            // What is committed is what stood there, byte for byte.
+            (false, false) => return Ok(Some(false)),
+        };
+        if self.size > max {
+            return Err(Gap::new(
+                GapKind::TooLarge,
+                format!(
+                    "{} is no longer as long as it was, and has more than {max} bytes that would have to be converted",
+                    self.path.display()
+                ),
+            ));
+        }
+        Ok(None)
+    }
+
+    /// Whether git may have a filter of that name here.
+    fn may_filter(&self, filter: &str) -> bool {
+        self.config_is_partial || self.config.is_set("filter", filter, &["clean", "process"])
+    }
+
+    /// What git-lfs committed in place of the file. `None`: it committed nothing, or is not set up here.
+    fn pointer(&self, oid: &Oid) -> Result<Option<Pointer>, Gap> {
+        let is_lfs =
+            matches!(self.attributes.get("filter"), Some(Value::Text(filter)) if filter == "lfs");
+        if !is_lfs || !self.config.is_set("filter", "lfs", &["clean", "process"]) {
+            return Ok(None);
+        }
+        let committed = self.objects.get(oid, Kind::Blob)?;
+        Ok(match committed.len() <= POINTER_BYTES_MAX {
+            true => Pointer::parse(&committed),
+            false => None,
+        })
+    }
+
     /// Whether the file is the same as the blob `oid`. What only a filter could tell is a gap that names it.
     pub(crate) fn is(mut self, oid: &Oid) -> Result<bool, Gap> {
         // The same bytes are the same content, whatever stands in between: nothing in them could get lost.
@@ -89,14 +153,9 @@ impl Compared<'_> {
     /// What a file with a filter is, as far as that can be told without it. `None`: git has no such filter, and compares
     /// the content as it is.
     fn filtered(&self, filter: &str, oid: &Oid, lfs: &str) -> Result<Option<bool>, Gap> {
-        let configured = self.config.is_set("filter", filter, &["clean", "process"]);
-        if filter == "lfs" {
-            let committed = self.objects.get(oid, Kind::Blob)?;
-            let pointer = match committed.len() <= POINTER_BYTES_MAX {
-                true => Pointer::parse(&committed),
-                false => None,
-            };
-            match pointer {
+        let set_up = self.config.is_set("filter", filter, &["clean", "process"]);
+        if filter == "lfs" && set_up {
+            match self.pointer(oid)? {
                 Some(pointer) if !pointer.extended => {
                     return Ok(Some(pointer.size == self.size && pointer.sum == lfs));
                 }
@@ -105,7 +164,7 @@ impl Compared<'_> {
                 Some(_) => {}
             }
         }
-        if configured || self.config_is_partial || filter == "lfs" {
+        if self.may_filter(filter) {
             return Err(Gap::new(
                 GapKind::RunsCode,
                 format!(

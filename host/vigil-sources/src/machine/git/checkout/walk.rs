@@ -423,17 +423,6 @@ impl Walk<'_> {
             return Ok(true);
         };
         let size = file.found().len();
-        let Some(left) = self.budget.bytes.checked_sub(size) else {
-            return Err(Gap::new(
-                GapKind::TooLarge,
-                format!(
-                    "more than {COMPARED_BYTES_MAX} bytes in {} would have to be compared; `git status` there notes \
-                     what is unchanged",
-                    self.checkout.root.path().display()
-                ),
-            ));
-        };
-        self.budget.bytes = left;
         let attributes = level.attributes(path, name, self.everywhere)?;
         let compared = Compared {
             file: file.into_file(),
@@ -445,6 +434,20 @@ impl Walk<'_> {
             objects: &self.checkout.store.objects,
             sum: self.checkout.store.sum,
         };
+        if let Some(same) = compared.by_size(&entry.oid, entry.recorded.size)? {
+            return Ok(!same);
+        }
+        let Some(left) = self.budget.bytes.checked_sub(size) else {
+            return Err(Gap::new(
+                GapKind::TooLarge,
+                format!(
+                    "more than {COMPARED_BYTES_MAX} bytes in {} would have to be compared; `git status` there notes \
+                     what is unchanged",
+                    self.checkout.root.path().display()
+                ),
+            ));
+        };
+        self.budget.bytes = left;
         Ok(!compared.is(&entry.oid)?)
     }
 

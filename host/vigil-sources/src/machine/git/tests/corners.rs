@@ -288,6 +288,56 @@ fn files_of_lfs_are_compared_with_their_pointers() {
 }
 
 #[test]
+fn without_git_lfs_a_file_is_no_pointer_to_itself() {
+    use sha2::Digest as _;
+    let content = "precious, and nowhere else\n";
+    let pointer = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n",
+        hex::encode(sha2::Sha256::digest(content)),
+        content.len()
+    );
+    for (setting, by_person, expected) in [
+        (None, false, Ok(true)),
+        (Some("filter.lfs.smudge"), false, Ok(true)),
+        (Some("filter.other.clean"), false, Ok(true)),
+        (Some("filter.lfs.clean"), false, Ok(false)),
+        (Some("filter.lfs.process"), false, Ok(false)),
+        (Some("filter.lfs.clean"), true, Ok(false)),
+        (Some("filter.lfs.smudge"), true, Ok(true)),
+        // It may be set up there.
+        (Some("include.path"), false, Err(GapKind::RunsCode)),
+    ] {
+        let sample = Sample::new();
+        sample.write(
+            ".gitattributes",
+            "*.bin filter=lfs diff=lfs merge=lfs -text\n",
+        );
+        sample.write("f.bin", &pointer);
+        sample.commit("a pointer");
+        sample.write("f.bin", content);
+        if setting.is_none() {
+            sample.agree("nothing is set up");
+        }
+        let home = sample.root().join("home");
+        let file = home.join(".gitconfig");
+        write(&file, "");
+        if let Some(setting) = setting {
+            let file = file.to_str().expect("a path");
+            let place = if by_person {
+                vec!["--file", file]
+            } else {
+                vec![]
+            };
+            sample.git(&[&["config"], place.as_slice(), &[setting, "false"]].concat());
+        }
+        let files = GitFiles::of(&home, None, None, false);
+        let said = sample.dirty_for(&Person::read(&files).expect("it reads"));
+        let said = said.map_err(|gap| gap.kind);
+        assert_eq!(said, expected, "{setting:?} {by_person}");
+    }
+}
+
+#[test]
 fn where_case_does_not_count_other_names_are_those_that_git_finds() {
     for (tracked, other) in [
         ("src/a", "SRC/new.txt"),

@@ -4,6 +4,68 @@ use std::io::Write as _;
 
 use super::*;
 
+/// 8 GiB: more than is read.
+const HUGE: u64 = 8 << 30;
+
+#[test]
+fn a_file_that_is_not_as_long_as_it_was_is_changed_without_being_read() {
+    let pointer = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 3\n",
+        "0".repeat(64)
+    );
+    const CHANGED: Result<bool, GapKind> = Ok(true);
+    const UNKNOWN: Result<bool, GapKind> = Err(GapKind::TooLarge);
+    for (attributes, setting, content, size, expected) in [
+        ("", "x.y", "x\n", HUGE, CHANGED),
+        ("* -text\n", "core.autocrlf", "x\n", HUGE, CHANGED),
+        ("* filter=loud\n", "x.y", "x\n", HUGE, CHANGED),
+        ("* filter=lfs\n", "x.y", &pointer, HUGE, CHANGED),
+        (
+            "* filter=lfs\n",
+            "filter.lfs.clean",
+            &pointer,
+            HUGE,
+            CHANGED,
+        ),
+        // The same as far as the index can tell.
+        ("", "x.y", "x\n", (4 << 30) + 2, UNKNOWN),
+        // Where something stands in between another length can be the same content.
+        ("", "core.autocrlf", "x\n", HUGE, UNKNOWN),
+        ("* text\n", "x.y", "x\n", HUGE, UNKNOWN),
+        ("* ident\n", "x.y", "x\n", HUGE, UNKNOWN),
+        ("* filter=loud\n", "filter.loud.clean", "x\n", HUGE, UNKNOWN),
+        ("* filter=lfs\n", "filter.lfs.clean", "x\n", HUGE, UNKNOWN),
+        ("* working-tree-encoding=UTF-16\n", "x.y", "", HUGE, UNKNOWN),
+    ] {
+        let sample = Sample::new();
+        sample.write("big", content);
+        sample.write(".git/info/attributes", "");
+        sample.commit("big");
+        sample.touch("big");
+        sample.git(&["update-index", "--refresh"]);
+        sample.write(".git/info/attributes", attributes);
+        sample.git(&["config", setting, "true"]);
+        let file = fs::File::options()
+            .write(true)
+            .open(sample.path("big"))
+            .expect("a file");
+        file.set_len(size).expect("a hole");
+        let said = sample.dirty().map_err(|gap| gap.kind);
+        assert_eq!(said, expected, "{attributes:?} {setting} {size}");
+    }
+    // Nobody knows how long it was.
+    let sample = Sample::new();
+    let oid = sample.git(&["rev-parse", "HEAD:a"]);
+    sample.git(&["update-index", "--cacheinfo", &format!("100644,{oid},a")]);
+    let file = fs::File::options()
+        .write(true)
+        .open(sample.path("a"))
+        .expect("a file");
+    file.set_len(HUGE).expect("a hole");
+    let gap = sample.dirty().expect_err("a gap");
+    assert_eq!(gap.kind, GapKind::TooLarge);
+}
+
 /// Writes the loose object `oid`, whatever its name should be.
 fn put(sample: &Sample, oid: &str, kind: &str, content: &[u8]) {
     let head = format!("{kind} {}\0", content.len());
