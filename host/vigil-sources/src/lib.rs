@@ -49,6 +49,12 @@ pub trait Source: Send + Sync {
         })
     }
 
+    /// How long the looks of each pass from now on may wait for the machine, all of them together; what would take longer
+    /// is a gap. Without this they wait for as long as each may.
+    fn allow(&self, looks: Duration) {
+        let _ = looks;
+    }
+
     /// What is to be seen of the work of `sessions`, one answer for each, in order. Cannot fail: what could not be
     /// learned is a gap.
     fn observe(&self, sessions: &[&Session], world: &dyn World) -> Vec<Liveness>;

@@ -8,11 +8,12 @@
 //! alone until it has ended, so that there is at most one for each mount.
 
 use std::collections::HashSet;
-use std::io::{self, BufRead, ErrorKind, Read as _, Write};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -23,11 +24,18 @@ use super::child::ChildEnvironment;
 use super::mounts::Mounts;
 use super::places::{Entered, Places};
 
+mod told;
+
+pub(crate) use self::told::{Telling, Untold, serve};
+
 /// A tenth of a second: how often it is looked whether a helper gets on.
 const SLICE: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 100_000_000,
 };
+
+/// The same.
+const SLICE_TIME: Duration = Duration::from_millis(100);
 
 /// How many of them are a second.
 const SLICES_PER_S: u32 = 10;
@@ -55,6 +63,13 @@ const SLICES_MAX: u32 = 10 * SLICES_PER_S;
 
 /// 4 s, once another question of the same pass took too long, for the same reason as above.
 const SLICES_MAX_LATER: u32 = 4 * SLICES_PER_S;
+
+/// 0.3 s for one question, once all of a pass together took as long as they may: those that cost nothing are answered all
+/// the same.
+const SLICES_MAX_SPENT: u32 = 3;
+
+/// 1.5 s of such answers. What is left then is not asked about at all.
+const SPENT_MORE: Duration = Duration::from_millis(1500);
 
 /// 16 MiB: an answer takes some kilobytes.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -97,6 +112,8 @@ pub(crate) struct Lookers {
     environment: ChildEnvironment,
     idle: Mutex<Vec<Helper>>,
     places: Arc<Places>,
+    /// How long the looks of a pass may wait together.
+    allowed: Mutex<Duration>,
 }
 
 impl Lookers {
@@ -107,7 +124,32 @@ impl Lookers {
             environment,
             idle: Mutex::default(),
             places: Places::of(folder),
+            allowed: Mutex::new(Duration::MAX),
         }
+    }
+
+    /// How long the looks of each pass from now on may wait together.
+    pub(crate) fn allow(&self, allowed: Duration) {
+        *lock(&self.allowed) = allowed;
+    }
+
+    fn allowed(&self) -> Duration {
+        *lock(&self.allowed)
+    }
+
+    /// Why nothing more is asked in this pass. `None`: there is time left.
+    pub(crate) fn spent(&self) -> Option<Gap> {
+        let allowed = self.allowed();
+        let spent = self.places.waited() > allowed.saturating_add(SPENT_MORE);
+        spent.then(|| {
+            Gap::new(
+                GapKind::TimedOut,
+                format!(
+                    "the looks before it took more than {} s together, and this one was left out",
+                    allowed.as_secs_f64()
+                ),
+            )
+        })
     }
 
     /// Begins a pass; see [`Places::begin`].
@@ -135,7 +177,7 @@ impl Lookers {
         question: &[u8],
     ) -> Result<Vec<u8>, NoAnswer> {
         let mut helper = self.helper(brief, topic)?;
-        match helper.ask(question, &self.places) {
+        match helper.ask(question, &self.places, self.allowed()) {
             Ok(answer) => {
                 helper.topics.insert(topic.to_owned());
                 lock(&self.idle).push(helper);
@@ -164,7 +206,7 @@ impl Lookers {
                 format!("{program}, which looks at files, could not be started: {error}"),
             )
         })?;
-        match helper.ask(brief, &self.places) {
+        match helper.ask(brief, &self.places, self.allowed()) {
             Ok(_) => Ok(helper),
             Err(silence) => Err(self.end(helper, silence)),
         }
@@ -177,7 +219,7 @@ impl Lookers {
         let entered = helper.entered.take();
         let left_behind = helper.end(match silence {
             Silence::Stuck(_) => &END_STUCK,
-            Silence::Slow(_) | Silence::Ended(_) => &END,
+            Silence::Slow(_) | Silence::Spent(_) | Silence::Ended(_) => &END,
         });
         let shown = place.as_deref().unwrap_or(Path::new("/proc"));
         let shown_name = shown.display();
@@ -194,7 +236,16 @@ impl Lookers {
                     format!("the look at {shown_name} took more than {seconds} s"),
                 )
             }
-            Silence::Stuck(slices) | Silence::Slow(slices) => {
+            Silence::Spent(_) if left_behind.is_none() => {
+                let allowed = self.allowed().as_secs_f64();
+                Gap::new(
+                    GapKind::TimedOut,
+                    format!(
+                        "the look at {shown_name} was ended, since all looks together took more than {allowed} s"
+                    ),
+                )
+            }
+            Silence::Stuck(slices) | Silence::Slow(slices) | Silence::Spent(slices) => {
                 let stuck = stuck_at(shown, entered.as_ref(), &Mounts::read());
                 let seconds = seconds(slices);
                 let said = match stuck == shown {
@@ -248,6 +299,8 @@ enum Silence {
     Slow(u32),
     /// It does nothing, for so many slices.
     Stuck(u32),
+    /// It was at work for so many slices when the time of all looks was over.
+    Spent(u32),
     /// It is gone.
     Ended(String),
 }
@@ -312,7 +365,12 @@ impl Helper {
         })
     }
 
-    fn ask(&mut self, question: &[u8], places: &Arc<Places>) -> Result<Vec<u8>, Silence> {
+    fn ask(
+        &mut self,
+        question: &[u8],
+        places: &Arc<Places>,
+        allowed: Duration,
+    ) -> Result<Vec<u8>, Silence> {
         self.place = None;
         self.part = None;
         let mut left = [question, b"\n"].concat();
@@ -360,6 +418,9 @@ impl Helper {
             };
             if slices >= slices_max {
                 return Err(Silence::Slow(slices));
+            }
+            if places.wait(SLICE_TIME) > allowed && slices >= SLICES_MAX_SPENT {
+                return Err(Silence::Spent(slices));
             }
         }
     }
@@ -479,93 +540,5 @@ fn is_later(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-/// What a helper says while it looks.
-pub(crate) trait Telling {
-    /// It is about to look at `place`.
-    fn at(&self, place: &Path);
-
-    /// Whether it may touch `place`. Where a mount begins there behind which a server stands, this waits until nobody else
-    /// looks into it.
-    fn may_enter(&self, place: &Path) -> bool;
-
-    /// So much is known by now, as JSON.
-    fn part(&self, part: &dyn Fn() -> Vec<u8>);
-}
-
-/// Nobody waits.
-pub(crate) struct Untold;
-
-impl Telling for Untold {
-    fn at(&self, _: &Path) {}
-
-    fn may_enter(&self, _: &Path) -> bool {
-        true
-    }
-
-    fn part(&self, _: &dyn Fn() -> Vec<u8>) {}
-}
-
-/// Who started this process, at the other end of standard input and output.
-struct Told<R, W> {
-    input: Mutex<R>,
-    output: Mutex<W>,
-    mounts: Mounts,
-}
-
-impl<R: BufRead, W: Write> Told<R, W> {
-    /// The next line with its end. `None`: there are no more.
-    fn next(&self) -> io::Result<Option<Vec<u8>>> {
-        let mut line = Vec::new();
-        let read = lock(&self.input).read_until(b'\n', &mut line)?;
-        Ok((read > 0).then_some(line))
-    }
-
-    fn line(&self, first: &[u8], rest: &[u8]) {
-        let mut output = lock(&self.output);
-        // Nobody listens any more when vigil has ended; the next question does not come either.
-        let _ = output.write_all(&[first, rest, b"\n"].concat());
-        let _ = output.flush();
-    }
-}
-
-impl<R: BufRead, W: Write> Telling for Told<R, W> {
-    fn at(&self, place: &Path) {
-        // A path that is no text cannot come from a record.
-        if let Ok(text) = serde_json::to_vec(place) {
-            self.line(&[PLACE], &text);
-        }
-    }
-
-    fn may_enter(&self, place: &Path) -> bool {
-        if !self.mounts.remote_at(place) {
-            return true;
-        }
-        // What is asked for is a name that all who ask spell alike.
-        let name = serde_json::to_vec(&place.to_string_lossy());
-        self.line(&[MAY_ENTER], &name.unwrap_or_default());
-        self.next()
-            .is_ok_and(|answer| answer.as_deref() == Some(YES))
-    }
-
-    fn part(&self, part: &dyn Fn() -> Vec<u8>) {
-        self.line(&[PART], &part());
-    }
-}
-
-/// Answers questions until there are no more: the helper's side. `answer` gives JSON, which has no line ends.
-pub(crate) fn serve(
-    input: impl BufRead,
-    output: impl Write,
-    mut answer: impl FnMut(&[u8], &dyn Telling) -> Vec<u8>,
-) -> io::Result<()> {
-    let told = Told {
-        input: Mutex::new(input),
-        output: Mutex::new(output),
-        mounts: Mounts::read(),
-    };
-    while let Some(question) = told.next()? {
-        let answered = answer(question.trim_ascii_end(), &told);
-        told.line(&[], &answered);
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

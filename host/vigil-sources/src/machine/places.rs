@@ -41,6 +41,10 @@ struct Known {
     slow: Option<Duration>,
     /// When the pass began, by [`moment`].
     begun: Duration,
+    /// How long the looks of this pass have waited, those that waited at once together.
+    waited: Duration,
+    /// When one last had waited, by [`moment`].
+    waited_at: Option<Duration>,
     /// Mounts that are being looked into.
     entered: HashSet<PathBuf>,
 }
@@ -80,6 +84,9 @@ impl Places {
         let mut known = lock(&self.known);
         known.begun = moment();
         let begun = known.begun;
+        if !known.waited_at.is_some_and(|at| is_of(begun, at)) {
+            known.waited = Duration::ZERO;
+        }
         known.stuck.retain_mut(|stuck| {
             let is_there = stuck.left_behind.as_ref().is_some_and(LeftBehind::is_there);
             if !is_there {
@@ -130,6 +137,22 @@ impl Places {
     pub(crate) fn is_any_slow(&self) -> bool {
         let known = lock(&self.known);
         known.slow.is_some_and(|at| is_of(known.begun, at))
+    }
+
+    /// How long the looks of this pass have waited.
+    pub(crate) fn waited(&self) -> Duration {
+        lock(&self.known).waited
+    }
+
+    /// A look has waited for `span`. Gives how long all have.
+    pub(crate) fn wait(&self, span: Duration) -> Duration {
+        let now = moment();
+        let mut known = lock(&self.known);
+        known.waited = known
+            .waited
+            .saturating_add(alone(known.waited_at, now, span));
+        known.waited_at = Some(now);
+        known.waited
     }
 
     /// A look was too slow.
@@ -203,6 +226,11 @@ fn is_of(begun: Duration, at: Duration) -> bool {
     at.saturating_add(LEFT_ALONE_FOR) > begun
 }
 
+/// How much of the `span` before `now` was waited by nobody else, who had waited up to `before`.
+fn alone(before: Option<Duration>, now: Duration, span: Duration) -> Duration {
+    before.map_or(span, |before| now.saturating_sub(before).min(span))
+}
+
 /// The kernel's clock that is never set.
 fn moment() -> Duration {
     Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default()
@@ -240,6 +268,21 @@ mod tests {
             Places::of(other.path()).avoided(),
             [""; 0].map(PathBuf::from)
         );
+    }
+
+    #[test]
+    fn who_waits_at_once_waits_together() {
+        let ms = Duration::from_millis;
+        for (before, now, expected) in [
+            (None, 500, 100),
+            (Some(100), 500, 100),
+            (Some(400), 500, 100),
+            (Some(450), 500, 50),
+            (Some(500), 500, 0),
+            (Some(501), 500, 0),
+        ] {
+            assert_eq!(alone(before.map(ms), ms(now), ms(100)), ms(expected));
+        }
     }
 
     #[test]

@@ -233,6 +233,9 @@ fn ask<T: serde::de::DeserializeOwned>(
         ),
         part: None,
     };
+    if let Some(gap) = helpers.spent() {
+        return Err(NoAnswer { gap, part: None });
+    }
     let question = serde_json::to_vec(question).map_err(nonsense)?;
     let answer = helpers.ask(brief, topic(work), &question)?;
     serde_json::from_slice(&answer).map_err(nonsense)

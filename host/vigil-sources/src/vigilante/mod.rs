@@ -218,6 +218,12 @@ impl Source for Vigilante {
         Ok(Picked { listed, sessions })
     }
 
+    fn allow(&self, looks: Duration) {
+        if let Some(lookers) = &self.lookers {
+            lookers.allow(looks);
+        }
+    }
+
     fn observe(&self, sessions: &[&Session], world: &dyn World) -> Vec<Liveness> {
         let works = self.works(sessions, world);
         let looked: Vec<_> = sessions.iter().copied().zip(works).collect();

@@ -85,6 +85,8 @@ pub(crate) async fn run(args: &SessionArg, setup: Setup, ui: Ui) -> Outcome {
         only: Some([id.clone()].into()),
         // As a pass does before it moves anything.
         confirm: true,
+        // One session's take as long as they may.
+        looks: How::once().looks,
         ..How::look()
     };
     let passed = reconciler.pass(&how).await?;

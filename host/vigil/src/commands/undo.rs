@@ -119,6 +119,8 @@ async fn note_grounds(
     let how = How {
         only: Some([session.clone()].into()),
         facts_max_age: Duration::ZERO,
+        // One session's take as long as they may.
+        looks: How::once().looks,
         ..How::look()
     };
     let passed = reconciler.pass(&how).await?;

@@ -121,6 +121,8 @@ pub struct How {
     pub facts_max_age: Duration,
     /// How long the forge may take, all requests together.
     pub deadline: Duration,
+    /// How long looks at the machine may wait, all of a pass together.
+    pub looks: Duration,
     /// Which sessions; `None`: all.
     pub only: Option<std::collections::BTreeSet<SessionId>>,
     /// How much later than planned this pass comes.
@@ -142,6 +144,8 @@ impl How {
             facts_max_age: Duration::ZERO,
             // 5 min: 10,000 sessions in queries of a hundred questions at a second or two each.
             deadline: Duration::from_secs(300),
+            // As long as the forge: 30 sessions in each of which an agent made a look as slow as it may be.
+            looks: Duration::from_secs(300),
             only: None,
             overslept: Duration::ZERO,
             confirm: true,
@@ -167,6 +171,8 @@ impl How {
             facts_max_age: Duration::from_secs(60),
             // 10 s: a person waits for it.
             deadline: Duration::from_secs(10),
+            // 6 s, so that something is left of these for the rest.
+            looks: Duration::from_secs(6),
             confirm: false,
             ..How::once()
         }
@@ -377,6 +383,9 @@ impl Reconciler {
     async fn steps(&mut self, how: &How) -> Result<Passed, Failure> {
         self.store.check().map_err(crate::memory::failed)?;
         let moment = self.moment(how)?;
+        for configured in &self.sources {
+            configured.source.allow(how.looks);
+        }
         if !how.dry_run {
             self.recover(&moment)?;
         }
