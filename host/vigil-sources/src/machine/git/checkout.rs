@@ -22,6 +22,13 @@ use walk::Budget;
 /// 4 MiB: more than 20,000 moves of one worktree's `HEAD`.
 const LOG_BYTES_MAX: u64 = 4 << 20;
 
+/// Where git notes changes that it took out of a checkout for the time of a rebase or a merge. Nothing else holds them.
+const AUTOSTASHES: [&[u8]; 3] = [
+    b"rebase-merge/autostash",
+    b"rebase-apply/autostash",
+    b"MERGE_AUTOSTASH",
+];
+
 /// A worktree or main checkout, all of whose folders are held open.
 #[derive(Debug)]
 pub(crate) struct Checkout {
@@ -156,6 +163,11 @@ impl Checkout {
     }
 
     fn look(&self, person: &Person, budget: &mut Budget, depth: usize) -> Result<bool, Gap> {
+        for name in AUTOSTASHES {
+            if self.git_dir.stat(name, Links::Keep)?.is_some() {
+                return Ok(true);
+            }
+        }
         let everywhere = Everywhere::read(self, person)?;
         let index = super::index::Index::read(&self.git_dir, self.store.sum)?;
         // A side of a merge that nobody ended, or a file that is said to be added.

@@ -60,6 +60,67 @@ fn a_merge_that_nobody_ended_is_a_change() {
 }
 
 #[test]
+fn work_that_git_put_aside_for_a_rebase_or_a_merge_is_unsaved() {
+    let stopped = |sample: &Sample, arguments: &[&str]| {
+        std::process::Command::new("git")
+            .args(["-c", "user.name=t", "-c", "user.email=t@e", "-C"])
+            .arg(&sample.dir)
+            .args(arguments)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_SEQUENCE_EDITOR", "sed -i 1s/pick/edit/")
+            .output()
+            .expect("git runs")
+    };
+    for (way, place) in [
+        (
+            &["rebase", "-q", "--autostash", "-i", "HEAD~2"][..],
+            "rebase-merge/autostash",
+        ),
+        (
+            &["rebase", "-q", "--autostash", "--apply", "side"],
+            "rebase-apply/autostash",
+        ),
+        (
+            &[
+                "merge",
+                "-q",
+                "--autostash",
+                "--no-commit",
+                "--no-ff",
+                "other",
+            ],
+            "MERGE_AUTOSTASH",
+        ),
+    ] {
+        let sample = Sample::new();
+        for (branch, name) in [("side", "f"), ("other", "g")] {
+            sample.git(&["checkout", "-q", "-b", branch, "main"]);
+            sample.write(name, branch);
+            sample.commit(branch);
+        }
+        sample.git(&["checkout", "-q", "main"]);
+        sample.write("f", "main");
+        sample.commit("one");
+        sample.write("h", "main");
+        sample.commit("two");
+        sample.write("a", "precious\n");
+        stopped(&sample, way);
+        let aside = sample.path(".git").join(place);
+        assert!(aside.exists(), "{way:?} stops");
+        sample.git(&["reset", "-q", "--hard"]);
+        if place == "MERGE_AUTOSTASH" {
+            // Git brings it back with the reset.
+            write(&aside, sample.git(&["rev-parse", "HEAD"]));
+            sample.git(&["checkout", "-q", "--", "."]);
+        }
+        assert_eq!(sample.status(), "", "{way:?}");
+        assert_eq!(sample.dirty(), Ok(true), "{way:?}");
+        fs::remove_file(&aside).expect("it goes");
+        sample.agree("without it");
+    }
+}
+
+#[test]
 fn every_form_of_the_index_is_read() {
     let sample = Sample::new();
     for part in 0..40 {
