@@ -109,11 +109,7 @@ impl Objects {
 
     /// The content of `oid`. `None`: the repository does not have it. More than [`OBJECT_BYTES_MAX`] are a gap.
     pub(crate) fn read(&self, oid: &Oid) -> Result<Option<Content>, Gap> {
-        for folder in &self.folders {
-            if let Some(content) = loose(folder, oid)? {
-                return Ok(Some(content));
-            }
-        }
+        // The packs come first, as for git: of two objects with one name both have to see the same.
         let packs = match self.packs.get_or_init(|| self.list_packs()) {
             Ok(packs) => packs,
             Err(gap) => return Err(gap.clone()),
@@ -122,6 +118,11 @@ impl Objects {
             let found = pack.offset(oid, self.sum);
             if let Some(offset) = found.map_err(|error| pack.gap(&error))? {
                 return self.packed(packs, number, offset).map(Some);
+            }
+        }
+        for folder in &self.folders {
+            if let Some(content) = loose(folder, oid)? {
+                return Ok(Some(content));
             }
         }
         Ok(None)

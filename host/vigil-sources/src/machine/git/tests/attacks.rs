@@ -449,3 +449,40 @@ fn a_person_s_files_may_be_missing() {
         GitFiles::default()
     );
 }
+
+#[test]
+fn of_a_packed_and_a_loose_object_of_one_name_the_packed_one_counts() {
+    for forged in ["HEAD", "HEAD^{tree}"] {
+        let sample = Sample::new();
+        sample.git(&["repack", "-adq"]);
+        sample.agree("packed");
+        sample.write("a", "precious\n");
+        sample.git(&["add", "a"]);
+        let tree = sample.git(&["write-tree"]);
+        sample.agree("staged");
+        let oid = sample.git(&["rev-parse", forged]);
+        // What would make the staged file the committed one.
+        match forged {
+            "HEAD" => {
+                let text = sample.git(&["cat-file", "commit", "HEAD"]);
+                let own = sample.git(&["rev-parse", "HEAD^{tree}"]);
+                put(
+                    &sample,
+                    &oid,
+                    "commit",
+                    text.replace(&own, &tree).as_bytes(),
+                );
+            }
+            _ => {
+                let from = format!(".git/objects/{}/{}", &tree[..2], &tree[2..]);
+                let to = format!(".git/objects/{}/{}", &oid[..2], &oid[2..]);
+                write(
+                    &sample.path(&to),
+                    fs::read(sample.path(&from)).expect("an object"),
+                );
+            }
+        }
+        sample.agree(forged);
+        assert_eq!(sample.dirty(), Ok(true), "{forged}");
+    }
+}

@@ -1,7 +1,5 @@
 //! Repositories that are large on purpose: what a look at them costs is bounded.
 
-use std::io::Write as _;
-
 use super::*;
 
 /// 8 GiB: more than is read.
@@ -64,16 +62,6 @@ fn a_file_that_is_not_as_long_as_it_was_is_changed_without_being_read() {
     file.set_len(HUGE).expect("a hole");
     let gap = sample.dirty().expect_err("a gap");
     assert_eq!(gap.kind, GapKind::TooLarge);
-}
-
-/// Writes the loose object `oid`, whatever its name should be.
-fn put(sample: &Sample, oid: &str, kind: &str, content: &[u8]) {
-    let head = format!("{kind} {}\0", content.len());
-    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(head.as_bytes()).expect("it is packed");
-    packed.write_all(content).expect("it is packed");
-    let place = format!(".git/objects/{}/{}", &oid[..2], &oid[2..]);
-    write(&sample.path(&place), packed.finish().expect("it is packed"));
 }
 
 /// The object `content` with the name that it should have.

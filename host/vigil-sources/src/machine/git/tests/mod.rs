@@ -6,6 +6,7 @@
 )]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use vigil_core::fact::{Gap, GapKind};
@@ -118,4 +119,14 @@ fn pipe(path: &Path) {
         0,
     )
     .expect("a pipe");
+}
+
+/// Writes the loose object `oid`, whatever its name should be.
+fn put(sample: &Sample, oid: &str, kind: &str, content: &[u8]) {
+    let head = format!("{kind} {}\0", content.len());
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(head.as_bytes()).expect("it is packed");
+    packed.write_all(content).expect("it is packed");
+    let place = format!(".git/objects/{}/{}", &oid[..2], &oid[2..]);
+    write(&sample.path(&place), packed.finish().expect("it is packed"));
 }
