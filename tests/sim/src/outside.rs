@@ -303,6 +303,24 @@ impl Source for SimSource {
         }
     }
 
+    fn shares_work(&self, session: &Session, commit: &str, _bases: &[String]) -> Fact<bool> {
+        let Some((_, body)) = self.work(session) else {
+            return Fact::unknown(GapKind::NoControl, "there is no such work");
+        };
+        let mut state = self.stage.state();
+        let State { members, hub, .. } = &*state;
+        // What came of a branch that was renamed here is this checkout's own work.
+        let is_own = members.iter().any(|member| {
+            let pull = hub.model.look(&member.repo, member.other_pull);
+            let head = pull.and_then(|item| item.pull()).map(|pull| &pull.head_sha);
+            Some(member.issue) == session.issue && head.is_some_and(|head| head == commit)
+        });
+        match is_own {
+            true => Eye::of(&mut state).see_at(body.stands(), Some(true)),
+            false => Fact::NotAsked,
+        }
+    }
+
     fn beyond_head(&self, session: &Session, head_sha: &str) -> Fact<u32> {
         let Some((_, body)) = self.work(session) else {
             return Fact::unknown(GapKind::NoControl, "there is no such work");
