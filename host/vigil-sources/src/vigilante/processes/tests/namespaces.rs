@@ -5,6 +5,7 @@
     reason = "a test takes its own folders away, as people do"
 )]
 
+use super::super::ground::{Ground, Grounds};
 use super::*;
 
 #[test]
@@ -319,11 +320,6 @@ fn a_folder_of_the_worktree_is_in_it_wherever_a_container_has_it() {
             layer("$0/..", "/mnt/o", "/${0##*/}"),
             Some(UNKNOWN),
         ),
-        (
-            "one without a whole name",
-            format!("cd $0 && {}", layer(".", "/mnt/o", "")),
-            Some(UNKNOWN),
-        ),
         ("a layer over another one", layer("$1", "/mnt/o", ""), None),
         (
             "such a layer in its place",
@@ -347,5 +343,31 @@ fn a_folder_of_the_worktree_is_in_it_wherever_a_container_has_it() {
             Some(gap) => kind(&agent) == gap.as_ref() && kind(&occupant) == gap.as_ref(),
         };
         assert!(as_expected, "{what}: {agent:?}, {occupant:?}");
+    }
+}
+
+#[test]
+fn a_layer_without_a_whole_name_may_be_what_has_that_name() {
+    // Played without a mount: one that may be anything would be in the way of every other look at this machine.
+    let place = Workplace::new(Path::new("/nowhere/issue-1"), &[], None, None);
+    for (layer, may) in [
+        (".", true),
+        ("..", true),
+        ("issue-1", true),
+        ("wt/issue-1", true),
+        ("issue-2", false),
+        ("123/fs", false),
+    ] {
+        let mut grounds = Grounds::default();
+        let layers = [PathBuf::from(layer)].into_iter().collect();
+        let ground = Ground {
+            device: Some(1),
+            spot: Some(PathBuf::from("/")),
+            is_part: false,
+            veil: Some((layers, PathBuf::new())),
+        };
+        grounds.file(7, Path::new("/mnt/o"), &ground, false);
+        let found = grounds.may_be_at(&place, Some(&(2, PathBuf::from("/issue-1"))));
+        assert_eq!(found == [7], may, "{layer}: {found:?}");
     }
 }
