@@ -246,9 +246,7 @@ impl Draft<'_> {
         ]);
         self.set_now(&["ended_at", "updated_at"]);
         // Vigilante tells people what the record says of it. A blocked session is left alone whatever that is.
-        if let Some(pr) = self.change.evidence.pull_request.found().cloned() {
-            self.snapshot(&pr);
-        }
+        self.seen_pull_request();
     }
 
     /// The pull request is open. With an open issue Vigilante goes on looking after it.
@@ -296,8 +294,7 @@ impl Draft<'_> {
     fn close(&mut self) -> Result<(), Refusal> {
         self.recover("closed");
         self.stop_monitoring();
-        if let Some(pr) = self.change.evidence.pull_request.found().cloned() {
-            self.snapshot(&pr);
+        if self.seen_pull_request() {
             self.set_now(&["last_maintained_at"]);
         }
         Ok(())
@@ -385,6 +382,32 @@ impl Draft<'_> {
         self.edits
             .retain(|edit| edit.key() != "stale_auto_restart_stopped_at");
         self.set_now(&["monitoring_stopped_at", "stale_auto_restart_stopped_at"]);
+    }
+
+    /// What the forge says about the session's pull request; where it has none, what the record says of another one goes.
+    /// Gives whether there is one.
+    fn seen_pull_request(&mut self) -> bool {
+        match self.change.evidence.pull_request.clone() {
+            Fact::Found(pr) => {
+                self.snapshot(&pr);
+                true
+            }
+            Fact::Absent(_) => {
+                self.remove(&[
+                    "pull_request_number",
+                    "pull_request_url",
+                    "pull_request_state",
+                    "pull_request_merged_at",
+                    "pull_request_head_branch",
+                    "pull_request_base_branch",
+                ]);
+                if self.record.flag("fork_mode").unwrap_or(false) {
+                    self.remove(&["upstream_pr_number", "upstream_pr_url"]);
+                }
+                false
+            }
+            Fact::Unknown(_) | Fact::NotAsked => false,
+        }
     }
 
     /// What the forge says about the pull request, as far as it is known.

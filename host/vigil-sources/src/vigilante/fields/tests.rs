@@ -271,7 +271,8 @@ fn after_each_write_the_record_is_true_about_the_pull_request() {
         }
         let text = testing::file(std::slice::from_ref(&record));
         let file = RecordFile::parse(Path::new("b"), &text).unwrap();
-        let seen = evidence(true, None);
+        let mut seen = evidence(true, None);
+        seen.pull_request = Fact::unknown(GapKind::Unreachable, "no answer");
         for to in [State::Blocked, State::Closed] {
             let change = Change {
                 evidence: &seen,
@@ -284,7 +285,7 @@ fn after_each_write_the_record_is_true_about_the_pull_request() {
             let touched = made
                 .iter()
                 .any(|edit| edit.key().starts_with("pull_request"));
-            assert!(!touched, "{to}: nobody found one");
+            assert!(!touched, "{to}: nobody knows");
         }
     }
 }
@@ -383,6 +384,30 @@ fn a_repair_is_refused_over_work_that_vigilante_would_discard() {
         unpushed.beyond_head = Fact::Found(0);
         for seen in [&clean, &unpushed] {
             assert!(made(&in_flight(), seen, repair(&["maintenance-in-flight"])).is_ok());
+        }
+    }
+}
+
+#[test]
+fn where_there_is_no_pull_request_the_record_names_none_after_a_block_or_an_end() {
+    let record = testing::record(299).replace(
+        "\"process_id\"",
+        "\"pull_request_number\": 7,\n    \"pull_request_state\": \"OPEN\",\n    \"process_id\"",
+    );
+    for target in [State::Blocked, State::Closed] {
+        for (fact, goes) in [
+            (Fact::absent_at(NOW), true),
+            (Fact::unknown(GapKind::Unreachable, "no answer"), false),
+            (Fact::NotAsked, false),
+        ] {
+            let mut seen = evidence(false, None);
+            seen.pull_request = fact;
+            let made = made(&record, &seen, Target::State(target)).unwrap();
+            for key in ["pull_request_number", "pull_request_state"] {
+                let expected = goes.then_some(None);
+                assert_eq!(made.get(key).cloned(), expected, "{target} {key}");
+            }
+            assert!(!made.contains_key("last_maintained_at"), "{target}");
         }
     }
 }
